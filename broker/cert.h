@@ -1,0 +1,43 @@
+/*  cert - certificates of actors: a name, a role and a CURVE key, signed by the mesh's authority.
+ *
+ *  The files are czmq's certificate files, so czmq and pyzmq read them too: ZPL with a
+ *  `metadata` part (name, role, serial, not-before, not-after, signature) and a `curve`
+ *  part (public-key; in the .key file secret-key too, mode 0600 or it is refused).
+ *
+ *  The signature is Ed25519 (RFC 8032) over the text
+ *      nmesh-certificate-1\n{name}\n{role}\n{serial}\n{not-before}\n{not-after}\n{public key, Z85}\n
+ *  with times as RFC 3339. The authority's secret need not be on any server.
+ */
+#ifndef NM_CERT_H
+#define NM_CERT_H
+
+#include "nm.h"
+#include "broker/roles.h"
+
+enum { NM_CURVE_KEY_SIZE = 32, NM_CURVE_TEXT_SIZE = 40, NM_SIGN_PUBLIC_SIZE = 32, NM_SIGN_SECRET_SIZE = 64 };
+
+typedef struct {
+    char name[NM_NAME_MAX + 1];
+    nm_role_id_t role;
+    char serial[33];  //  Hex, random
+    int64_t not_before_ms;
+    int64_t not_after_ms;
+    uint8_t public_key[NM_CURVE_KEY_SIZE];
+    char public_text[NM_CURVE_TEXT_SIZE + 1];  //  The same, Z85
+    char secret_text[NM_CURVE_TEXT_SIZE + 1];  //  Empty unless loaded from a .key file; wipe with nm_cert_wipe
+    uint8_t signature[64];
+} nm_cert_t;
+
+nm_rc_t nm_cert_load(const char *path, nm_cert_t *cert, nm_error_t *error);
+
+//  Is it signed by the authority and valid now? The sentence in error says which it is not.
+nm_rc_t nm_cert_verify(const nm_cert_t *cert, const uint8_t authority[NM_SIGN_PUBLIC_SIZE], int64_t now_ms,
+                       nm_error_t *error);
+
+void nm_cert_sign(nm_cert_t *cert, const uint8_t authority_secret[NM_SIGN_SECRET_SIZE]);
+void nm_cert_wipe(nm_cert_t *cert);
+
+//  The first 8 bytes of BLAKE2b of a key, in hex: how logs name a key.
+void nm_cert_fingerprint(const uint8_t public_key[NM_CURVE_KEY_SIZE], char out[17]);
+
+#endif

@@ -1,0 +1,37 @@
+/*  effects - runs effects: one libcurl multi handle in the actor's own loop, and the worker thread.
+ *
+ *  The only code that sees <curl/curl.h>. Not for other threads. Addresses, senders and
+ *  headers with control characters are refused here once more (libcurl 7.88 passes CR and
+ *  LF to the wire).
+ *
+ *  Use: start effects after a commit; put the descriptors into the loop's poll; call
+ *  nm_effects_run when one is ready or the time-out has come; take the results.
+ */
+#ifndef NM_EFFECTS_H
+#define NM_EFFECTS_H
+
+#include <poll.h>
+#include "broker/effect.h"
+#include "broker/worker.h"
+
+typedef struct nm_effects nm_effects_t;
+
+//  worker runs NM_EFFECT_WORK and belongs to the caller.
+nm_effects_t *nm_effects_new(nm_worker_t *worker);
+void nm_effects_destroy(nm_effects_t **self_p);  //  Calls under way end as UNKNOWN or BROKEN, and are not reported
+
+//  Takes the effect over.
+void nm_effects_start(nm_effects_t *self, nm_effect_t *effect);
+
+size_t nm_effects_running(const nm_effects_t *self);
+
+//  Descriptors to poll, at most max; and in how many ms to call run at the latest (-1: no need).
+size_t nm_effects_poll(nm_effects_t *self, struct pollfd *fds, size_t max, int *timeout_ms);
+
+//  Drives the calls whose descriptors are ready (fds as filled in by the poll).
+void nm_effects_run(nm_effects_t *self, const struct pollfd *fds, size_t count);
+
+//  The next finished one; false if there is none. The caller frees it (nm_result_free).
+bool nm_effects_take(nm_effects_t *self, nm_result_t *result);
+
+#endif

@@ -1,0 +1,121 @@
+/*  role - what an actor does, as a state machine that a turn drives.
+ *
+ *  A role never sends, sleeps, does I/O or asks the clock: it reads and writes the store
+ *  through the turn's transaction and adds outputs to the turn. So a test drives it
+ *  without sockets, and a simulator can stop it between any two steps.
+ *
+ *  Every handler may be run again for the same input, when its turn was undone (the
+ *  store was full): what a role keeps in memory must follow from the store, or be changed
+ *  only in `committed`.
+ *
+ *  Results: NM_OK, also when an input is refused in good order (a reply with 4xx is OK).
+ *  NM_ERR_MALFORMED, before anything was written: the mail cannot be read; the runtime
+ *  keeps it in the quarantine and receipts it. NM_ERR_FULL: the turn is undone, asks are
+ *  answered 507, mail stays with its sender. Anything else ends the process.
+ */
+#ifndef NM_ROLE_H
+#define NM_ROLE_H
+
+#include "broker/directory.h"
+#include "broker/effect.h"
+#include "broker/metrics.h"
+#include "lmdb_store/store.h"
+#include "wire/frames.h"
+#include "wire/records.h"
+
+typedef struct nm_turn nm_turn_t;
+
+//  What a role may know of its surroundings; lives as long as the actor.
+typedef struct {
+    const nm_mesh_t *mesh;            //  The mesh file: read your own part in open
+    const nm_directory_t *directory;
+    const nm_mesh_actor_t *self;      //  The roster entry of this actor
+    nm_metrics_t *metrics;
+} nm_setup_t;
+
+//  Mail from a peer; views live until the turn ends.
+typedef struct {
+    const char *peer;  //  The certified name of the sender
+    nm_role_id_t role;
+    uint8_t kind;      //  nm_mail_kind_t
+    uint8_t priority;
+    nm_bytes_t body;
+} nm_mail_in_t;
+
+//  Where a reply goes. A value: keep it to answer in a later turn.
+typedef struct {
+    uint8_t socket;      //  Desk or door; private to the loop
+    uint8_t route_size;
+    uint8_t route[16];
+    uint64_t id;         //  The asker's number
+} nm_caller_t;
+
+//  An ask from a peer, an operator, or a client at the door.
+typedef struct {
+    nm_caller_t caller;
+    const char *peer;            //  Certified name; "" for a client
+    nm_role_id_t role;           //  NM_ROLE_CLIENT at the door
+    uint8_t client_key[NM_CURVE_KEY_SIZE];  //  Of a client
+    nm_bytes_t op;
+    nm_ask_headers_t headers;    //  Frame's and ask's, merged
+    nm_bytes_t body;             //  Raw value; empty if there was none
+    int64_t deadline_ms;         //  Nobody waits for an answer after this (wall clock)
+} nm_ask_in_t;
+
+//  The answer to an ask of ours, or that there is none.
+typedef struct {
+    uint64_t token;    //  What nm_turn_ask was given
+    const char *peer;  //  Who answered, or was asked
+    unsigned status;   //  As in HTTP; 504 when nobody answered in time, 503 when nobody was there
+    nm_bytes_t headers;
+    nm_bytes_t body;
+} nm_reply_in_t;
+
+typedef struct {
+    const char *name;
+    nm_role_id_t id;
+    const nm_table_t *const *tables;
+    size_t table_count;
+
+    //  How long mail to this role may wait for company before it costs a commit of its
+    //  own; 0 for work, a few ms for news (events).
+    int64_t mail_patience_ms;
+
+    //  Reads its settings from the mesh file, makes its state. error: FILE line N: reason.
+    nm_rc_t (*open)(void **state, const nm_setup_t *setup, nm_error_t *error);
+    void (*close)(void *state);
+
+    //  The first turn after open: loads what it keeps in memory, takes up what a crash left
+    //  (attempts without a result), sets its first wake. Also after a turn was undone.
+    nm_rc_t (*load)(void *state, nm_turn_t *turn);
+
+    //  Inputs; any may be NULL if the role takes none of that sort.
+    nm_rc_t (*mail)(void *state, nm_turn_t *turn, const nm_mail_in_t *mail);
+    nm_rc_t (*ask)(void *state, nm_turn_t *turn, const nm_ask_in_t *ask);
+    nm_rc_t (*reply)(void *state, nm_turn_t *turn, const nm_reply_in_t *reply);
+    nm_rc_t (*result)(void *state, nm_turn_t *turn, const nm_result_t *result);
+
+    //  Runs in each turn after its inputs when a wake is due, and once per turn that had inputs
+    //  if `every_turn`: start what there is room for, do what is due, bounded; then nm_turn_wake.
+    nm_rc_t (*due)(void *state, nm_turn_t *turn);
+    bool every_turn;
+
+    //  The turn is on disk; its outputs are about to go.
+    void (*committed)(void *state);
+
+    //  Body of mail that was put by reference (nm_mail_out_t.by_ref), when it is sent again or
+    //  was waiting. View into the transaction. NM_ERR_MISSING: what it spoke of is over; the
+    //  runtime then sends an empty body, which the receiver takes in and passes over.
+    nm_rc_t (*load_body)(void *state, nm_turn_t *turn, uint8_t kind, nm_bytes_t ref, nm_bytes_t *body);
+
+    //  How much more mail the role is willing to hold (credit is shared out from this); NULL: no limit.
+    size_t (*room)(void *state);
+
+    //  What it holds that is not finished, and since when the oldest (0: none), for `status`.
+    void (*backlog)(void *state, uint64_t *count, int64_t *oldest_ms);
+
+    //  Adds pairs to the `status` map; returns how many.
+    size_t (*status)(void *state, nm_buf_t *out);
+} nm_role_t;
+
+#endif

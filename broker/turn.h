@@ -1,0 +1,72 @@
+/*  turn - one round of an actor, as role code sees it: a transaction, the time, and outputs.
+ *
+ *  Nothing that is added here leaves before the commit of the turn. Bodies are copied
+ *  when they are added, so the caller may reuse its buffer at once.
+ */
+#ifndef NM_TURN_H
+#define NM_TURN_H
+
+#include "broker/role.h"
+
+nm_txn_t *nm_turn_txn(nm_turn_t *turn);
+
+//  Wall clock, Unix ms. The same for the whole turn, and never less than in the turn before.
+int64_t nm_turn_now(const nm_turn_t *turn);
+
+//  64 random bits; a test or simulation seeds them.
+uint64_t nm_turn_random(nm_turn_t *turn);
+
+//  A new id that belongs to no gateway (UUIDv7), or to this one if the actor is a gateway.
+void nm_turn_new_id(nm_turn_t *turn, nm_id_t *id);
+
+//  True while the store is tight: refuse new work (507) and let old work drain.
+bool nm_turn_tight(const nm_turn_t *turn);
+
+//  -- Mail
+
+typedef struct {
+    nm_role_id_t role;   //  To any actor of this role ...
+    const char *peer;    //  ... or, if not NULL, to this one and no other
+    uint8_t kind;        //  nm_mail_kind_t
+    uint8_t priority;    //  nm_priority_t
+    nm_bytes_t body;     //  The packed record
+    nm_bytes_t ref;      //  If not empty: the outbox keeps only this short key (at most 32 bytes), and the
+                         //  role's load_body finds the body again; body is what is sent if it goes at once
+} nm_mail_out_t;
+
+//  Puts mail into the outbox. NM_ERR_REFUSED is our mistake: the rights table forbids it.
+nm_rc_t nm_turn_mail(nm_turn_t *turn, const nm_mail_out_t *mail);
+
+//  Takes mail that still waits for a peer (not assigned) out of the outbox, found by its ref.
+//  NM_ERR_MISSING: it was assigned already, or never was.
+nm_rc_t nm_turn_mail_withdraw(nm_turn_t *turn, nm_role_id_t role, nm_bytes_t ref);
+
+//  -- Replies
+
+//  headers: a packed map or empty; body: one packed value or empty.
+void nm_turn_reply(nm_turn_t *turn, const nm_caller_t *caller, unsigned status, nm_bytes_t headers, nm_bytes_t body);
+
+//  A problem (RFC 9457) with the status' usual title. faults may be NULL. correlation_id may be empty.
+__attribute__((format(printf, 6, 7))) void nm_turn_problem(nm_turn_t *turn, const nm_caller_t *caller, unsigned status,
+                                                           nm_bytes_t correlation_id, const nm_faults_t *faults,
+                                                           const char *format, ...);
+
+//  -- Asks
+
+//  Asks peer (or, if NULL, some actor of the role that is there). The reply comes to role->reply
+//  with the token, exactly once, if only as 503 or 504. Not durable: a restart forgets it.
+void nm_turn_ask(nm_turn_t *turn, nm_role_id_t role, const char *peer, const char *op, nm_bytes_t body,
+                 int64_t timeout_ms, uint64_t token);
+
+//  Names of the actors of a role that are greeted and not quiet now; at most max, returns how many.
+size_t nm_turn_alive(nm_turn_t *turn, nm_role_id_t role, const char **names, size_t max);
+
+//  -- Effects and time
+
+//  Takes the effect over.
+void nm_turn_effect(nm_turn_t *turn, nm_effect_t *effect);
+
+//  Have `due` run at this time at the latest. The earliest wish wins; wishes last until they are met.
+void nm_turn_wake(nm_turn_t *turn, int64_t at_ms);
+
+#endif
