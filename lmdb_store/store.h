@@ -23,11 +23,12 @@
 #include "nm.h"
 
 enum {
-    NM_STORE_KEY_MAX = 255,       //  Longest key, in bytes (LMDB's own limit is 511)
-    NM_STORE_TABLE_MAX = 64,      //  Table numbers are below this
-    NM_STORE_SECRET_SIZE = 32,    //  Bytes of a master key
-    NM_STORE_EXIT_COMMIT = 74,    //  EX_IOERR: what the process ends with after a failed commit
-    NM_STORE_SCHEMA = 1,          //  The newest layout this code reads and the one it writes
+    NM_STORE_KEY_MAX = 255,                 //  Longest key, in bytes (LMDB's own limit is 511)
+    NM_STORE_VALUE_MAX = 64 * 1024 * 1024,  //  Longest value, in bytes: what claims more is damage
+    NM_STORE_TABLE_MAX = 64,                //  Table numbers are below this
+    NM_STORE_SECRET_SIZE = 32,              //  Bytes of a master key
+    NM_STORE_EXIT_COMMIT = 74,              //  EX_IOERR: what the process ends with after a failed commit
+    NM_STORE_SCHEMA = 1,                    //  The newest layout this code reads and the one it writes
 };
 
 typedef struct nm_store nm_store_t;
@@ -44,8 +45,8 @@ typedef struct {
 
 //  Who uses which number below 32.
 enum {
-    NM_TABLE_META = 1,        //  lmdb_store: store id, epoch, schema, counters
-    NM_TABLE_EXPIRY = 2,      //  lmdb_store: what to delete when
+    NM_TABLE_META = 1,         //  lmdb_store: store id, epoch, schema, counters
+    NM_TABLE_EXPIRY = 2,       //  lmdb_store: what to delete when
     NM_TABLE_STREAMS_OUT = 8,  //  broker/outbox: next number of the stream to each peer
     NM_TABLE_WAITING = 9,      //  broker/outbox: mail that waits for credit
     NM_TABLE_OPEN = 10,        //  broker/outbox: mail assigned and not yet receipted
@@ -61,16 +62,16 @@ typedef struct {
 } nm_store_key_t;
 
 typedef struct {
-    const char *path;                //  Folder of the store; made if it is not there
-    const char *owner;               //  Name of the actor; a store of another owner is refused
+    const char *path;                 //  Folder of the store; made if it is not there
+    const char *owner;                //  Name of the actor; a store of another owner is refused
     const nm_table_t *const *tables;  //  The role's and the broker's tables
     size_t table_count;
-    const nm_store_key_t *keys;      //  The last one seals what is written
+    const nm_store_key_t *keys;  //  The last one seals what is written
     size_t key_count;
-    uint64_t map_size;               //  Bytes of address space; 0: 1 TiB. A limit that use never reaches
-    uint64_t quota;                  //  Soft quota in bytes of used pages; 0: 64 GiB
-    uint64_t reserve;                //  Free bytes the file system must keep; 0: 64 MiB
-    bool volatile_for_tests;         //  No sync at all: unit tests and the simulator only
+    uint64_t map_size;        //  Bytes of address space; 0: 1 TiB. A limit that use never reaches
+    uint64_t quota;           //  Soft quota in bytes of used pages; 0: 64 GiB
+    uint64_t reserve;         //  Free bytes the file system must keep; 0: 64 MiB
+    bool volatile_for_tests;  //  No sync at all: unit tests and the simulator only
 } nm_store_config_t;
 
 //  Opens or creates. On failure returns NULL and error says what, where, and
@@ -123,15 +124,14 @@ uint64_t nm_table_count(nm_txn_t *txn, const nm_table_t *table);
 typedef struct nm_cursor {
     nm_txn_t *txn;
     const nm_table_t *table;
-    void *mdb;                //  Private, as is the rest
-    struct nm_cursor *next;
+    struct nm_open_cursor *open;  //  Private, as is the rest
     uint8_t prefix[NM_STORE_KEY_MAX];
     uint8_t from[NM_STORE_KEY_MAX];
     uint16_t prefix_size;
     uint16_t from_size;
     bool reverse;
     bool started;
-    bool deleted;
+    bool on_entry;
 } nm_cursor_t;
 
 void nm_cursor_open(nm_cursor_t *self, nm_txn_t *txn, const nm_table_t *table, nm_bytes_t prefix, nm_bytes_t from,
@@ -147,8 +147,8 @@ void nm_cursor_close(nm_cursor_t *self);
 
 //  -- Numbers that only grow. Durable with the transaction that took them.
 enum {
-    NM_COUNTER_MAIL,       //  broker: order of equal rank in the outbox
-    NM_COUNTER_ROLE_1,     //  For the role
+    NM_COUNTER_MAIL,    //  broker: order of equal rank in the outbox
+    NM_COUNTER_ROLE_1,  //  For the role
     NM_COUNTER_ROLE_2,
     NM_COUNTER_COUNT,
 };
@@ -163,12 +163,12 @@ bool nm_txn_changed(const nm_txn_t *txn);
 //  -- Room
 
 typedef struct {
-    uint64_t used;     //  Bytes of pages in use
-    uint64_t quota;    //  The soft quota
+    uint64_t used;        //  Bytes of pages in use
+    uint64_t quota;       //  The soft quota
     uint64_t free_space;  //  Bytes free on the file system
-    uint64_t records;  //  Entries in all tables
-    bool tight;        //  Above 80 % of quota, or free space below the reserve: refuse new work
-    bool critical;     //  Above 95 %: the ballast has been deleted so that deletes can go on
+    uint64_t records;     //  Entries in all tables
+    bool tight;           //  Above 80 % of quota, or free space below the reserve: refuse new work
+    bool critical;        //  Above 95 %: the ballast has been deleted so that deletes can go on
 } nm_store_room_t;
 
 //  Looks at the store and its file system. Cheap (a statvfs and a few meta reads);
@@ -190,8 +190,8 @@ nm_rc_t nm_store_backup(nm_store_t *self, const char *path, nm_error_t *error);
 nm_rc_t nm_store_restore(const nm_store_config_t *config, const char *backup_path, bool replace, nm_error_t *error);
 
 typedef struct {
-    uint64_t records;   //  Values read and vouched for
-    uint64_t bad;       //  Values whose checksum did not match
+    uint64_t records;  //  Values read and vouched for
+    uint64_t bad;      //  Values whose checksum did not match
     uint64_t bytes;
     char first_bad[160];  //  Where the first was: table and key in hex
 } nm_store_check_t;

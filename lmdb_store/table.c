@@ -1,0 +1,110 @@
+#include "lmdb_store/store_private.h"
+
+#include <assert.h>
+#include <sodium.h>
+
+MDB_dbi
+nm_txn_dbi(const nm_txn_t *txn, const nm_table_t *table)
+{
+    assert(table->number < NM_STORE_TABLE_MAX && txn->store->dbis[table->number] &&
+           "a table that was not named at open");
+    return txn->store->dbis[table->number];
+}
+
+static MDB_val
+s_val(nm_bytes_t bytes)
+{
+    assert(bytes.size > 0 && bytes.size <= NM_STORE_KEY_MAX);
+    return (MDB_val){ bytes.size, (void *) bytes.at };
+}
+
+//  What LMDB says, with what spoils the transaction noted.
+static nm_rc_t
+s_rc(nm_txn_t *txn, int err)
+{
+    nm_rc_t rc = nm_store_rc(txn->store, err);
+    return rc == NM_OK || rc == NM_ERR_MISSING || rc == NM_ERR_DUPLICATE ? rc : nm_txn_spoil(txn, rc);
+}
+
+static nm_rc_t
+s_refuse(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t key)
+{
+    char hex[2 * NM_STORE_KEY_MAX + 1];
+    sodium_bin2hex(hex, sizeof hex, key.at, key.size);
+    nm_store_log_critical("value_corrupt", txn->store->folder.path,
+                          "table %s, key %s: the value is not what was written", table->name, hex);
+    return nm_txn_spoil(txn, NM_ERR_CORRUPT);
+}
+
+nm_rc_t
+nm_txn_vouch(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t key, MDB_val stored, nm_bytes_t *value)
+{
+    nm_bytes_t bytes = nm_bytes(stored.mv_data, stored.mv_size);
+    size_t size;
+    if (nm_seal_value_size(table, bytes, &size) != NM_OK)
+        return s_refuse(txn, table, key);
+    uint8_t *out = nm_txn_alloc(txn, size + 1);  //  Never of no size, so that a view of nothing is not NULL
+    if (nm_seal_read(&txn->store->seal, table, key, bytes, out) != NM_OK)
+        return s_refuse(txn, table, key);
+    *value = nm_bytes(out, size);
+    return NM_OK;
+}
+
+nm_rc_t
+nm_table_get(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t key, nm_bytes_t *value)
+{
+    MDB_val mdb_key = s_val(key), stored;
+    nm_rc_t rc = s_rc(txn, mdb_get(txn->mdb, nm_txn_dbi(txn, table), &mdb_key, &stored));
+    return rc == NM_OK ? nm_txn_vouch(txn, table, key, stored, value) : rc;
+}
+
+bool
+nm_table_has(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t key)
+{
+    MDB_val mdb_key = s_val(key), stored;
+    return s_rc(txn, mdb_get(txn->mdb, nm_txn_dbi(txn, table), &mdb_key, &stored)) == NM_OK;
+}
+
+//  LMDB makes the room and the value is sealed straight into it.
+static nm_rc_t
+s_put(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t key, nm_bytes_t value, unsigned flags)
+{
+    assert(txn->writes && value.size <= NM_STORE_VALUE_MAX);
+    MDB_val mdb_key = s_val(key), room = { nm_seal_size(table, value.size), NULL };
+    nm_rc_t rc = s_rc(txn, mdb_put(txn->mdb, nm_txn_dbi(txn, table), &mdb_key, &room, MDB_RESERVE | flags));
+    if (rc != NM_OK)
+        return rc;
+    nm_seal_write(&txn->store->seal, table, key, value, room.mv_data);
+    txn->changed = true;
+    return NM_OK;
+}
+
+nm_rc_t
+nm_table_put(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t key, nm_bytes_t value)
+{
+    return s_put(txn, table, key, value, 0);
+}
+
+nm_rc_t
+nm_table_add(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t key, nm_bytes_t value)
+{
+    return s_put(txn, table, key, value, MDB_NOOVERWRITE);
+}
+
+nm_rc_t
+nm_table_delete(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t key)
+{
+    assert(txn->writes);
+    MDB_val mdb_key = s_val(key);
+    nm_rc_t rc = s_rc(txn, mdb_del(txn->mdb, nm_txn_dbi(txn, table), &mdb_key, NULL));
+    if (rc == NM_OK)
+        txn->changed = true;
+    return rc;
+}
+
+uint64_t
+nm_table_count(nm_txn_t *txn, const nm_table_t *table)
+{
+    MDB_stat stat;
+    return s_rc(txn, mdb_stat(txn->mdb, nm_txn_dbi(txn, table), &stat)) == NM_OK ? stat.ms_entries : 0;
+}

@@ -1,0 +1,147 @@
+#include "lmdb_store/store_private.h"
+
+#include <assert.h>
+#include <unistd.h>
+
+static int
+s_begin_mdb(nm_store_t *self, bool writes)
+{
+    if (writes)
+        return mdb_txn_begin(self->env, NULL, 0, &self->txn.mdb);
+    int err = self->reader ? mdb_txn_renew(self->reader) : mdb_txn_begin(self->env, NULL, MDB_RDONLY, &self->reader);
+    if (!err)
+        self->txn.mdb = self->reader;
+    return err;
+}
+
+static nm_rc_t
+s_begin(nm_store_t *self, bool writes)
+{
+    assert(!self->txn.mdb && "a transaction within a transaction");
+    self->txn = (nm_txn_t){ .store = self, .writes = writes };
+    int err = s_begin_mdb(self, writes);
+    if (err == MDB_MAP_RESIZED) {
+        //  Somebody with a larger map has written the file. Size 0 takes theirs.
+        err = mdb_env_set_mapsize(self->env, 0);
+        if (!err)
+            err = s_begin_mdb(self, writes);
+    }
+    if (err)
+        self->txn.mdb = NULL;
+    else
+        memcpy(self->txn.counters, self->counters, sizeof self->counters);
+    return nm_store_rc(self, err);
+}
+
+//  LMDB frees the cursors of a write transaction itself, at its end; those of a
+//  read transaction are ours to close. Closing all first is right for both.
+static void
+s_close_cursors(nm_txn_t *txn)
+{
+    for (nm_open_cursor_t *cursor = txn->cursors; cursor; cursor = cursor->next)
+        if (cursor->mdb)
+            mdb_cursor_close(cursor->mdb);
+    txn->cursors = NULL;
+}
+
+static nm_rc_t
+s_put_counters(nm_txn_t *txn)
+{
+    for (unsigned i = 0; i < NM_COUNTER_COUNT; i++) {
+        if (!txn->counter_taken[i])
+            continue;
+        uint8_t key[] = { NM_META_COUNTER, (uint8_t) i };
+        uint8_t value[8];
+        nm_put_u64(value, txn->counters[i]);
+        nm_rc_t rc = nm_table_put(txn, &nm_meta_table, nm_bytes(key, sizeof key), nm_bytes(value, sizeof value));
+        if (rc != NM_OK)
+            return rc;
+    }
+    return NM_OK;
+}
+
+//  A full map shows before anything is written, so the transaction is undone as if
+//  work had failed. After any other error nobody knows what is on the disk, and LMDB
+//  would let the next commit succeed: end here, without another write.
+static nm_rc_t
+s_commit(nm_store_t *self)
+{
+    int err = mdb_txn_commit(self->txn.mdb);
+    if (!err) {
+        memcpy(self->counters, self->txn.counters, sizeof self->counters);
+        return NM_OK;
+    }
+    if (err == MDB_MAP_FULL || err == MDB_TXN_FULL)
+        return NM_ERR_FULL;
+    nm_store_log_critical("commit_failed", self->folder.path,
+                          "commit failed, so what is on the disk is unknown; the process ends: %s", mdb_strerror(err));
+    _exit(NM_STORE_EXIT_COMMIT);
+}
+
+nm_rc_t
+nm_store_update(nm_store_t *self, nm_store_fn *work, void *arg)
+{
+    nm_rc_t rc = s_begin(self, true);
+    if (rc != NM_OK)
+        return rc;
+
+    rc = work(&self->txn, arg);
+    if (rc == NM_OK)
+        rc = self->txn.failed;
+    if (rc == NM_OK)
+        rc = s_put_counters(&self->txn);
+    s_close_cursors(&self->txn);
+    if (rc == NM_OK)
+        rc = s_commit(self);  //  Writes and syncs nothing if nothing changed
+    else
+        mdb_txn_abort(self->txn.mdb);
+    self->txn.mdb = NULL;
+    nm_arena_reset(&self->arena);
+    return rc;
+}
+
+nm_rc_t
+nm_store_view(nm_store_t *self, nm_store_fn *work, void *arg)
+{
+    nm_rc_t rc = s_begin(self, false);
+    if (rc != NM_OK)
+        return rc;
+
+    rc = work(&self->txn, arg);
+    if (rc == NM_OK)
+        rc = self->txn.failed;
+    s_close_cursors(&self->txn);
+    mdb_txn_reset(self->reader);
+    self->txn.mdb = NULL;
+    nm_arena_reset(&self->arena);
+    return rc;
+}
+
+nm_rc_t
+nm_txn_spoil(nm_txn_t *txn, nm_rc_t rc)
+{
+    if (txn->failed == NM_OK)
+        txn->failed = rc;
+    return rc;
+}
+
+uint64_t
+nm_txn_next(nm_txn_t *txn, unsigned counter)
+{
+    assert(counter < NM_COUNTER_COUNT && txn->writes);
+    txn->counter_taken[counter] = true;
+    txn->changed = true;
+    return ++txn->counters[counter];
+}
+
+void *
+nm_txn_alloc(nm_txn_t *txn, size_t size)
+{
+    return nm_arena_alloc(&txn->store->arena, size);
+}
+
+bool
+nm_txn_changed(const nm_txn_t *txn)
+{
+    return txn->changed;
+}

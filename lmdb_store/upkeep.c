@@ -1,0 +1,269 @@
+#include "lmdb_store/store_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+//  -- Backup
+
+static int
+s_sync_parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char parent[4096] = ".";
+    if (slash)
+        nm_bytes_to_text(nm_bytes(path, slash == path ? 1 : (size_t) (slash - path)), parent, sizeof parent);
+    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    int err = fsync(fd) != 0 ? errno : 0;
+    close(fd);
+    return err;
+}
+
+nm_rc_t
+nm_store_backup(nm_store_t *self, const char *path, nm_error_t *error)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return nm_fail(error, errno == EEXIST ? NM_ERR_DUPLICATE : NM_ERR_IO, "backup %s: cannot make the file: %s",
+                       path, strerror(errno));
+    int err = mdb_env_copyfd2(self->env, fd, MDB_CP_COMPACT);
+    if (!err && fsync(fd) != 0)
+        err = errno;
+    close(fd);
+    if (!err)
+        err = s_sync_parent(path);
+    if (!err)
+        return NM_OK;
+    unlink(path);
+    return nm_fail(error, nm_store_rc(self, err), "backup %s: the copy failed: %s", path, mdb_strerror(err));
+}
+
+//  -- Restore. The backup is copied into a store of its own in a folder within the
+//  target, checked there, given its epoch, and only then moved into place by one
+//  rename. Whatever fails before that leaves the target as it was.
+
+#define S_STAGE "restore"
+
+static nm_rc_t
+s_copy(int from, int to)
+{
+    uint8_t chunk[64 * 1024];
+    for (;;) {
+        ssize_t got = read(from, chunk, sizeof chunk);
+        if (got < 0)
+            return NM_ERR_IO;
+        if (got == 0)
+            return fsync(to) == 0 ? NM_OK : NM_ERR_IO;
+        for (ssize_t at = 0, put; at < got; at += put)
+            if ((put = write(to, chunk + at, (size_t) (got - at))) <= 0)
+                return NM_ERR_IO;
+    }
+}
+
+static nm_rc_t
+s_copy_file(const char *from_path, const nm_folder_t *to, nm_error_t *error)
+{
+    int from = open(from_path, O_RDONLY | O_CLOEXEC);
+    int out = openat(to->fd, NM_FOLDER_DATA, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    nm_rc_t rc = from >= 0 && out >= 0 ? s_copy(from, out) : NM_ERR_IO;
+    int err = errno;
+    if (from >= 0)
+        close(from);
+    if (out >= 0)
+        close(out);
+    return rc == NM_OK ? rc
+                       : nm_fail(error, rc, "restore: cannot copy %s to %s: %s", from_path, to->path, strerror(err));
+}
+
+static void
+s_remove_stage(const nm_folder_t *target)
+{
+    static const char *const NAMES[] = { NM_FOLDER_DATA, NM_FOLDER_DATA_LOCK, NM_FOLDER_LOCK, NM_FOLDER_MARKER,
+                                         NM_FOLDER_BALLAST };
+    int fd = openat(target->fd, S_STAGE, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return;
+    for (size_t i = 0; i < NM_COUNT(NAMES); i++)
+        unlinkat(fd, NAMES[i], 0);
+    close(fd);
+    unlinkat(target->fd, S_STAGE, AT_REMOVEDIR);
+}
+
+//  Puts the backup under a marker, so that it opens as a store that is there.
+static nm_rc_t
+s_stage(const nm_folder_t *target, const char *stage_path, const char *backup_path, nm_error_t *error)
+{
+    nm_folder_t stage;
+    s_remove_stage(target);  //  Of a restore that was cut short
+    nm_rc_t rc = nm_folder_open(&stage, stage_path, target->syncs, error);
+    if (rc == NM_OK)
+        rc = s_copy_file(backup_path, &stage, error);
+    if (rc == NM_OK)
+        rc = nm_folder_mark(&stage, 0, error);
+    nm_folder_close(&stage);
+    return rc;
+}
+
+//  Opens the staged store, checks all of it, and gives it an epoch above its own and
+//  above all that the target's marker knows of.
+static nm_rc_t
+s_prepare(const nm_store_config_t *config, uint32_t marked_epoch, uint32_t *epoch, nm_error_t *error)
+{
+    static const nm_store_layout_t LAYOUT = { .schema = NM_STORE_SCHEMA, .steps = NULL };
+    nm_store_t *store = NULL;
+    nm_store_check_t report;
+    nm_rc_t rc = nm_store_open(config, &LAYOUT, &store, error);
+    if (rc == NM_OK)
+        rc = nm_store_check(store, &report, error);
+    if (rc == NM_OK) {
+        *epoch = (store->epoch > marked_epoch ? store->epoch : marked_epoch) + 1;
+        rc = nm_store_raise_epoch(store, *epoch);
+        if (rc != NM_OK)
+            nm_fail(error, rc, "restore: the new epoch could not be written to %s", config->path);
+    }
+    nm_store_destroy(&store);
+    return rc;
+}
+
+static nm_rc_t
+s_move_into_place(const nm_folder_t *target, uint32_t epoch, nm_error_t *error)
+{
+    nm_rc_t rc = nm_folder_mark(target, epoch, error);
+    if (rc != NM_OK)
+        return rc;
+    nm_folder_remove(target, NM_FOLDER_DATA_LOCK);  //  Its reader slots are those of the old file
+    if (renameat(target->fd, S_STAGE "/" NM_FOLDER_DATA, target->fd, NM_FOLDER_DATA) != 0)
+        return nm_fail(error, NM_ERR_IO, "restore: cannot move data.mdb into %s: %s", target->path, strerror(errno));
+    return nm_folder_sync(target, error);
+}
+
+static nm_rc_t
+s_restore_into(const nm_folder_t *target, const nm_store_config_t *config, const char *backup_path, nm_error_t *error)
+{
+    char stage_path[4096];
+    uint32_t epoch = 0;
+    snprintf(stage_path, sizeof stage_path, "%s/%s", target->path, S_STAGE);
+    nm_store_config_t staged = *config;
+    staged.path = stage_path;
+
+    nm_rc_t rc = s_stage(target, stage_path, backup_path, error);
+    if (rc == NM_OK)
+        rc = s_prepare(&staged, nm_folder_marked_epoch(target), &epoch, error);
+    if (rc == NM_OK)
+        rc = s_move_into_place(target, epoch, error);
+    s_remove_stage(target);
+    return rc;
+}
+
+nm_rc_t
+nm_store_restore(const nm_store_config_t *config, const char *backup_path, bool replace, nm_error_t *error)
+{
+    nm_folder_t target;
+    nm_rc_t rc = nm_folder_open(&target, config->path, !config->volatile_for_tests, error);
+    if (rc == NM_OK && !replace && nm_folder_has(&target, NM_FOLDER_DATA))
+        rc = nm_fail(error, NM_ERR_REFUSED,
+                     "restore: %s has a store already: ask for it to be replaced, or move it away", config->path);
+    if (rc == NM_OK)
+        rc = s_restore_into(&target, config, backup_path, error);
+    nm_folder_close(&target);
+    return rc;
+}
+
+//  -- Check
+
+typedef struct {
+    const nm_store_t *store;
+    nm_store_check_t *report;
+    nm_buf_t plain;  //  Room for what is opened; the arena belongs to the owner's thread
+} s_check_t;
+
+static void
+s_note_bad(s_check_t *self, const char *table, MDB_val key)
+{
+    char hex[2 * 48 + 1] = "";
+    size_t size = key.mv_size < 48 ? key.mv_size : 48;
+    if (self->report->bad++)
+        return;
+    sodium_bin2hex(hex, sizeof hex, key.mv_data, size);
+    snprintf(self->report->first_bad, sizeof self->report->first_bad, "table %s, key %s", table, hex);
+}
+
+static bool
+s_is_good(s_check_t *self, const nm_table_t *table, nm_bytes_t key, nm_bytes_t stored)
+{
+    if (key.size == 0 || key.size > NM_STORE_KEY_MAX)
+        return false;
+    nm_store_head_t head;
+    if (table == &nm_meta_table && nm_bytes_is(key, NM_META_HEAD))
+        return nm_store_head_read(&head, stored, UINT32_MAX) == NM_OK && nm_id_equal(&head.id, &self->store->id);
+    if (table == &nm_meta_table && nm_bytes_is(key, NM_META_SECRET))
+        table = &nm_meta_sealed_table;
+
+    size_t size;
+    if (nm_seal_value_size(table, stored, &size) != NM_OK)
+        return false;
+    nm_buf_clear(&self->plain);
+    return nm_seal_read(&self->store->seal, table, key, stored, nm_buf_reserve(&self->plain, size + 1)) == NM_OK;
+}
+
+//  A page that was lost or is old takes records away without one wrong checksum; the
+//  table's own count of them still shows it.
+static void
+s_compare_count(s_check_t *self, MDB_txn *txn, const nm_table_t *table, uint64_t seen)
+{
+    MDB_stat stat;
+    if (mdb_stat(txn, self->store->dbis[table->number], &stat) || stat.ms_entries != seen)
+        s_note_bad(self, table->name, (MDB_val){ 0, NULL });
+}
+
+static nm_rc_t
+s_check_table(s_check_t *self, MDB_txn *txn, const nm_table_t *table)
+{
+    MDB_cursor *cursor;
+    MDB_val key, stored;
+    uint64_t seen = 0;
+    int err = mdb_cursor_open(txn, self->store->dbis[table->number], &cursor);
+    if (err)
+        return nm_store_rc(self->store, err);
+    while (!(err = mdb_cursor_get(cursor, &key, &stored, MDB_NEXT))) {
+        seen++;
+        self->report->bytes += stored.mv_size;
+        if (s_is_good(self, table, nm_bytes(key.mv_data, key.mv_size), nm_bytes(stored.mv_data, stored.mv_size)))
+            self->report->records++;
+        else
+            s_note_bad(self, table->name, key);
+    }
+    mdb_cursor_close(cursor);
+    if (err != MDB_NOTFOUND)
+        return nm_store_rc(self->store, err);
+    s_compare_count(self, txn, table, seen);
+    return NM_OK;
+}
+
+nm_rc_t
+nm_store_check(nm_store_t *self, nm_store_check_t *report, nm_error_t *error)
+{
+    *report = (nm_store_check_t){ 0 };
+    s_check_t check = { .store = self, .report = report };
+    MDB_txn *txn;
+    int err = mdb_txn_begin(self->env, NULL, MDB_RDONLY, &txn);
+    if (err)
+        return nm_fail(error, nm_store_rc(self, err), "check of %s: %s", self->folder.path, mdb_strerror(err));
+
+    nm_rc_t rc = NM_OK;
+    for (unsigned i = 0; rc == NM_OK && i < NM_STORE_TABLE_MAX; i++)
+        if (self->tables[i])
+            rc = s_check_table(&check, txn, self->tables[i]);
+    mdb_txn_abort(txn);
+    nm_buf_free(&check.plain);
+    if (rc != NM_OK)
+        return nm_fail(error, rc, "check of %s: a table cannot be read: %s", self->folder.path, nm_rc_text(rc));
+    if (report->bad)
+        return nm_fail(error, NM_ERR_CORRUPT, "check of %s: %llu records are bad, first %s", self->folder.path,
+                       (unsigned long long) report->bad, report->first_bad);
+    return NM_OK;
+}
