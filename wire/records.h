@@ -90,63 +90,63 @@ extern const nm_words_t nm_reason_words;
 
 //  -- Requests
 
-#define NM_ATTACHMENT_FIELDS(F, R)                                                                                     \
-    F(R, 1, filename, LINE, 255, MUST, NULL, "Name shown to the reader")                                               \
-    F(R, 2, content_type, LINE, 127, MUST, NULL, "Media type, as application/pdf")                                     \
+#define NM_ATTACHMENT_FIELDS(F, R)                                                 \
+    F(R, 1, filename, LINE, 255, MUST, NULL, "Name shown to the reader")           \
+    F(R, 2, content_type, LINE, 127, MUST, NULL, "Media type, as application/pdf") \
     F(R, 3, content_base64, BASE64, NM_ATTACHMENTS_MAX, MUST, NULL, "The bytes, base64")
 NM_RECORD_DECLARE(attachment, NM_ATTACHMENT_FIELDS);
 
-#define NM_EMAIL_FIELDS(F, R)                                                                                          \
-    F(R, 1, cc, LINES, NM_COPIES_MAX, MAY, NULL, "Further visible recipients")                                         \
-    F(R, 2, bcc, LINES, NM_COPIES_MAX, MAY, NULL, "Further hidden recipients")                                         \
-    F(R, 3, reply_to, LINE, NM_ADDRESS_MAX, MAY, NULL, "Address for answers")                                          \
-    F(R, 4, from_name, LINE, 200, MAY, NULL, "Display name of the sender")                                             \
-    F(R, 5, headers, MAP, 32768, MAY, NULL, "Own headers: X-, List-, References, In-Reply-To")                         \
+#define NM_EMAIL_FIELDS(F, R)                                                                  \
+    F(R, 1, cc, LINES, NM_COPIES_MAX, MAY, NULL, "Further visible recipients")                 \
+    F(R, 2, bcc, LINES, NM_COPIES_MAX, MAY, NULL, "Further hidden recipients")                 \
+    F(R, 3, reply_to, LINE, NM_ADDRESS_MAX, MAY, NULL, "Address for answers")                  \
+    F(R, 4, from_name, LINE, 200, MAY, NULL, "Display name of the sender")                     \
+    F(R, 5, headers, MAP, 32768, MAY, NULL, "Own headers: X-, List-, References, In-Reply-To") \
     F(R, 6, attachments, RECORDS, NM_ATTACHMENT_COUNT, MAY, &nm_attachment_shape, "Files")
 NM_RECORD_DECLARE(email, NM_EMAIL_FIELDS);
 
-#define NM_PUSH_FIELDS(F, R)                                                                                           \
-    F(R, 1, title, STR, 1024, MAY, NULL, "Headline")                                                                   \
-    F(R, 2, body, STR, 4096, MAY, NULL, "Text")                                                                        \
-    F(R, 3, image, LINE, NM_URL_MAX, MAY, NULL, "Address of a picture")                                                \
-    F(R, 4, url, LINE, NM_URL_MAX, MAY, NULL, "Where a tap leads")                                                     \
-    F(R, 5, badge, UINT, 1000000, MAY, NULL, "Number on the icon")                                                     \
-    F(R, 6, sound, LINE, 128, MAY, NULL, "Name of a sound")                                                            \
-    F(R, 7, data, MAP, 4096, MAY, NULL, "Texts for the app")                                                           \
-    F(R, 8, collapse_key, LINE, 64, MAY, NULL, "Replaces an earlier one with the same key")                            \
+#define NM_PUSH_FIELDS(F, R)                                                                \
+    F(R, 1, title, STR, 1024, MAY, NULL, "Headline")                                        \
+    F(R, 2, body, STR, 4096, MAY, NULL, "Text")                                             \
+    F(R, 3, image, LINE, NM_URL_MAX, MAY, NULL, "Address of a picture")                     \
+    F(R, 4, url, LINE, NM_URL_MAX, MAY, NULL, "Where a tap leads")                          \
+    F(R, 5, badge, UINT, 1000000, MAY, NULL, "Number on the icon")                          \
+    F(R, 6, sound, LINE, 128, MAY, NULL, "Name of a sound")                                 \
+    F(R, 7, data, MAP, 4096, MAY, NULL, "Texts for the app")                                \
+    F(R, 8, collapse_key, LINE, 64, MAY, NULL, "Replaces an earlier one with the same key") \
     F(R, 9, ttl, UINT, 2419200, MAY, NULL, "Seconds for which the provider keeps trying")
 NM_RECORD_DECLARE(push, NM_PUSH_FIELDS);
 
-#define NM_RECIPIENTS_FIELDS(F, R)                                                                                     \
-    F(R, 1, email, LINE, NM_ADDRESS_MAX, MAY, NULL, "E-mail address")                                                  \
-    F(R, 2, phone, LINE, 32, MAY, NULL, "E.164 number")                                                                \
+#define NM_RECIPIENTS_FIELDS(F, R)                                    \
+    F(R, 1, email, LINE, NM_ADDRESS_MAX, MAY, NULL, "E-mail address") \
+    F(R, 2, phone, LINE, 32, MAY, NULL, "E.164 number")               \
     F(R, 3, token, LINE, NM_TOKEN_MAX, MAY, NULL, "Device token")
 NM_RECORD_DECLARE(recipients, NM_RECIPIENTS_FIELDS);
 
 //  The body of POST /v1/notifications.
-#define NM_REQUEST_FIELDS(F, R)                                                                                        \
-    F(R, 1, channel, ENUM, 0, MAY, &nm_channel_words, "Over which channel")                                            \
-    F(R, 2, channels, LINES, 8, MAY, NULL, "Channels tried in turn, or all")                                           \
-    F(R, 3, strategy, ENUM, 0, MAY, &nm_strategy_words, "What channels means: first or all")                           \
-    F(R, 4, user_id, ID, 0, MAY, NULL, "A known user")                                                                 \
-    F(R, 5, recipient, LINE, NM_TOKEN_MAX, MAY, NULL, "E-mail address, E.164 number or device token")                  \
-    F(R, 6, recipients, RECORD, 8192, MAY, &nm_recipients_shape, "An address for each of channels")                    \
-    F(R, 7, template, LINE, NM_CODE_MAX, MAY, NULL, "Template code")                                                   \
-    F(R, 8, template_version, UINT, UINT32_MAX, MAY, NULL, "A version other than the active one")                      \
-    F(R, 9, language, LINE, 35, MAY, NULL, "BCP 47 tag")                                                               \
-    F(R, 10, variables, MAP, NM_VARIABLES_MAX, MAY, NULL, "Values for the template")                                   \
-    F(R, 11, subject, LINE, NM_SUBJECT_MAX, MAY, NULL, "Subject of an e-mail, title of a push")                        \
-    F(R, 12, content, STR, NM_CONTENT_MAX, MAY, NULL, "Plain text")                                                    \
-    F(R, 13, html, STR, NM_HTML_MAX, MAY, NULL, "HTML of an e-mail")                                                   \
-    F(R, 14, push, RECORD, 32768, MAY, &nm_push_shape, "Parts of a rich push")                                         \
-    F(R, 15, email, RECORD, NM_BODY_BATCH_MAX, MAY, &nm_email_shape, "Parts of a rich e-mail")                         \
-    F(R, 16, priority, ENUM, 1, MAY, &nm_priority_words, "instant, high, normal or low; 0 to 3")                       \
-    F(R, 17, send_at, TIME, 0, MAY, NULL, "Not before")                                                                \
-    F(R, 18, expires_at, TIME, 0, MAY, NULL, "Not after")                                                              \
-    F(R, 19, provider, LINE, NM_NAME_MAX, MAY, NULL, "One provider by name")                                           \
-    F(R, 20, metadata, MAP, NM_METADATA_MAX, MAY, NULL, "Given back and sent to webhooks")                             \
-    F(R, 21, dedupe_seconds, UINT, NM_DEDUPE_MAX, MAY, NULL, "The same content within so long is the same")            \
-    F(R, 22, at_most_once, BOOL, 0, MAY, NULL, "Rather park than risk sending twice")                                  \
+#define NM_REQUEST_FIELDS(F, R)                                                                             \
+    F(R, 1, channel, ENUM, 0, MAY, &nm_channel_words, "Over which channel")                                 \
+    F(R, 2, channels, LINES, 8, MAY, NULL, "Channels tried in turn, or all")                                \
+    F(R, 3, strategy, ENUM, 0, MAY, &nm_strategy_words, "What channels means: first or all")                \
+    F(R, 4, user_id, ID, 0, MAY, NULL, "A known user")                                                      \
+    F(R, 5, recipient, LINE, NM_TOKEN_MAX, MAY, NULL, "E-mail address, E.164 number or device token")       \
+    F(R, 6, recipients, RECORD, 8192, MAY, &nm_recipients_shape, "An address for each of channels")         \
+    F(R, 7, template, LINE, NM_CODE_MAX, MAY, NULL, "Template code")                                        \
+    F(R, 8, template_version, UINT, UINT32_MAX, MAY, NULL, "A version other than the active one")           \
+    F(R, 9, language, LINE, 35, MAY, NULL, "BCP 47 tag")                                                    \
+    F(R, 10, variables, MAP, NM_VARIABLES_MAX, MAY, NULL, "Values for the template")                        \
+    F(R, 11, subject, LINE, NM_SUBJECT_MAX, MAY, NULL, "Subject of an e-mail, title of a push")             \
+    F(R, 12, content, STR, NM_CONTENT_MAX, MAY, NULL, "Plain text")                                         \
+    F(R, 13, html, STR, NM_HTML_MAX, MAY, NULL, "HTML of an e-mail")                                        \
+    F(R, 14, push, RECORD, 32768, MAY, &nm_push_shape, "Parts of a rich push")                              \
+    F(R, 15, email, RECORD, NM_BODY_BATCH_MAX, MAY, &nm_email_shape, "Parts of a rich e-mail")              \
+    F(R, 16, priority, ENUM, 1, MAY, &nm_priority_words, "instant, high, normal or low; 0 to 3")            \
+    F(R, 17, send_at, TIME, 0, MAY, NULL, "Not before")                                                     \
+    F(R, 18, expires_at, TIME, 0, MAY, NULL, "Not after")                                                   \
+    F(R, 19, provider, LINE, NM_NAME_MAX, MAY, NULL, "One provider by name")                                \
+    F(R, 20, metadata, MAP, NM_METADATA_MAX, MAY, NULL, "Given back and sent to webhooks")                  \
+    F(R, 21, dedupe_seconds, UINT, NM_DEDUPE_MAX, MAY, NULL, "The same content within so long is the same") \
+    F(R, 22, at_most_once, BOOL, 0, MAY, NULL, "Rather park than risk sending twice")                       \
     F(R, 23, request_id, LINE, NM_IDEMPOTENCY_MAX, MAY, NULL, "Idempotency key in the body")
 NM_RECORD_DECLARE(request, NM_REQUEST_FIELDS);
 
@@ -166,79 +166,79 @@ typedef enum {
 } nm_mail_kind_t;
 
 //  A notification on its way to be routed.
-#define NM_WORK_FIELDS(F, R)                                                                                           \
-    F(R, 1, notification, ID, 0, MUST, NULL, "Its id")                                                                 \
-    F(R, 2, service, ID, 0, MUST, NULL, "The tenant")                                                                  \
-    F(R, 3, generation, UINT, 1000000, MUST, NULL, "How often it was replayed")                                        \
-    F(R, 4, created_at, TIME, 0, MUST, NULL, "When it was accepted")                                                   \
-    F(R, 5, correlation_id, LINE, NM_CORRELATION_MAX, MUST, NULL, "For logs and webhooks")                             \
-    F(R, 6, traceparent, LINE, 64, MAY, NULL, "W3C trace context")                                                     \
+#define NM_WORK_FIELDS(F, R)                                                               \
+    F(R, 1, notification, ID, 0, MUST, NULL, "Its id")                                     \
+    F(R, 2, service, ID, 0, MUST, NULL, "The tenant")                                      \
+    F(R, 3, generation, UINT, 1000000, MUST, NULL, "How often it was replayed")            \
+    F(R, 4, created_at, TIME, 0, MUST, NULL, "When it was accepted")                       \
+    F(R, 5, correlation_id, LINE, NM_CORRELATION_MAX, MUST, NULL, "For logs and webhooks") \
+    F(R, 6, traceparent, LINE, 64, MAY, NULL, "W3C trace context")                         \
     F(R, 7, request, ANY, NM_FRAME_MAX, MUST, NULL, "nm_request_t as it came, keys by name")
 NM_RECORD_DECLARE(work, NM_WORK_FIELDS);
 
 //  One notification to one address over one channel.
-#define NM_DELIVERY_FIELDS(F, R)                                                                                       \
-    F(R, 1, notification, ID, 0, MUST, NULL, "The notification it is made from")                                       \
-    F(R, 2, service, ID, 0, MUST, NULL, "The tenant")                                                                  \
-    F(R, 3, number, UINT, 255, MUST, NULL, "Which delivery of the notification")                                       \
-    F(R, 4, generation, UINT, 1000000, MUST, NULL, "How often it was replayed")                                        \
-    F(R, 5, channel, ENUM, 0, MUST, &nm_channel_words, "Over which channel")                                           \
-    F(R, 6, recipient, LINE, NM_TOKEN_MAX, MUST, NULL, "Address")                                                      \
-    F(R, 7, priority, ENUM, 0, MUST, &nm_priority_words, "How urgent")                                                 \
-    F(R, 8, created_at, TIME, 0, MUST, NULL, "When the notification was accepted")                                     \
-    F(R, 9, expires_at, TIME, 0, MAY, NULL, "Not after")                                                               \
-    F(R, 10, at_most_once, BOOL, 0, MAY, NULL, "Rather park than risk sending twice")                                  \
-    F(R, 11, provider, LINE, NM_NAME_MAX, MAY, NULL, "One provider by name")                                           \
-    F(R, 12, subject, LINE, NM_SUBJECT_MAX, MAY, NULL, "Subject")                                                      \
-    F(R, 13, content, STR, NM_CONTENT_MAX, MAY, NULL, "Plain text")                                                    \
-    F(R, 14, html, STR, NM_HTML_MAX, MAY, NULL, "HTML")                                                                \
-    F(R, 15, email, RECORD, NM_BODY_BATCH_MAX, MAY, &nm_email_shape, "As in the request")                              \
-    F(R, 16, push, RECORD, 32768, MAY, &nm_push_shape, "As in the request")                                            \
-    F(R, 17, correlation_id, LINE, NM_CORRELATION_MAX, MUST, NULL, "For logs and webhooks")                            \
-    F(R, 18, traceparent, LINE, 64, MAY, NULL, "W3C trace context")                                                    \
+#define NM_DELIVERY_FIELDS(F, R)                                                            \
+    F(R, 1, notification, ID, 0, MUST, NULL, "The notification it is made from")            \
+    F(R, 2, service, ID, 0, MUST, NULL, "The tenant")                                       \
+    F(R, 3, number, UINT, 255, MUST, NULL, "Which delivery of the notification")            \
+    F(R, 4, generation, UINT, 1000000, MUST, NULL, "How often it was replayed")             \
+    F(R, 5, channel, ENUM, 0, MUST, &nm_channel_words, "Over which channel")                \
+    F(R, 6, recipient, LINE, NM_TOKEN_MAX, MUST, NULL, "Address")                           \
+    F(R, 7, priority, ENUM, 0, MUST, &nm_priority_words, "How urgent")                      \
+    F(R, 8, created_at, TIME, 0, MUST, NULL, "When the notification was accepted")          \
+    F(R, 9, expires_at, TIME, 0, MAY, NULL, "Not after")                                    \
+    F(R, 10, at_most_once, BOOL, 0, MAY, NULL, "Rather park than risk sending twice")       \
+    F(R, 11, provider, LINE, NM_NAME_MAX, MAY, NULL, "One provider by name")                \
+    F(R, 12, subject, LINE, NM_SUBJECT_MAX, MAY, NULL, "Subject")                           \
+    F(R, 13, content, STR, NM_CONTENT_MAX, MAY, NULL, "Plain text")                         \
+    F(R, 14, html, STR, NM_HTML_MAX, MAY, NULL, "HTML")                                     \
+    F(R, 15, email, RECORD, NM_BODY_BATCH_MAX, MAY, &nm_email_shape, "As in the request")   \
+    F(R, 16, push, RECORD, 32768, MAY, &nm_push_shape, "As in the request")                 \
+    F(R, 17, correlation_id, LINE, NM_CORRELATION_MAX, MUST, NULL, "For logs and webhooks") \
+    F(R, 18, traceparent, LINE, 64, MAY, NULL, "W3C trace context")                         \
     F(R, 19, to, LINE, NM_ADDRESS_MAX, MAY, NULL, "Header To when the envelope's recipient is a copy's")
 NM_RECORD_DECLARE(delivery, NM_DELIVERY_FIELDS);
 
 //  One try at one provider.
-#define NM_ATTEMPT_FIELDS(F, R)                                                                                        \
-    F(R, 1, number, UINT, 1000000, MUST, NULL, "1 for the first of the delivery")                                      \
-    F(R, 2, provider, LINE, NM_NAME_MAX, MUST, NULL, "At which provider")                                              \
-    F(R, 3, started_at, TIME, 0, MUST, NULL, "When it was put on disk, before the call")                               \
-    F(R, 4, ended_at, TIME, 0, MAY, NULL, "When the answer came")                                                      \
-    F(R, 5, outcome, ENUM, 0, MUST, &nm_outcome_words, "What came of it")                                              \
-    F(R, 6, code, UINT, 999999, MAY, NULL, "The provider's code: SMTP reply or HTTP status")                           \
+#define NM_ATTEMPT_FIELDS(F, R)                                                              \
+    F(R, 1, number, UINT, 1000000, MUST, NULL, "1 for the first of the delivery")            \
+    F(R, 2, provider, LINE, NM_NAME_MAX, MUST, NULL, "At which provider")                    \
+    F(R, 3, started_at, TIME, 0, MUST, NULL, "When it was put on disk, before the call")     \
+    F(R, 4, ended_at, TIME, 0, MAY, NULL, "When the answer came")                            \
+    F(R, 5, outcome, ENUM, 0, MUST, &nm_outcome_words, "What came of it")                    \
+    F(R, 6, code, UINT, 999999, MAY, NULL, "The provider's code: SMTP reply or HTTP status") \
     F(R, 7, detail, STR, NM_DETAIL_MAX, MAY, NULL, "The provider's own words")
 NM_RECORD_DECLARE(attempt, NM_ATTEMPT_FIELDS);
 
 //  Something happened to a notification. (generation, number, order) tells which of two is
 //  the later, whatever order they arrive in.
-#define NM_EVENT_FIELDS(F, R)                                                                                          \
-    F(R, 1, notification, ID, 0, MUST, NULL, "To which")                                                               \
-    F(R, 2, kind, ENUM, 0, MUST, &nm_event_words, "What")                                                              \
-    F(R, 3, at, TIME, 0, MUST, NULL, "When")                                                                           \
-    F(R, 4, number, UINT, 255, MUST, NULL, "Which delivery")                                                           \
-    F(R, 5, generation, UINT, 1000000, MUST, NULL, "In which replay")                                                  \
-    F(R, 6, order, UINT, UINT32_MAX, MUST, NULL, "Grows with each event of this delivery and generation")              \
-    F(R, 7, attempt, RECORD, 8192, MAY, &nm_attempt_shape, "The attempt that began or ended")                          \
-    F(R, 8, due_at, TIME, 0, MAY, NULL, "When the next attempt is due")                                                \
-    F(R, 9, reason, ENUM, 0, MAY, &nm_reason_words, "Why it failed")                                                   \
-    F(R, 10, detail, STR, NM_DETAIL_MAX, MAY, NULL, "For people")                                                      \
+#define NM_EVENT_FIELDS(F, R)                                                                             \
+    F(R, 1, notification, ID, 0, MUST, NULL, "To which")                                                  \
+    F(R, 2, kind, ENUM, 0, MUST, &nm_event_words, "What")                                                 \
+    F(R, 3, at, TIME, 0, MUST, NULL, "When")                                                              \
+    F(R, 4, number, UINT, 255, MUST, NULL, "Which delivery")                                              \
+    F(R, 5, generation, UINT, 1000000, MUST, NULL, "In which replay")                                     \
+    F(R, 6, order, UINT, UINT32_MAX, MUST, NULL, "Grows with each event of this delivery and generation") \
+    F(R, 7, attempt, RECORD, 8192, MAY, &nm_attempt_shape, "The attempt that began or ended")             \
+    F(R, 8, due_at, TIME, 0, MAY, NULL, "When the next attempt is due")                                   \
+    F(R, 9, reason, ENUM, 0, MAY, &nm_reason_words, "Why it failed")                                      \
+    F(R, 10, detail, STR, NM_DETAIL_MAX, MAY, NULL, "For people")                                         \
     F(R, 11, deliveries, UINT, 255, MAY, NULL, "How many deliveries the notification was made into")
 NM_RECORD_DECLARE(event, NM_EVENT_FIELDS);
 
 //  A delivery that failed for good.
-#define NM_DEAD_LETTER_FIELDS(F, R)                                                                                    \
-    F(R, 1, id, ID, 0, MUST, NULL, "Its own id")                                                                       \
-    F(R, 2, died_at, TIME, 0, MUST, NULL, "When")                                                                      \
-    F(R, 3, reason, ENUM, 0, MUST, &nm_reason_words, "Why")                                                            \
-    F(R, 4, detail, STR, NM_DETAIL_MAX, MAY, NULL, "For people")                                                       \
-    F(R, 5, attempts, RECORDS, NM_ATTEMPT_COUNT, MUST, &nm_attempt_shape, "All tries")                                 \
+#define NM_DEAD_LETTER_FIELDS(F, R)                                                    \
+    F(R, 1, id, ID, 0, MUST, NULL, "Its own id")                                       \
+    F(R, 2, died_at, TIME, 0, MUST, NULL, "When")                                      \
+    F(R, 3, reason, ENUM, 0, MUST, &nm_reason_words, "Why")                            \
+    F(R, 4, detail, STR, NM_DETAIL_MAX, MAY, NULL, "For people")                       \
+    F(R, 5, attempts, RECORDS, NM_ATTEMPT_COUNT, MUST, &nm_attempt_shape, "All tries") \
     F(R, 6, delivery, RECORD, NM_FRAME_MAX, MUST, &nm_delivery_shape, "The delivery, content included")
 NM_RECORD_DECLARE(dead_letter, NM_DEAD_LETTER_FIELDS);
 
 //  A dead letter that is to be tried again, with its generation already raised.
-#define NM_REPLAY_FIELDS(F, R)                                                                                         \
-    F(R, 1, dead_letter, ID, 0, MUST, NULL, "Which dead letter")                                                       \
+#define NM_REPLAY_FIELDS(F, R)                                   \
+    F(R, 1, dead_letter, ID, 0, MUST, NULL, "Which dead letter") \
     F(R, 2, delivery, RECORD, NM_FRAME_MAX, MUST, &nm_delivery_shape, "The delivery to make")
 NM_RECORD_DECLARE(replay, NM_REPLAY_FIELDS);
 
