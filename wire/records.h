@@ -11,6 +11,9 @@
 
 #include "wire/record.h"
 
+//  The id of the built-in service `admin`, whose keys carry the role admin.
+#define NM_ADMIN_SERVICE_TEXT "00000000-0000-4000-8000-000000000001"
+
 //  -- Words
 
 typedef enum { NM_CHANNEL_EMAIL, NM_CHANNEL_PUSH, NM_CHANNEL_SMS, NM_CHANNEL_WHATSAPP, NM_CHANNEL_COUNT } nm_channel_t;
