@@ -42,21 +42,35 @@ nm_queue_put(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t lane, uint64_t r
     return rc;
 }
 
+void
+nm_queue_open(nm_cursor_t *cursor, nm_txn_t *txn, const nm_table_t *table, nm_bytes_t lane)
+{
+    nm_key_t prefix = s_lane_key(lane);
+    nm_cursor_open(cursor, txn, table, nm_key_view(&prefix), nm_bytes(NULL, 0), false);
+}
+
+nm_rc_t
+nm_queue_next(nm_cursor_t *cursor, nm_place_t *place, nm_bytes_t *value)
+{
+    nm_bytes_t key;
+    nm_rc_t rc = nm_cursor_next(cursor, &key, value);
+    if (rc != NM_OK)
+        return rc;
+    if (key.size < S_PLACE_SIZE)
+        return nm_txn_spoil(cursor->txn, NM_ERR_CORRUPT);
+    const uint8_t *tail = key.at + key.size - S_PLACE_SIZE;
+    *place = (nm_place_t){ nm_get_u64(tail), nm_get_u64(tail + 8) };
+    return NM_OK;
+}
+
 nm_rc_t
 nm_queue_first(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t lane, nm_place_t *place, nm_bytes_t *value)
 {
-    nm_key_t prefix = s_lane_key(lane);
     nm_cursor_t cursor;
-    nm_bytes_t key;
-    nm_cursor_open(&cursor, txn, table, nm_key_view(&prefix), nm_bytes(NULL, 0), false);
-    nm_rc_t rc = nm_cursor_next(&cursor, &key, value);
+    nm_queue_open(&cursor, txn, table, lane);
+    nm_rc_t rc = nm_queue_next(&cursor, place, value);
     nm_cursor_close(&cursor);
-    if (rc != NM_OK)
-        return rc;
-    if (key.size != prefix.size + S_PLACE_SIZE)
-        return nm_txn_spoil(txn, NM_ERR_CORRUPT);
-    *place = (nm_place_t){ nm_get_u64(key.at + prefix.size), nm_get_u64(key.at + prefix.size + 8) };
-    return NM_OK;
+    return rc;
 }
 
 nm_rc_t
@@ -182,7 +196,7 @@ nm_expiry_sweep(nm_txn_t *txn, int64_t now_ms, size_t limit, size_t *gone)
     nm_cursor_t cursor;
     nm_bytes_t entry, value;
     size_t count = 0;
-    bool mine;
+    bool mine = false;
     nm_rc_t rc = NM_OK;
     nm_cursor_open(&cursor, txn, &nm_expiry_table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
     while (count < limit && (rc = nm_cursor_next(&cursor, &entry, &value)) == NM_OK) {

@@ -27,6 +27,10 @@ nm_rc_t nm_queue_first(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t lane, 
 nm_rc_t nm_queue_get(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t lane, nm_place_t place, nm_bytes_t *value);
 nm_rc_t nm_queue_delete(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t lane, nm_place_t place);
 
+//  Walks a lane in order: open, then next until NM_ERR_MISSING.
+void nm_queue_open(nm_cursor_t *cursor, nm_txn_t *txn, const nm_table_t *table, nm_bytes_t lane);
+nm_rc_t nm_queue_next(nm_cursor_t *cursor, nm_place_t *place, nm_bytes_t *value);
+
 //  Due times: an id stands in the table under its time. An id may stand under
 //  several times; the owner's own record says which one counts.
 nm_rc_t nm_due_put(nm_txn_t *txn, const nm_table_t *table, int64_t at_ms, const nm_id_t *id);
