@@ -28,7 +28,17 @@ typedef struct {
     uint8_t signature[64];
 } nm_cert_t;
 
+//  A file without a signature loads; nm_cert_verify refuses it.
 nm_rc_t nm_cert_load(const char *path, nm_cert_t *cert, nm_error_t *error);
+
+//  Writes the file anew and syncs it: with the secret key and mode 0600 if with_secret, else 0644.
+nm_rc_t nm_cert_save(const nm_cert_t *cert, const char *path, bool with_secret, nm_error_t *error);
+
+//  A new key pair and serial under this name and role; unsigned.
+void nm_cert_make(nm_cert_t *cert, const char *name, nm_role_id_t role, int64_t not_before_ms, int64_t not_after_ms);
+
+//  Is it valid at that time? What verify asks beside the signature, and cheap.
+nm_rc_t nm_cert_check_time(const nm_cert_t *cert, int64_t now_ms, nm_error_t *error);
 
 //  Is it signed by the authority and valid now? The sentence in error says which it is not.
 nm_rc_t nm_cert_verify(const nm_cert_t *cert, const uint8_t authority[NM_SIGN_PUBLIC_SIZE], int64_t now_ms,

@@ -14,8 +14,8 @@ typedef struct nm_directory nm_directory_t;
 //  What is known of one actor. Belongs to the directory; stays until it is destroyed.
 typedef struct {
     nm_mesh_actor_t actor;
-    nm_cert_t cert;   //  Without secret; name empty if none was found yet
-    bool certified;   //  The certificate was there and verified when last looked at
+    nm_cert_t cert;  //  Without secret; name empty if none was found yet
+    bool certified;  //  The certificate was there and verified when last looked at
 } nm_peer_t;
 
 //  Reads and verifies every file of certs/. A roster entry without a valid certificate

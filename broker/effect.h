@@ -19,11 +19,11 @@ typedef enum { NM_TLS_NONE, NM_TLS_STARTTLS, NM_TLS_DIRECT } nm_tls_t;
 
 //  How far a call came. What the provider said is in code and text.
 typedef enum {
-    NM_CALL_ANSWERED,     //  There is an answer: look at code
-    NM_CALL_UNREACHED,    //  No connection: name, route, refused, TLS. Surely not sent
-    NM_CALL_BROKEN,       //  The connection ended before the message was complete. Surely not sent
-    NM_CALL_UNKNOWN,      //  It ended after the message was complete and before the answer
-    NM_CALL_FORBIDDEN,    //  Our own rules refused it: address not allowed, bytes not allowed
+    NM_CALL_ANSWERED,   //  There is an answer: look at code
+    NM_CALL_UNREACHED,  //  No connection: name, route, refused, TLS. Surely not sent
+    NM_CALL_BROKEN,     //  The connection ended before the message was complete. Surely not sent
+    NM_CALL_UNKNOWN,    //  It ended after the message was complete and before the answer
+    NM_CALL_FORBIDDEN,  //  Our own rules refused it: address not allowed, bytes not allowed
 } nm_call_t;
 
 typedef struct nm_result nm_result_t;
@@ -32,27 +32,27 @@ typedef void(nm_work_fn)(void *arg, nm_result_t *result);
 //  All texts are owned by the effect; nm_effect_destroy frees them.
 typedef struct {
     nm_effect_kind_t kind;
-    uint64_t token;     //  The role's number for it; the result carries it back
-    nm_id_t about;      //  The role's id for it; the result carries it back
+    uint64_t token;  //  The role's number for it; the result carries it back
+    nm_id_t about;   //  The role's id for it; the result carries it back
 
-    char *url;          //  smtp://host:port, https://...
-    char *user;         //  NULL: no authentication
+    char *url;   //  smtp://host:port, https://...
+    char *user;  //  NULL: no authentication
     char *password;
-    nm_tls_t tls;       //  STARTTLS is required when set, never merely tried
-    char *ca_file;      //  NULL: the system's
-    bool insecure;      //  Certificates are not checked (tests only; said in the log at start)
-    char *sender;       //  SMTP: MAIL FROM, "" for the null path
-    char *recipient;    //  SMTP: RCPT TO
-    char *method;       //  HTTP
-    char **headers;     //  HTTP: "Name: value", header_count of them
+    nm_tls_t tls;     //  STARTTLS is required when set, never merely tried
+    char *ca_file;    //  NULL: the system's
+    bool insecure;    //  Certificates are not checked (tests only; said in the log at start)
+    char *sender;     //  SMTP: MAIL FROM, "" for the null path
+    char *recipient;  //  SMTP: RCPT TO
+    char *method;     //  HTTP
+    char **headers;   //  HTTP: "Name: value", header_count of them
     size_t header_count;
-    nm_buf_t body;      //  SMTP: the message with CRLF line ends, without dot stuffing
-    bool public_only;   //  HTTP: refuse addresses that are not public
+    nm_buf_t body;     //  SMTP: the message with CRLF line ends, without dot stuffing
+    bool public_only;  //  HTTP: refuse addresses that are not public
     int64_t connect_timeout_ms;
-    int64_t timeout_ms;     //  Of the whole call
-    unsigned connections;   //  At most so many to this host at once
+    int64_t timeout_ms;    //  Of the whole call
+    unsigned connections;  //  At most so many to this host at once
 
-    nm_work_fn *work;   //  WORK
+    nm_work_fn *work;  //  WORK
     void *work_arg;
     void (*work_free)(void *arg);  //  Frees work_arg; may be NULL
 } nm_effect_t;
@@ -61,11 +61,11 @@ struct nm_result {
     uint64_t token;
     nm_id_t about;
     nm_call_t call;
-    unsigned code;            //  Last SMTP reply, HTTP status, or errno of WORK; 0 if none
-    int64_t retry_after_ms;   //  The provider's wish; -1 if none
+    unsigned code;           //  Last SMTP reply, HTTP status, or errno of WORK; 0 if none
+    int64_t retry_after_ms;  //  The provider's wish; -1 if none
     int64_t took_us;
-    char text[1025];          //  The provider's last words, one line, printable UTF-8
-    nm_buf_t body;            //  HTTP answer, bounded; WORK may use it as it likes
+    char text[1025];  //  The provider's last words, one line, printable UTF-8
+    nm_buf_t body;    //  HTTP answer, bounded; WORK may use it as it likes
 };
 
 nm_effect_t *nm_effect_new(nm_effect_kind_t kind, uint64_t token, const nm_id_t *about);

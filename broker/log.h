@@ -11,7 +11,13 @@
 
 #include "nm.h"
 
-typedef enum { NM_LOG_CRITICAL = 2, NM_LOG_ERROR = 3, NM_LOG_WARNING = 4, NM_LOG_INFO = 6, NM_LOG_DEBUG = 7 } nm_log_level_t;
+typedef enum {
+    NM_LOG_CRITICAL = 2,
+    NM_LOG_ERROR = 3,
+    NM_LOG_WARNING = 4,
+    NM_LOG_INFO = 6,
+    NM_LOG_DEBUG = 7
+} nm_log_level_t;
 
 //  Whose lines these are, and the least urgent level that is written. Once, in main.
 void nm_log_open(const char *actor, nm_log_level_t least);

@@ -27,6 +27,12 @@ typedef enum {
 const char *nm_role_text(nm_role_id_t role);
 nm_role_id_t nm_role_find(nm_bytes_t text);  //  NM_ROLE_NONE if there is none of that name
 
+//  Does an actor of the roster have this role? (Not an operator, not a client.)
+bool nm_role_is_actor(nm_role_id_t role);
+
+//  Names of actors, meshes, providers: [a-z0-9][a-z0-9-]{0,62}. Fit for file names and logs.
+bool nm_role_is_name(nm_bytes_t text);
+
 //  May mail of this kind (nm_mail_kind_t) go from one role to another?
 bool nm_roles_may_mail(nm_role_id_t from, nm_role_id_t to, unsigned kind);
 

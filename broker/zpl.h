@@ -15,6 +15,7 @@ typedef struct nm_zpl {
     char *name;
     char *value;  //  NULL where there is none
     unsigned line;
+    const char *file;      //  The path or label it was read from; belongs to the root
     struct nm_zpl *child;  //  First below this one
     struct nm_zpl *next;   //  Next beside this one
 } nm_zpl_t;
@@ -27,7 +28,11 @@ void nm_zpl_destroy(nm_zpl_t **self_p);
 //  The child of that name, or NULL.
 const nm_zpl_t *nm_zpl_find(const nm_zpl_t *self, const char *name);
 
-//  Values with bounds and a default. A value that is there and wrong is a fault with its line.
+//  Sets the sentence "FILE line N: ..." of a node and returns NM_ERR_MALFORMED: for checks of your own.
+__attribute__((format(printf, 3, 4))) nm_rc_t nm_zpl_fail(const nm_zpl_t *node, nm_error_t *error, const char *format,
+                                                          ...);
+
+//  Values with bounds and a default. self may be NULL (the part is not in the file). A value that is there and wrong is a fault with its line.
 //  Durations take ms, s, m, h, d (bare numbers are ms); sizes take k, M, G (powers of 1024).
 nm_rc_t nm_zpl_text(const nm_zpl_t *self, const char *name, const char *otherwise, const char **value,
                     nm_error_t *error);

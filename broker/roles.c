@@ -1,0 +1,131 @@
+#include "broker/roles.h"
+
+#include "wire/records.h"
+
+static const char *const TEXTS[NM_ROLE_COUNT] = {
+    [NM_ROLE_NONE] = "none",         [NM_ROLE_GATEWAY] = "gateway",
+    [NM_ROLE_ROUTER] = "router",     [NM_ROLE_USER] = "user",
+    [NM_ROLE_TEMPLATE] = "template", [NM_ROLE_EMAIL] = "email",
+    [NM_ROLE_PUSH] = "push",         [NM_ROLE_SMS] = "sms",
+    [NM_ROLE_WEBHOOK] = "webhook",   [NM_ROLE_DEADLETTER] = "deadletter",
+    [NM_ROLE_BRIDGE] = "bridge",     [NM_ROLE_OPERATOR] = "operator",
+    [NM_ROLE_CLIENT] = "client",
+};
+
+//  Who may mail what to whom. A link is kept by two roles that stand in one row.
+static const struct {
+    nm_role_id_t from;
+    nm_role_id_t to;
+    nm_mail_kind_t kind;
+} MAIL_RIGHTS[] = {
+    { NM_ROLE_GATEWAY, NM_ROLE_ROUTER, NM_MAIL_WORK },
+    { NM_ROLE_ROUTER, NM_ROLE_EMAIL, NM_MAIL_DELIVERY },
+    { NM_ROLE_ROUTER, NM_ROLE_PUSH, NM_MAIL_DELIVERY },
+    { NM_ROLE_ROUTER, NM_ROLE_SMS, NM_MAIL_DELIVERY },
+    { NM_ROLE_ROUTER, NM_ROLE_GATEWAY, NM_MAIL_EVENT },
+    { NM_ROLE_EMAIL, NM_ROLE_GATEWAY, NM_MAIL_EVENT },
+    { NM_ROLE_PUSH, NM_ROLE_GATEWAY, NM_MAIL_EVENT },
+    { NM_ROLE_SMS, NM_ROLE_GATEWAY, NM_MAIL_EVENT },
+    { NM_ROLE_DEADLETTER, NM_ROLE_GATEWAY, NM_MAIL_EVENT },
+    { NM_ROLE_ROUTER, NM_ROLE_DEADLETTER, NM_MAIL_DEAD_LETTER },
+    { NM_ROLE_EMAIL, NM_ROLE_DEADLETTER, NM_MAIL_DEAD_LETTER },
+    { NM_ROLE_PUSH, NM_ROLE_DEADLETTER, NM_MAIL_DEAD_LETTER },
+    { NM_ROLE_SMS, NM_ROLE_DEADLETTER, NM_MAIL_DEAD_LETTER },
+    { NM_ROLE_DEADLETTER, NM_ROLE_ROUTER, NM_MAIL_REPLAY },
+};
+
+//  Who may ask what of whom, beside what s_may_ask_anywhere says. A dot at the end of
+//  op stands for everything below it.
+static const struct {
+    nm_role_id_t from;
+    nm_role_id_t to;
+    const char *op;
+} ASK_RIGHTS[] = {
+    { NM_ROLE_GATEWAY, NM_ROLE_DEADLETTER, "dead_letters." }, { NM_ROLE_GATEWAY, NM_ROLE_ROUTER, "deliveries.cancel" },
+    { NM_ROLE_GATEWAY, NM_ROLE_EMAIL, "deliveries.cancel" },  { NM_ROLE_GATEWAY, NM_ROLE_PUSH, "deliveries.cancel" },
+    { NM_ROLE_GATEWAY, NM_ROLE_SMS, "deliveries.cancel" },
+};
+
+const char *
+nm_role_text(nm_role_id_t role)
+{
+    return (unsigned) role < NM_ROLE_COUNT ? TEXTS[role] : TEXTS[NM_ROLE_NONE];
+}
+
+nm_role_id_t
+nm_role_find(nm_bytes_t text)
+{
+    for (unsigned role = NM_ROLE_NONE + 1; role < NM_ROLE_COUNT; role++)
+        if (nm_bytes_is(text, TEXTS[role]))
+            return (nm_role_id_t) role;
+    return NM_ROLE_NONE;
+}
+
+bool
+nm_role_is_actor(nm_role_id_t role)
+{
+    return role > NM_ROLE_NONE && role < NM_ROLE_OPERATOR;
+}
+
+bool
+nm_role_is_name(nm_bytes_t text)
+{
+    if (!text.size || text.size > NM_NAME_MAX || text.at[0] == '-')
+        return false;
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.at[i];
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-')
+            return false;
+    }
+    return true;
+}
+
+bool
+nm_roles_may_mail(nm_role_id_t from, nm_role_id_t to, unsigned kind)
+{
+    for (size_t i = 0; i < NM_COUNT(MAIL_RIGHTS); i++)
+        if (MAIL_RIGHTS[i].from == from && MAIL_RIGHTS[i].to == to && (unsigned) MAIL_RIGHTS[i].kind == kind)
+            return true;
+    return false;
+}
+
+//  Whatever else is so: an operator asks anything, and how it goes may be asked by all.
+static bool
+s_may_ask_anywhere(nm_role_id_t from, nm_bytes_t op)
+{
+    return from == NM_ROLE_OPERATOR || (nm_role_is_actor(from) && nm_bytes_is(op, "status"));
+}
+
+static bool
+s_op_matches(nm_bytes_t op, const char *right)
+{
+    size_t size = strlen(right);
+    if (right[size - 1] != '.')
+        return nm_bytes_is(op, right);
+    return op.size > size && memcmp(op.at, right, size) == 0;
+}
+
+bool
+nm_roles_may_ask(nm_role_id_t from, nm_role_id_t to, nm_bytes_t op)
+{
+    if (!nm_role_is_actor(to))
+        return false;
+    if (s_may_ask_anywhere(from, op))
+        return true;
+    for (size_t i = 0; i < NM_COUNT(ASK_RIGHTS); i++)
+        if (ASK_RIGHTS[i].from == from && ASK_RIGHTS[i].to == to && s_op_matches(op, ASK_RIGHTS[i].op))
+            return true;
+    return false;
+}
+
+bool
+nm_roles_link(nm_role_id_t a, nm_role_id_t b)
+{
+    for (size_t i = 0; i < NM_COUNT(MAIL_RIGHTS); i++) {
+        if (MAIL_RIGHTS[i].from == a && MAIL_RIGHTS[i].to == b)
+            return true;
+        if (MAIL_RIGHTS[i].from == b && MAIL_RIGHTS[i].to == a)
+            return true;
+    }
+    return false;
+}
