@@ -1,0 +1,37 @@
+#include "actors/owner/owner.h"
+#include "broker/log.h"
+#include "wire/id.h"
+
+void
+nm_owner_event(nm_event_t *event, nm_event_kind_t kind, const nm_delivery_t *delivery, uint64_t order,
+               const nm_turn_t *turn)
+{
+    *event = (nm_event_t){ .has = 0 };
+    NM_PUT(event, event, notification, delivery->notification);
+    NM_PUT(event, event, kind, (uint8_t) kind);
+    NM_PUT(event, event, at, nm_turn_now(turn));
+    NM_PUT(event, event, number, delivery->number);
+    NM_PUT(event, event, generation, delivery->generation);
+    NM_PUT(event, event, order, order);
+}
+
+nm_rc_t
+nm_owner_mail(nm_turn_t *turn, const nm_directory_t *directory, const nm_event_t *event, uint8_t priority)
+{
+    uint16_t number = nm_id_gateway(&event->notification);
+    const nm_peer_t *gateway = nm_directory_gateway(directory, number);
+    if (!gateway) {
+        nm_log(NM_LOG_ERROR, "owner_unknown", "an event is dropped: no gateway has the number %u", (unsigned) number);
+        return NM_OK;
+    }
+    nm_buf_t packed = { 0 };
+    nm_record_encode(&nm_event_shape, event, NM_BY_TAG, &packed);
+    nm_mail_out_t mail = { .role = NM_ROLE_GATEWAY,
+                           .peer = gateway->actor.name,
+                           .kind = NM_MAIL_EVENT,
+                           .priority = priority,
+                           .body = nm_buf_bytes(&packed) };
+    nm_rc_t rc = nm_turn_mail(turn, &mail);
+    nm_buf_free(&packed);
+    return rc;
+}

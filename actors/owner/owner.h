@@ -1,0 +1,20 @@
+/*  owner - tells the gateway that owns a notification what happened to it.
+ *
+ *  The id of a notification carries the number of its gateway, so an event needs no
+ *  other address. Used by every role that makes events.
+ */
+#ifndef NM_OWNER_H
+#define NM_OWNER_H
+
+#include "broker/turn.h"
+
+//  Starts an event of the delivery and generation, at the time of the turn. The caller
+//  adds what else there is to say.
+void nm_owner_event(nm_event_t *event, nm_event_kind_t kind, const nm_delivery_t *delivery, uint64_t order,
+                    const nm_turn_t *turn);
+
+//  Mails the event to the owner. An owner that left the roster has nobody to answer for
+//  it: then the event is logged and dropped, and this is NM_OK.
+nm_rc_t nm_owner_mail(nm_turn_t *turn, const nm_directory_t *directory, const nm_event_t *event, uint8_t priority);
+
+#endif

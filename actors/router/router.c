@@ -1,0 +1,352 @@
+#include "actors/router/router.h"
+#include "actors/owner/owner.h"
+#include "actors/router/route.h"
+#include "broker/log.h"
+#include "broker/turn.h"
+#include "wire/writer.h"
+
+//  Orders of the router's own events. A channel actor speaks for a delivery only once it
+//  has it, and a delivery that ends here never gets there, so the two cannot cross.
+enum { ORDER_SPLIT = 0, ORDER_END = 1 };
+
+typedef struct {
+    uint64_t routed;      //  Notifications and replays taken in
+    uint64_t deliveries;  //  Deliveries mailed to channel actors
+    uint64_t refused;     //  Deliveries and notifications that ended here
+} tally_t;
+
+typedef struct {
+    const nm_directory_t *directory;
+    tally_t turn;  //  Of the turn under way; counts once it is on disk
+    tally_t total;
+    nm_metric_t *routed;
+    nm_metric_t *deliveries;
+    nm_metric_t *refused;
+    nm_buf_t body;   //  Scratch: the record that is being packed
+    nm_buf_t inner;  //  Scratch: the record inside it
+} router_t;
+
+//  -- Life
+
+static nm_rc_t
+s_open(void **state, const nm_setup_t *setup, nm_error_t *error)
+{
+    (void) error;
+    router_t *self = nm_alloc(sizeof *self);
+    self->directory = setup->directory;
+    self->routed = nm_metrics_counter(setup->metrics, "nmesh_router_routed_total", NULL, NULL);
+    self->deliveries = nm_metrics_counter(setup->metrics, "nmesh_router_deliveries_total", NULL, NULL);
+    self->refused = nm_metrics_counter(setup->metrics, "nmesh_router_refused_total", NULL, NULL);
+    *state = self;
+    return NM_OK;
+}
+
+static void
+s_close(void *state)
+{
+    router_t *self = state;
+    if (!self)
+        return;
+    nm_buf_free(&self->body);
+    nm_buf_free(&self->inner);
+    free(self);
+}
+
+//  A turn that was undone has routed nothing.
+static nm_rc_t
+s_load(void *state, nm_turn_t *turn)
+{
+    (void) turn;
+    router_t *self = state;
+    self->turn = (tally_t){ 0 };
+    return NM_OK;
+}
+
+static void
+s_committed(void *state)
+{
+    router_t *self = state;
+    nm_metric_add(self->routed, self->turn.routed);
+    nm_metric_add(self->deliveries, self->turn.deliveries);
+    nm_metric_add(self->refused, self->turn.refused);
+    self->total.routed += self->turn.routed;
+    self->total.deliveries += self->turn.deliveries;
+    self->total.refused += self->turn.refused;
+    self->turn = (tally_t){ 0 };
+}
+
+static size_t
+s_status(void *state, nm_buf_t *out)
+{
+    const router_t *self = state;
+    nm_writer_pair_uint(out, "routed", self->total.routed);
+    nm_writer_pair_uint(out, "deliveries", self->total.deliveries);
+    nm_writer_pair_uint(out, "refused", self->total.refused);
+    return 3;
+}
+
+//  -- What goes out
+
+static bool
+s_is_expired(const nm_delivery_t *delivery, const nm_turn_t *turn)
+{
+    return NM_HAS(delivery, delivery, expires_at) && delivery->expires_at <= nm_turn_now(turn);
+}
+
+static nm_rc_t
+s_mail_expired(router_t *self, nm_turn_t *turn, const nm_delivery_t *delivery)
+{
+    nm_event_t event;
+    nm_owner_event(&event, NM_EVENT_EXPIRED, delivery, ORDER_END, turn);
+    NM_PUT(&event, event, detail, nm_text("expired before it was routed"));
+    self->turn.refused++;
+    return nm_owner_mail(turn, self->directory, &event, delivery->priority);
+}
+
+static const char *
+s_reason_detail(nm_reason_t reason)
+{
+    switch (reason) {
+    case NM_REASON_NO_PROVIDER: return "no actor of this mesh works on the channel";
+    case NM_REASON_NO_RECIPIENT: return "there is no address for the channel";
+    case NM_REASON_TEMPLATE: return "no actor of this mesh renders templates";
+    case NM_REASON_POISON: return "the notification could not be read";
+    default: return "the notification cannot be delivered";
+    }
+}
+
+static nm_rc_t
+s_mail_failed(router_t *self, nm_turn_t *turn, const nm_delivery_t *delivery, nm_reason_t reason)
+{
+    nm_event_t event;
+    nm_owner_event(&event, NM_EVENT_FAILED, delivery, ORDER_END, turn);
+    NM_PUT(&event, event, reason, (uint8_t) reason);
+    NM_PUT(&event, event, detail, nm_text(s_reason_detail(reason)));
+    self->turn.refused++;
+    return nm_owner_mail(turn, self->directory, &event, delivery->priority);
+}
+
+//  Puts a delivery that cannot be made among the dead letters, and tells the owner.
+static nm_rc_t
+s_bury(router_t *self, nm_turn_t *turn, const nm_delivery_t *delivery, nm_bytes_t packed, nm_reason_t reason)
+{
+    static const uint8_t NO_ATTEMPTS = 0x90;  //  An empty list
+    nm_id_t id;
+    nm_turn_new_id(turn, &id);
+    nm_dead_letter_t letter = { .has = 0 };
+    NM_PUT(&letter, dead_letter, id, id);
+    NM_PUT(&letter, dead_letter, died_at, nm_turn_now(turn));
+    NM_PUT(&letter, dead_letter, reason, (uint8_t) reason);
+    NM_PUT(&letter, dead_letter, detail, nm_text(s_reason_detail(reason)));
+    NM_PUT(&letter, dead_letter, attempts, nm_bytes(&NO_ATTEMPTS, 1));
+    NM_PUT(&letter, dead_letter, delivery, packed);
+
+    nm_buf_clear(&self->body);
+    nm_record_encode(&nm_dead_letter_shape, &letter, NM_BY_TAG, &self->body);
+    nm_mail_out_t mail = { .role = NM_ROLE_DEADLETTER,
+                           .kind = NM_MAIL_DEAD_LETTER,
+                           .priority = delivery->priority,
+                           .body = nm_buf_bytes(&self->body) };
+    nm_rc_t rc = nm_turn_mail(turn, &mail);
+    if (rc != NM_OK)
+        return rc;
+    nm_log_about(NM_LOG_WARNING, "undeliverable", delivery->correlation_id, "%s", s_reason_detail(reason));
+    return s_mail_failed(self, turn, delivery, reason);
+}
+
+static nm_rc_t
+s_mail_delivery(router_t *self, nm_turn_t *turn, const nm_delivery_t *delivery, nm_bytes_t packed)
+{
+    nm_mail_out_t mail = { .role = nm_route_role((nm_channel_t) delivery->channel),
+                           .kind = NM_MAIL_DELIVERY,
+                           .priority = delivery->priority,
+                           .body = packed };
+    self->turn.deliveries++;
+    return nm_turn_mail(turn, &mail);
+}
+
+//  -- Work: notifications from gateways
+
+//  Passes an optional field on from one record to another of the same field name.
+#define S_PASS(to, to_record, from, from_record, name) \
+    do {                                               \
+        if (NM_HAS(from, from_record, name))           \
+            NM_PUT(to, to_record, name, (from)->name); \
+    } while (0)
+
+//  What all deliveries of a notification have in common, as its work says.
+static void
+s_set_work(nm_delivery_t *delivery, const nm_work_t *work)
+{
+    *delivery = (nm_delivery_t){ .has = 0 };
+    NM_PUT(delivery, delivery, notification, work->notification);
+    NM_PUT(delivery, delivery, service, work->service);
+    NM_PUT(delivery, delivery, generation, work->generation);
+    NM_PUT(delivery, delivery, created_at, work->created_at);
+    NM_PUT(delivery, delivery, correlation_id, work->correlation_id);
+    NM_PUT(delivery, delivery, priority, NM_PRIORITY_NORMAL);
+    S_PASS(delivery, delivery, work, work, traceparent);
+}
+
+//  And as its request says. Parts inside keep the keys that they came with.
+static void
+s_set_request(nm_delivery_t *delivery, const nm_request_t *request)
+{
+    S_PASS(delivery, delivery, request, request, priority);
+    S_PASS(delivery, delivery, request, request, expires_at);
+    S_PASS(delivery, delivery, request, request, at_most_once);
+    S_PASS(delivery, delivery, request, request, provider);
+    S_PASS(delivery, delivery, request, request, subject);
+    S_PASS(delivery, delivery, request, request, content);
+    S_PASS(delivery, delivery, request, request, html);
+    S_PASS(delivery, delivery, request, request, email);
+    S_PASS(delivery, delivery, request, request, push);
+}
+
+static nm_rc_t
+s_take_step(router_t *self, nm_turn_t *turn, const nm_delivery_t *common, const nm_route_step_t *step, size_t number)
+{
+    nm_delivery_t delivery = *common;
+    NM_PUT(&delivery, delivery, number, number);
+    NM_PUT(&delivery, delivery, channel, (uint8_t) step->channel);
+    NM_PUT(&delivery, delivery, recipient, step->recipient);
+    if (step->to.size)
+        NM_PUT(&delivery, delivery, to, step->to);
+
+    nm_buf_clear(&self->inner);
+    nm_record_encode(&nm_delivery_shape, &delivery, NM_BY_TAG, &self->inner);
+    nm_bytes_t packed = nm_buf_bytes(&self->inner);
+    if (step->dead)
+        return s_bury(self, turn, &delivery, packed, step->reason);
+    return s_mail_delivery(self, turn, &delivery, packed);
+}
+
+//  Says how many ends the owner has to wait for. It has the lowest order of all, but need
+//  not arrive first.
+static nm_rc_t
+s_mail_split(router_t *self, nm_turn_t *turn, const nm_delivery_t *common, size_t count)
+{
+    nm_event_t event;
+    nm_owner_event(&event, NM_EVENT_QUEUED, common, ORDER_SPLIT, turn);
+    NM_PUT(&event, event, deliveries, count);
+    return nm_owner_mail(turn, self->directory, &event, common->priority);
+}
+
+static unsigned
+s_present(const router_t *self)
+{
+    unsigned present = 0;
+    for (unsigned channel = 0; channel < NM_CHANNEL_COUNT; channel++)
+        if (nm_directory_list(self->directory, nm_route_role((nm_channel_t) channel), NULL, 0) > 0)
+            present |= 1u << channel;
+    return present;
+}
+
+static nm_rc_t
+s_take_route(router_t *self, nm_turn_t *turn, const nm_delivery_t *common, const nm_route_t *route)
+{
+    nm_rc_t rc = NM_OK;
+    if (route->count > 1)
+        rc = s_mail_split(self, turn, common, route->count);
+    for (size_t i = 0; rc == NM_OK && i < route->count; i++)
+        rc = s_take_step(self, turn, common, &route->steps[i], i);
+    return rc;
+}
+
+//  The quarantine would keep an unreadable request, and its notification would never end.
+//  So it fails where everybody can see it; the gateway still has the content.
+static nm_rc_t
+s_fail_unreadable(router_t *self, nm_turn_t *turn, const nm_delivery_t *common)
+{
+    nm_log_about(NM_LOG_ERROR, "request_unreadable", common->correlation_id,
+                 "a notification fails: its request could not be read");
+    return s_mail_failed(self, turn, common, NM_REASON_POISON);
+}
+
+static nm_rc_t
+s_on_work(router_t *self, nm_turn_t *turn, const nm_mail_in_t *mail)
+{
+    nm_work_t work;
+    nm_rc_t rc = nm_record_decode(&nm_work_shape, &work, mail->body, NULL, "");
+    if (rc != NM_OK)
+        return rc;
+    self->turn.routed++;
+
+    nm_request_t request;
+    nm_delivery_t common;
+    nm_route_t route;
+    s_set_work(&common, &work);
+    if (nm_record_decode(&nm_request_shape, &request, work.request, NULL, "") != NM_OK ||
+        nm_route_make(&request, s_present(self), &route) != NM_OK)
+        return s_fail_unreadable(self, turn, &common);
+    s_set_request(&common, &request);
+    if (s_is_expired(&common, turn))
+        return s_mail_expired(self, turn, &common);
+    return s_take_route(self, turn, &common, &route);
+}
+
+//  -- Replays: deliveries that come back from deadletter
+
+//  The delivery is packed already, so its bytes go on as they came.
+static nm_rc_t
+s_on_replay(router_t *self, nm_turn_t *turn, const nm_mail_in_t *mail)
+{
+    nm_replay_t replay;
+    nm_delivery_t delivery;
+    nm_rc_t rc = nm_record_decode(&nm_replay_shape, &replay, mail->body, NULL, "");
+    if (rc == NM_OK)
+        rc = nm_record_decode(&nm_delivery_shape, &delivery, replay.delivery, NULL, "");
+    if (rc != NM_OK)
+        return rc;
+    self->turn.routed++;
+
+    if (s_is_expired(&delivery, turn))
+        return s_mail_expired(self, turn, &delivery);
+    if (delivery.recipient.size == 0)
+        return s_bury(self, turn, &delivery, replay.delivery, NM_REASON_NO_RECIPIENT);
+    if (!(s_present(self) >> delivery.channel & 1))
+        return s_bury(self, turn, &delivery, replay.delivery, NM_REASON_NO_PROVIDER);
+    return s_mail_delivery(self, turn, &delivery, replay.delivery);
+}
+
+//  -- Inputs
+
+//  An empty body says that what the mail spoke of was over before it was sent.
+static nm_rc_t
+s_on_mail(void *state, nm_turn_t *turn, const nm_mail_in_t *mail)
+{
+    router_t *self = state;
+    if (mail->body.size == 0)
+        return NM_OK;
+    switch (mail->kind) {
+    case NM_MAIL_WORK: return s_on_work(self, turn, mail);
+    case NM_MAIL_REPLAY: return s_on_replay(self, turn, mail);
+    default: return NM_ERR_MALFORMED;
+    }
+}
+
+//  A delivery's mail carries its body in the outbox, and only mail that was put by
+//  reference can be withdrawn. So the router can give no delivery back: it answers 404,
+//  and the gateway asks the channel actor as soon as a queued event names it.
+static nm_rc_t
+s_on_ask(void *state, nm_turn_t *turn, const nm_ask_in_t *ask)
+{
+    (void) state;
+    const char *detail = nm_bytes_is(ask->op, "deliveries.cancel")
+                             ? "the router holds no delivery that it can give back"
+                             : "the router does not answer this operation";
+    nm_turn_problem(turn, &ask->caller, 404, ask->headers.correlation_id, NULL, "%s", detail);
+    return NM_OK;
+}
+
+const nm_role_t nm_router_role = {
+    .name = "router",
+    .id = NM_ROLE_ROUTER,
+    .open = s_open,
+    .close = s_close,
+    .load = s_load,
+    .mail = s_on_mail,
+    .ask = s_on_ask,
+    .committed = s_committed,
+    .status = s_status,
+};
