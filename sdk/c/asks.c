@@ -1,0 +1,292 @@
+#include "sdk/c/asks.h"
+#include "wire/frames.h"
+#include "wire/reader.h"
+#include "wire/writer.h"
+
+//  Where an ask stands.
+typedef enum { S_FREE, S_WAITING, S_SENT, S_LOST } s_state_t;
+
+typedef struct s_open {
+    uint64_t id;
+    s_state_t state;
+    bool once;
+    int64_t deadline_ms;
+    int64_t silence_ms;
+    int64_t sent_ms;
+    nm_buf_t packed;  //  The ask record; its memory is kept for the next ask in this slot
+    nmesh_fn *fn;
+    void *arg;
+    struct s_open *next;  //  In the line of those that wait
+} s_open_t;
+
+struct nm_asks {
+    char *api_key;
+    s_open_t *slots;  //  An ask with id n stands in slot n & mask
+    size_t mask;
+    size_t open_max;
+    size_t open_count;
+    size_t waiting_count;
+    uint64_t last_id;
+    s_open_t *first;  //  The line of those that wait
+    s_open_t *last;
+    size_t framed_count;  //  How many of the line are in the frame that is being sent
+    nm_list_t replies;
+};
+
+nm_asks_t *
+nm_asks_new(const char *api_key, size_t open_max)
+{
+    nm_asks_t *self = nm_alloc(sizeof *self);
+    size_t room = 16;
+    while (room < open_max * 2)
+        room *= 2;
+    self->slots = nm_alloc(room * sizeof *self->slots);
+    self->mask = room - 1;
+    self->open_max = open_max;
+    if (api_key) {
+        self->api_key = nm_alloc(strlen(api_key) + 1);
+        memcpy(self->api_key, api_key, strlen(api_key));
+    }
+    return self;
+}
+
+void
+nm_asks_destroy(nm_asks_t **self_p)
+{
+    nm_asks_t *self = *self_p;
+    if (!self)
+        return;
+    for (size_t i = 0; self->slots && i <= self->mask; i++)
+        nm_buf_free(&self->slots[i].packed);
+    free(self->slots);
+    free(self->api_key);
+    free(self);
+    *self_p = NULL;
+}
+
+size_t
+nm_asks_open_count(const nm_asks_t *self)
+{
+    return self->open_count;
+}
+
+size_t
+nm_asks_waiting_count(const nm_asks_t *self)
+{
+    return self->waiting_count;
+}
+
+static void
+s_wait(nm_asks_t *self, s_open_t *ask)
+{
+    ask->state = S_WAITING;
+    ask->next = NULL;
+    if (self->last)
+        self->last->next = ask;
+    else
+        self->first = ask;
+    self->last = ask;
+    self->waiting_count++;
+}
+
+//  The number is ours to choose, so one whose slot is taken is passed over.
+static s_open_t *
+s_slot(nm_asks_t *self)
+{
+    s_open_t *ask;
+    do
+        ask = &self->slots[++self->last_id & self->mask];
+    while (ask->state != S_FREE);
+    ask->id = self->last_id;
+    return ask;
+}
+
+static void
+s_pack(nm_buf_t *out, uint64_t id, const nmesh_ask_t *ask)
+{
+    size_t header_count = (ask->idempotency_key != NULL) + (ask->correlation_id != NULL);
+    nm_buf_clear(out);
+    nm_writer_map(out, 2 + (header_count > 0) + (ask->body.size > 0) + (ask->timeout_ms > 0));
+    nm_writer_pair_uint(out, "id", id);
+    nm_writer_pair_text(out, "op", ask->op);
+    if (header_count) {
+        nm_writer_text(out, "headers");
+        nm_writer_map(out, header_count);
+        if (ask->idempotency_key)
+            nm_writer_pair_text(out, "idempotency_key", ask->idempotency_key);
+        if (ask->correlation_id)
+            nm_writer_pair_text(out, "correlation_id", ask->correlation_id);
+    }
+    if (ask->body.size)
+        nm_writer_pair_raw(out, "body", nm_bytes(ask->body.at, ask->body.size));
+    if (ask->timeout_ms > 0)
+        nm_writer_pair_uint(out, "timeout_ms", (uint64_t) ask->timeout_ms);
+}
+
+nm_rc_t
+nm_asks_add(nm_asks_t *self, const nmesh_ask_t *ask, int64_t now_ms, nmesh_fn *fn, void *arg)
+{
+    if (self->open_count >= self->open_max)
+        return NM_ERR_FULL;
+    s_open_t *slot = s_slot(self);
+    slot->once = ask->once;
+    slot->deadline_ms = now_ms + ask->timeout_ms;
+    slot->silence_ms = ask->silence_ms;
+    slot->fn = fn;
+    slot->arg = arg;
+    s_pack(&slot->packed, slot->id, ask);
+    s_wait(self, slot);
+    self->open_count++;
+    return NM_OK;
+}
+
+//  An ask that ended while it waited stays in the line as a free slot would; the line is
+//  cleaned of such when a frame is made.
+static void
+s_drop_ended(nm_asks_t *self)
+{
+    s_open_t **at = &self->first;
+    s_open_t *last = NULL;
+    while (*at) {
+        if ((*at)->state == S_WAITING) {
+            last = *at;
+            at = &(*at)->next;
+        } else {
+            *at = (*at)->next;
+        }
+    }
+    self->last = last;
+}
+
+nm_rc_t
+nm_asks_frame(nm_asks_t *self, nm_buf_t *out)
+{
+    if (!self->first)
+        return NM_ERR_MISSING;
+    size_t count = 0;
+    size_t size = 0;
+    for (s_open_t *ask = self->first; ask && count < NM_ASK_BATCH_COUNT; ask = ask->next) {
+        if (count && size + ask->packed.size > NM_ASKS_FRAME_SIZE)
+            break;
+        size += ask->packed.size;
+        count++;
+    }
+    nm_writer_map(out, self->api_key ? 2 : 1);
+    if (self->api_key) {
+        nm_writer_text(out, "headers");
+        nm_writer_map(out, 1);
+        nm_writer_pair_text(out, "api_key", self->api_key);
+    }
+    nm_writer_text(out, "asks");
+    nm_writer_list(out, count);
+    s_open_t *ask = self->first;
+    for (size_t i = 0; i < count; i++, ask = ask->next)
+        nm_buf_add_bytes(out, nm_buf_bytes(&ask->packed));
+    self->framed_count = count;
+    return NM_OK;
+}
+
+void
+nm_asks_sent(nm_asks_t *self, int64_t now_ms)
+{
+    for (; self->framed_count; self->framed_count--) {
+        s_open_t *ask = self->first;
+        self->first = ask->next;
+        ask->state = S_SENT;
+        ask->sent_ms = now_ms;
+        self->waiting_count--;
+    }
+    if (!self->first)
+        self->last = NULL;
+}
+
+//  The slot is free when this returns, so the callback may add the next ask.
+static void
+s_end(nm_asks_t *self, s_open_t *ask, nm_asks_end_t *end)
+{
+    *end = (nm_asks_end_t){ .fn = ask->fn, .arg = ask->arg };
+    bool waiting = ask->state == S_WAITING;
+    ask->state = S_FREE;
+    self->open_count--;
+    if (waiting) {
+        self->waiting_count--;
+        s_drop_ended(self);
+    }
+}
+
+nm_rc_t
+nm_asks_open_replies(nm_asks_t *self, nm_bytes_t frame)
+{
+    nm_reply_frame_t replies;
+    nm_rc_t rc = nm_record_decode(&nm_reply_frame_shape, &replies, frame, NULL, "");
+    if (rc == NM_OK)
+        rc = nm_list_open(&self->replies, replies.replies);
+    return rc;
+}
+
+nm_rc_t
+nm_asks_next(nm_asks_t *self, nm_asks_end_t *end)
+{
+    nm_bytes_t raw;
+    while (nm_list_next(&self->replies, &raw) == NM_OK) {
+        nm_reply_t reply;
+        if (nm_record_decode(&nm_reply_shape, &reply, raw, NULL, "") != NM_OK)
+            continue;
+        s_open_t *ask = &self->slots[reply.id & self->mask];
+        if (ask->state == S_FREE || ask->id != reply.id)
+            continue;
+        s_end(self, ask, end);
+        end->reply.status = (unsigned) reply.status;
+        end->reply.headers = (nmesh_packed_t){ reply.headers.at, reply.headers.size };
+        end->reply.body = (nmesh_packed_t){ reply.body.at, reply.body.size };
+        return NM_OK;
+    }
+    return NM_ERR_MISSING;
+}
+
+nm_rc_t
+nm_asks_late(nm_asks_t *self, int64_t now_ms, nm_asks_end_t *end)
+{
+    for (size_t i = 0; self->open_count && i <= self->mask; i++) {
+        s_open_t *ask = &self->slots[i];
+        if (ask->state == S_FREE || (ask->state != S_LOST && ask->deadline_ms > now_ms))
+            continue;
+        s_end(self, ask, end);
+        end->reply.status = 504;
+        return NM_OK;
+    }
+    return NM_ERR_MISSING;
+}
+
+//  Back into the line, or lost if it must not be asked twice.
+static void
+s_again(nm_asks_t *self, s_open_t *ask)
+{
+    if (ask->once)
+        ask->state = S_LOST;
+    else
+        s_wait(self, ask);
+}
+
+bool
+nm_asks_silent(nm_asks_t *self, int64_t now_ms, int64_t heard_ms)
+{
+    for (size_t i = 0; self->open_count && i <= self->mask; i++) {
+        s_open_t *ask = &self->slots[i];
+        if (ask->state != S_SENT || now_ms - ask->sent_ms < ask->silence_ms)
+            continue;
+        if (heard_ms < ask->sent_ms)
+            return true;
+        s_again(self, ask);
+    }
+    return false;
+}
+
+void
+nm_asks_again(nm_asks_t *self)
+{
+    for (size_t i = 0; self->open_count && i <= self->mask; i++) {
+        if (self->slots[i].state == S_SENT)
+            s_again(self, &self->slots[i]);
+    }
+}
