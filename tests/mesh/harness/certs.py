@@ -1,0 +1,89 @@
+"""The mesh's authority and certificates, made without the code under test (broker/cert.h tells the format)."""
+
+import ctypes
+import ctypes.util
+import datetime
+import hashlib
+import os
+import secrets
+
+import zmq
+from zmq.utils import z85
+
+_sodium = ctypes.CDLL(ctypes.util.find_library("sodium") or "libsodium.so.23")
+assert _sodium.sodium_init() >= 0
+
+
+def time_text(moment):
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def now():
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+class Authority:
+    """Holds the Ed25519 pair that signs certificates."""
+
+    def __init__(self, seed=None):
+        self.seed = seed or secrets.token_bytes(32)
+        public, secret = ctypes.create_string_buffer(32), ctypes.create_string_buffer(64)
+        _sodium.crypto_sign_seed_keypair(public, secret, self.seed)
+        self.public, self.secret = public.raw, secret.raw
+
+    def sign(self, text):
+        signature = ctypes.create_string_buffer(64)
+        _sodium.crypto_sign_detached(signature, None, text, ctypes.c_ulonglong(len(text)), self.secret)
+        return signature.raw
+
+    def certify(self, name, role, *, pair=None, not_before=None, not_after=None):
+        day = datetime.timedelta(days=1)
+        certificate = Certificate(name, role, pair or zmq.curve_keypair(), not_before or now() - day,
+                                  not_after or now() + 30 * day)
+        certificate.signature = self.sign(certificate.signed_text())
+        return certificate
+
+
+class Certificate:
+    def __init__(self, name, role, pair, not_before, not_after):
+        self.name, self.role = name, role
+        self.public, self.secret = pair
+        self.not_before, self.not_after = time_text(not_before), time_text(not_after)
+        self.serial = secrets.token_hex(16)
+        self.signature = b""
+
+    def signed_text(self):
+        return (f"nmesh-certificate-1\n{self.name}\n{self.role}\n{self.serial}\n{self.not_before}\n"
+                f"{self.not_after}\n{self.public.decode()}\n").encode()
+
+    def text(self, with_secret):
+        lines = ["metadata", f'    name = "{self.name}"', f'    role = "{self.role}"', f'    serial = "{self.serial}"',
+                 f'    not-before = "{self.not_before}"', f'    not-after = "{self.not_after}"',
+                 f'    signature = "{self.signature.hex()}"', "curve", f'    public-key = "{self.public.decode()}"']
+        if with_secret:
+            lines.append(f'    secret-key = "{self.secret.decode()}"')
+        return "\n".join(lines) + "\n"
+
+    def save(self, folder, with_key=True):
+        """certs/NAME.cert for everybody, keys/NAME.key for its owner."""
+        certs, keys = folder / "certs", folder / "keys"
+        certs.mkdir(exist_ok=True)
+        keys.mkdir(mode=0o700, exist_ok=True)
+        (certs / f"{self.name}.cert").write_text(self.text(False), encoding="ascii")
+        if with_key:
+            path = keys / f"{self.name}.key"
+            path.write_text(self.text(True), encoding="ascii")
+            os.chmod(path, 0o600)
+
+    def fingerprint(self):
+        return fingerprint(self.public)
+
+
+def blake2b(data):
+    """BLAKE2b of 32 bytes, as libsodium makes it."""
+    return hashlib.blake2b(data, digest_size=32).digest()
+
+
+def fingerprint(public_text):
+    """How logs name a CURVE key: the first bytes of its hash, in hex."""
+    return blake2b(z85.decode(public_text))[:8].hex()

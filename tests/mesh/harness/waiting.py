@@ -1,0 +1,15 @@
+"""Waits for something to become true, with an end. Tests never sleep for a guess."""
+
+import time
+
+
+def until(check, what, seconds=30.0, every=0.05):
+    """Returns the first true answer of check. Fails with what was waited for."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = check()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"after {seconds:g} s still not: {what() if callable(what) else what}")
+        time.sleep(every)
