@@ -13,9 +13,7 @@ takes_ordinary_addresses(void **state)
         "root@localhost",
         "1234@4.example",
         "ada@xn--bcher-kva.example",
-        "b\xc3\xbc"
-        "cher@b\xc3\xbc"
-        "cher.example",
+        "b\303\274cher@b\303\274cher.example",
         "\xe7\x94\xa8\xe6\x88\xb7@\xe4\xbe\x8b\xe5\xad\x90.\xe4\xb8\xad\xe5\x9b\xbd",
     };
     for (size_t i = 0; i < NM_COUNT(ADDRESSES); i++)
@@ -60,8 +58,7 @@ refuses_what_is_no_address(void **state)
         "a\\b@example.com",
         "ada@ex_ample.com",
         "ada@example.com,bob@example.com",
-        "ada\xc2\xa0"
-        "b@example.com",
+        "ada\302\240b@example.com",
         "ada@exam\xe2\x80\x8bple.com",
         "ada\xff@example.com",
         "ada@ex\xc0\xafmple.com",
@@ -129,8 +126,7 @@ takes_numbers_of_e164_only(void **state)
                                        "+4930123456\n",
                                        "+49301234a6",
                                        "++4930123456",
-                                       "+\xd9\xa1"
-                                       "23456789" };
+                                       "+\331\24123456789" };
     for (size_t i = 0; i < NM_COUNT(GOOD); i++)
         assert_true(nm_address_is_phone(nm_text(GOOD[i])));
     for (size_t i = 0; i < NM_COUNT(BAD); i++)
