@@ -63,6 +63,7 @@ struct nm_txn {
     bool writes;
     bool changed;
     nm_rc_t failed;             //  The first failure that spoils it, even if the caller passes over it
+    uint64_t not_appending;     //  A bit per table: a put did not go to its end
     nm_open_cursor_t *cursors;  //  In the arena
     uint64_t counters[NM_COUNTER_COUNT];
     bool counter_taken[NM_COUNTER_COUNT];

@@ -65,13 +65,30 @@ nm_table_has(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t key)
     return s_rc(txn, mdb_get(txn->mdb, nm_txn_dbi(txn, table), &mdb_key, &stored)) == NM_OK;
 }
 
+//  A key behind all others goes to the end without a search, and pages that are only
+//  appended to are filled whole where LMDB would else split them in half. So the first
+//  put of a transaction into a table tries that, and so do the next while it holds.
+static int
+s_reserve(nm_txn_t *txn, const nm_table_t *table, MDB_val *key, MDB_val *room, unsigned flags)
+{
+    MDB_dbi dbi = nm_txn_dbi(txn, table);
+    uint64_t bit = (uint64_t) 1 << table->number;
+    if (!(txn->not_appending & bit)) {
+        int err = mdb_put(txn->mdb, dbi, key, room, MDB_RESERVE | MDB_APPEND);
+        if (err != MDB_KEYEXIST)
+            return err;
+        txn->not_appending |= bit;
+    }
+    return mdb_put(txn->mdb, dbi, key, room, MDB_RESERVE | flags);
+}
+
 //  LMDB makes the room and the value is sealed straight into it.
 static nm_rc_t
 s_put(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t key, nm_bytes_t value, unsigned flags)
 {
     assert(txn->writes && value.size <= NM_STORE_VALUE_MAX);
     MDB_val mdb_key = s_val(key), room = { nm_seal_size(table, value.size), NULL };
-    nm_rc_t rc = s_rc(txn, mdb_put(txn->mdb, nm_txn_dbi(txn, table), &mdb_key, &room, MDB_RESERVE | flags));
+    nm_rc_t rc = s_rc(txn, s_reserve(txn, table, &mdb_key, &room, flags));
     if (rc != NM_OK)
         return rc;
     nm_seal_write(&txn->store->seal, table, key, value, room.mv_data);
