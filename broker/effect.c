@@ -73,6 +73,75 @@ nm_effect_add_header(nm_effect_t *self, const char *name, nm_bytes_t value)
     self->headers[self->header_count++] = header;
 }
 
+//  -- What may not go to the wire
+
+static bool
+s_has_control(const char *text, const char *others)
+{
+    for (const char *at = text; at && *at; at++)
+        if ((uint8_t) *at < 0x20 || *at == 0x7f || strchr(others, *at))
+            return true;
+    return false;
+}
+
+//  A lone CR or LF can end a message early for some servers and not for others (SMTP smuggling).
+static bool
+s_has_bare_line_end(const nm_buf_t *body)
+{
+    for (size_t i = 0; i < body->size; i++) {
+        if (body->at[i] == '\r') {
+            if (i + 1 == body->size || body->at[i + 1] != '\n')
+                return true;
+            i++;
+        } else if (body->at[i] == '\n')
+            return true;
+    }
+    return false;
+}
+
+static bool
+s_starts_with(const char *text, const char *start)
+{
+    return text && strncmp(text, start, strlen(start)) == 0;
+}
+
+static nm_rc_t
+s_check_smtp(const nm_effect_t *self, nm_error_t *error)
+{
+    if (!s_starts_with(self->url, self->tls == NM_TLS_DIRECT ? "smtps://" : "smtp://"))
+        return nm_fail(error, NM_ERR_REFUSED, "the URL is not smtp://, or smtps:// for direct TLS");
+    if (!self->sender || s_has_control(self->sender, " <>"))
+        return nm_fail(error, NM_ERR_REFUSED, "the sender is missing or has characters that an address cannot have");
+    if (!self->recipient || !self->recipient[0] || s_has_control(self->recipient, " <>"))
+        return nm_fail(error, NM_ERR_REFUSED, "the recipient is missing or has characters that an address cannot have");
+    if (!self->body.size || s_has_bare_line_end(&self->body))
+        return nm_fail(error, NM_ERR_REFUSED, "the message is empty or has lines that do not end with CRLF");
+    return NM_OK;
+}
+
+static nm_rc_t
+s_check_http(const nm_effect_t *self, nm_error_t *error)
+{
+    if (!s_starts_with(self->url, "https://") && !s_starts_with(self->url, "http://"))
+        return nm_fail(error, NM_ERR_REFUSED, "the URL is neither https:// nor http://");
+    if (!self->method || !self->method[0] || s_has_control(self->method, " "))
+        return nm_fail(error, NM_ERR_REFUSED, "the method is missing or not a word");
+    for (size_t i = 0; i < self->header_count; i++)
+        if (s_has_control(self->headers[i], ""))
+            return nm_fail(error, NM_ERR_REFUSED, "a header has a control character");
+    return NM_OK;
+}
+
+nm_rc_t
+nm_effect_check(const nm_effect_t *self, nm_error_t *error)
+{
+    if (self->kind == NM_EFFECT_WORK)
+        return self->work ? NM_OK : nm_fail(error, NM_ERR_REFUSED, "there is no function to run");
+    if (s_has_control(self->url, " "))
+        return nm_fail(error, NM_ERR_REFUSED, "the URL has a control character or a space");
+    return self->kind == NM_EFFECT_SMTP ? s_check_smtp(self, error) : s_check_http(self, error);
+}
+
 void
 nm_result_free(nm_result_t *result)
 {

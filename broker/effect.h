@@ -76,6 +76,10 @@ void nm_effect_set(char **field, const char *text);
 void nm_effect_set_bytes(char **field, nm_bytes_t text);
 void nm_effect_add_header(nm_effect_t *self, const char *name, nm_bytes_t value);
 
+//  May it be run at all? NM_ERR_REFUSED for control characters in addresses and headers, a message
+//  whose lines do not all end with CRLF, and a URL that is not of its kind.
+nm_rc_t nm_effect_check(const nm_effect_t *self, nm_error_t *error);
+
 void nm_result_free(nm_result_t *result);  //  Its body, not itself
 
 #endif

@@ -14,6 +14,9 @@
 #include "broker/effect.h"
 #include "broker/worker.h"
 
+//  Room that nm_effects_poll needs at most.
+enum { NM_EFFECTS_POLL_MAX = 320 };
+
 typedef struct nm_effects nm_effects_t;
 
 //  worker runs NM_EFFECT_WORK and belongs to the caller.
