@@ -5,6 +5,7 @@
 
 enum {
     DUE_MAX = 256,             //  Replays of one turn
+    LATE_MAX_MS = 5000,        //  Above this the line was held up, and its clock is set back
     GENERATION_MAX = 1000000,  //  As the records have it
 };
 
@@ -151,13 +152,24 @@ s_release(nm_replays_t *self, nm_turn_t *turn, const nm_id_t *id)
     return rc == NM_OK ? nm_letters_put(nm_turn_txn(turn), &letter) : rc;
 }
 
+//  A process that was stopped and goes on has not noticed; its line must not flood either.
+static nm_rc_t
+s_catch_up(nm_replays_t *self, nm_turn_t *turn)
+{
+    int64_t first_ms;
+    nm_rc_t rc = nm_due_next(nm_turn_txn(turn), &nm_replays_table, &first_ms);
+    if (rc == NM_OK && s_line_now(self, turn) - first_ms > LATE_MAX_MS)
+        self->behind_ms = nm_turn_now(turn) - first_ms;
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
 nm_rc_t
 nm_replays_due(nm_replays_t *self, nm_turn_t *turn)
 {
     nm_txn_t *txn = nm_turn_txn(turn);
     int64_t at_ms;
     nm_id_t id;
-    nm_rc_t rc = NM_OK;
+    nm_rc_t rc = s_catch_up(self, turn);
     for (unsigned i = 0; rc == NM_OK && i < DUE_MAX; i++) {
         rc = nm_due_take(txn, &nm_replays_table, s_line_now(self, turn), &at_ms, &id);
         if (rc == NM_OK)

@@ -5,7 +5,7 @@
  *  replayed once, whatever is killed.
  *
  *  The line is a stored table of times, on a clock of its own that stands still while the
- *  actor is down: after a stop of an hour the line goes on at its rate, and what would
+ *  actor is down or held up: after a stop of an hour the line goes on at its rate, and what would
  *  have been due meanwhile does not come in one flood.
  */
 #ifndef NM_REPLAYS_H
