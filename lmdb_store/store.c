@@ -19,18 +19,6 @@ static const uint64_t S_RESERVE = (uint64_t) 64 << 20;
 //  new work still refused, when the ballast has just been given up.
 enum { S_BALLAST_PART = 4 };
 
-//  The head is written in this form for ever, up to and including the schema, so
-//  that any version can tell which version a store is of:
-//      [3][BLAKE2b 16 of the rest][schema u32][store id 16][owner]
-enum {
-    S_HEAD_FORM = 3,
-    S_HEAD_HASH = 16,
-    S_HEAD_REST = 1 + S_HEAD_HASH,
-    S_HEAD_ID = S_HEAD_REST + 4,
-    S_HEAD_OWNER = S_HEAD_ID + NM_ID_SIZE,
-    S_HEAD_MAX = S_HEAD_OWNER + NM_NAME_MAX,
-};
-
 //  What opening hands to its transaction.
 typedef struct {
     const nm_store_config_t *config;
@@ -39,38 +27,13 @@ typedef struct {
     bool fresh;
 } s_opening_t;
 
-nm_rc_t
-nm_store_head_read(nm_store_head_t *head, nm_bytes_t stored, uint32_t known_schema)
-{
-    uint8_t hash[S_HEAD_HASH];
-    if (stored.size < S_HEAD_ID || stored.at[0] != S_HEAD_FORM)
-        return NM_ERR_CORRUPT;
-    crypto_generichash(hash, sizeof hash, stored.at + S_HEAD_REST, stored.size - S_HEAD_REST, NULL, 0);
-    if (memcmp(hash, stored.at + 1, sizeof hash) != 0)
-        return NM_ERR_CORRUPT;
-    head->schema = nm_get_u32(stored.at + S_HEAD_REST);
-    if (head->schema > known_schema)
-        return NM_OK;
-    if (head->schema == 0 || stored.size <= S_HEAD_OWNER || stored.size > S_HEAD_MAX)
-        return NM_ERR_CORRUPT;
-    memcpy(head->id.at, stored.at + S_HEAD_ID, NM_ID_SIZE);
-    head->owner = nm_bytes(stored.at + S_HEAD_OWNER, stored.size - S_HEAD_OWNER);
-    return NM_OK;
-}
-
 static nm_rc_t
 s_write_head(nm_txn_t *txn, const s_opening_t *opening)
 {
-    uint8_t head[S_HEAD_MAX];
-    size_t owner_size = strlen(opening->config->owner);
-    head[0] = S_HEAD_FORM;
-    nm_put_u32(head + S_HEAD_REST, opening->layout->schema);
-    memcpy(head + S_HEAD_ID, txn->store->id.at, NM_ID_SIZE);
-    memcpy(head + S_HEAD_OWNER, opening->config->owner, owner_size);
-    crypto_generichash(head + 1, S_HEAD_HASH, head + S_HEAD_REST, S_HEAD_OWNER + owner_size - S_HEAD_REST, NULL, 0);
-
+    uint8_t packed[NM_HEAD_SIZE_MAX];
+    nm_store_head_t head = { opening->layout->schema, txn->store->id, nm_text(opening->config->owner) };
     MDB_val key = { strlen(NM_META_HEAD), (void *) NM_META_HEAD };
-    MDB_val stored = { S_HEAD_OWNER + owner_size, head };
+    MDB_val stored = { nm_store_head_write(&head, packed), packed };
     int err = mdb_put(txn->mdb, nm_txn_dbi(txn, &nm_meta_table), &key, &stored, 0);
     return err ? nm_txn_spoil(txn, nm_store_rc(txn->store, err)) : NM_OK;
 }

@@ -46,6 +46,11 @@ typedef struct {
     nm_bytes_t owner;
 } nm_store_head_t;
 
+enum { NM_HEAD_SIZE_MAX = 1 + 16 + 4 + NM_ID_SIZE + NM_NAME_MAX };  //  Form, hash, schema, id, owner
+
+//  Returns how many bytes it wrote.
+size_t nm_store_head_write(const nm_store_head_t *head, uint8_t out[NM_HEAD_SIZE_MAX]);
+
 //  NM_ERR_CORRUPT if stored is not a head. Of a head with a newer schema only the
 //  schema is set: the rest may have moved.
 nm_rc_t nm_store_head_read(nm_store_head_t *head, nm_bytes_t stored, uint32_t known_schema);
