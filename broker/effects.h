@@ -37,4 +37,18 @@ void nm_effects_run(nm_effects_t *self, const struct pollfd *fds, size_t count);
 //  The next finished one; false if there is none. The caller frees it (nm_result_free).
 bool nm_effects_take(nm_effects_t *self, nm_result_t *result);
 
+//  The calls above as a table, so that the loop can be given them without every actor carrying
+//  libcurl: a role without SMTP or HTTP effects gives NULL.
+typedef struct {
+    nm_effects_t *(*make)(nm_worker_t *worker);
+    void (*destroy)(nm_effects_t **self_p);
+    void (*start)(nm_effects_t *self, nm_effect_t *effect);
+    size_t (*running)(const nm_effects_t *self);
+    size_t (*poll)(nm_effects_t *self, struct pollfd *fds, size_t max, int *timeout_ms);
+    void (*run)(nm_effects_t *self, const struct pollfd *fds, size_t count);
+    bool (*take)(nm_effects_t *self, nm_result_t *result);
+} nm_effects_driver_t;
+
+extern const nm_effects_driver_t nm_curl_effects;
+
 #endif

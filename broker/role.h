@@ -27,9 +27,9 @@ typedef struct nm_turn nm_turn_t;
 
 //  What a role may know of its surroundings; lives as long as the actor.
 typedef struct {
-    const nm_mesh_t *mesh;            //  The mesh file: read your own part in open
+    const nm_mesh_t *mesh;  //  The mesh file: read your own part in open
     const nm_directory_t *directory;
-    const nm_mesh_actor_t *self;      //  The roster entry of this actor
+    const nm_mesh_actor_t *self;  //  The roster entry of this actor
     nm_metrics_t *metrics;
 } nm_setup_t;
 
@@ -37,29 +37,29 @@ typedef struct {
 typedef struct {
     const char *peer;  //  The certified name of the sender
     nm_role_id_t role;
-    uint8_t kind;      //  nm_mail_kind_t
+    uint8_t kind;  //  nm_mail_kind_t
     uint8_t priority;
     nm_bytes_t body;
 } nm_mail_in_t;
 
 //  Where a reply goes. A value: keep it to answer in a later turn.
 typedef struct {
-    uint8_t socket;      //  Desk or door; private to the loop
+    uint8_t socket;  //  Desk or door; private to the loop
     uint8_t route_size;
     uint8_t route[16];
-    uint64_t id;         //  The asker's number
+    uint64_t id;  //  The asker's number
 } nm_caller_t;
 
 //  An ask from a peer, an operator, or a client at the door.
 typedef struct {
     nm_caller_t caller;
-    const char *peer;            //  Certified name; "" for a client
-    nm_role_id_t role;           //  NM_ROLE_CLIENT at the door
+    const char *peer;                       //  Certified name; "" for a client
+    nm_role_id_t role;                      //  NM_ROLE_CLIENT at the door
     uint8_t client_key[NM_CURVE_KEY_SIZE];  //  Of a client
     nm_bytes_t op;
-    nm_ask_headers_t headers;    //  Frame's and ask's, merged
-    nm_bytes_t body;             //  Raw value; empty if there was none
-    int64_t deadline_ms;         //  Nobody waits for an answer after this (wall clock)
+    nm_ask_headers_t headers;  //  Frame's and ask's, merged
+    nm_bytes_t body;           //  Raw value; empty if there was none
+    int64_t deadline_ms;       //  Nobody waits for an answer after this (wall clock)
 } nm_ask_in_t;
 
 //  The answer to an ask of ours, or that there is none.
@@ -76,6 +76,10 @@ typedef struct {
     nm_role_id_t id;
     const nm_table_t *const *tables;
     size_t table_count;
+
+    //  Mail to this role frees room rather than taking it (events end notifications), so its
+    //  credit stays when the store is tight.
+    bool mail_drains;
 
     //  How long mail to this role may wait for company before it costs a commit of its
     //  own; 0 for work, a few ms for news (events).

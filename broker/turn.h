@@ -19,19 +19,22 @@ uint64_t nm_turn_random(nm_turn_t *turn);
 //  A new id that belongs to no gateway (UUIDv7), or to this one if the actor is a gateway.
 void nm_turn_new_id(nm_turn_t *turn, nm_id_t *id);
 
+//  True once the actor is told to stop: start nothing new; what is under way may end.
+bool nm_turn_leaving(const nm_turn_t *turn);
+
 //  True while the store is tight: refuse new work (507) and let old work drain.
 bool nm_turn_tight(const nm_turn_t *turn);
 
 //  -- Mail
 
 typedef struct {
-    nm_role_id_t role;   //  To any actor of this role ...
-    const char *peer;    //  ... or, if not NULL, to this one and no other
-    uint8_t kind;        //  nm_mail_kind_t
-    uint8_t priority;    //  nm_priority_t
-    nm_bytes_t body;     //  The packed record
-    nm_bytes_t ref;      //  If not empty: the outbox keeps only this short key (at most 32 bytes), and the
-                         //  role's load_body finds the body again; body is what is sent if it goes at once
+    nm_role_id_t role;  //  To any actor of this role ...
+    const char *peer;   //  ... or, if not NULL, to this one and no other
+    uint8_t kind;       //  nm_mail_kind_t
+    uint8_t priority;   //  nm_priority_t
+    nm_bytes_t body;    //  The packed record
+    nm_bytes_t ref;     //  If not empty: the outbox keeps only this short key (at most 32 bytes), and the
+                        //  role's load_body finds the body again; body is what is sent if it goes at once
 } nm_mail_out_t;
 
 //  Puts mail into the outbox. NM_ERR_REFUSED is our mistake: the rights table forbids it.

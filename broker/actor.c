@@ -1,0 +1,370 @@
+#include "broker/actor_private.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <time.h>
+
+#include "broker/log.h"
+
+int64_t
+nm_actor_clock_us(void)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return (int64_t) at.tv_sec * 1000000 + at.tv_nsec / 1000;
+}
+
+//  Seeded, for a run that can be repeated (splitmix64); else the system's.
+uint64_t
+nm_actor_random(nm_actor_t *self)
+{
+    uint64_t value;
+    if (!self->seed) {
+        randombytes_buf(&value, sizeof value);
+        return value;
+    }
+    value = self->seed += UINT64_C(0x9e3779b97f4a7c15);
+    value = (value ^ (value >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    value = (value ^ (value >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return value ^ (value >> 31);
+}
+
+nm_link_t *
+nm_actor_link(nm_actor_t *self, const char *peer)
+{
+    for (size_t i = 0; i < self->link_count; i++)
+        if (strcmp(self->links[i].peer->actor.name, peer) == 0)
+            return &self->links[i];
+    return NULL;
+}
+
+nm_output_t *
+nm_actor_output(nm_actor_t *self, nm_output_kind_t kind)
+{
+    if (self->output_count == self->output_room) {
+        self->output_room = self->output_room ? self->output_room * 2 : 64;
+        self->outputs = nm_realloc(self->outputs, self->output_room * sizeof *self->outputs);
+    }
+    nm_output_t *output = &self->outputs[self->output_count++];
+    *output = (nm_output_t){ .kind = kind };
+    return output;
+}
+
+bool
+nm_actor_take(nm_actor_t *self, nm_output_t *output)
+{
+    if (self->output_taken == self->output_count) {
+        self->output_taken = self->output_count = 0;
+        return false;
+    }
+    *output = self->outputs[self->output_taken++];
+    return true;
+}
+
+//  The turn was undone, so nothing that it wanted to say may be said.
+static void
+s_drop_outputs(nm_actor_t *self, size_t from)
+{
+    for (size_t i = from; i < self->output_count; i++) {
+        nm_buf_free(&self->outputs[i].bytes);
+        nm_effect_destroy(&self->outputs[i].effect);
+    }
+    self->output_count = from;
+}
+
+int
+nm_actor_exit(const nm_actor_t *self)
+{
+    return self->exit_code;
+}
+
+#ifdef NM_MUTANT_ACK_BEFORE_COMMIT
+void
+nm_actor_set_early(nm_actor_t *self, void (*early)(void *arg), void *arg)
+{
+    self->early = early;
+    self->early_arg = arg;
+}
+#endif
+
+//  -- One turn.
+
+static nm_rc_t
+s_load(nm_actor_t *self)
+{
+    self->role_wake_ms = INT64_MAX;
+    nm_rc_t rc = nm_mailbox_load(self, self->turn.txn);
+    if (rc == NM_OK && self->role->load)
+        rc = self->role->load(self->state, &self->turn);
+    self->loaded = rc == NM_OK;
+    return rc;
+}
+
+static nm_rc_t
+s_take_result(nm_actor_t *self, const nm_result_t *result)
+{
+    if (result->token == NM_BACKUP_TOKEN) {
+        nm_status_backup_done(self, result);
+        return NM_OK;
+    }
+    return self->role->result ? self->role->result(self->state, &self->turn, result) : NM_OK;
+}
+
+static nm_rc_t
+s_take(nm_actor_t *self, const nm_input_t *input)
+{
+    switch (input->kind) {
+    case NM_IN_FRAME: return nm_mailbox_take(self, input);
+    case NM_IN_ASK: return nm_desk_take_ask(self, input);
+    case NM_IN_REPLY: return nm_desk_take_reply(self, input);
+    case NM_IN_RESULT: return s_take_result(self, input->result);
+    }
+    return NM_ERR_BUG;
+}
+
+static nm_rc_t
+s_run_due(nm_actor_t *self)
+{
+    bool due = self->turn.now.wall_ms >= self->role_wake_ms;
+    if (!self->role->due || !(due || (self->role->every_turn && self->turn.input_count)))
+        return NM_OK;
+    if (due)
+        self->role_wake_ms = INT64_MAX;
+    return self->role->due(self->state, &self->turn);
+}
+
+static nm_rc_t
+s_work(nm_txn_t *txn, void *arg)
+{
+    nm_actor_t *self = arg;
+    nm_turn_t *turn = &self->turn;
+    turn->txn = txn;
+    nm_rc_t rc = self->loaded ? NM_OK : s_load(self);
+    if (rc == NM_OK)
+        nm_mailbox_tick(self);
+    for (size_t i = 0; i < turn->input_count && rc == NM_OK && !self->exit_code; i++)
+        rc = s_take(self, &turn->inputs[i]);
+    if (rc == NM_OK)
+        rc = nm_desk_tick(self);
+    if (rc == NM_OK)
+        rc = s_run_due(self);
+    if (rc == NM_OK)
+        rc = nm_mailbox_finish(self);
+#ifdef NM_MUTANT_ACK_BEFORE_COMMIT
+    //  A deliberate fault: receipts and replies leave before the commit they depend on.
+    if (rc == NM_OK && self->early) {
+        nm_mailbox_release(self);
+        nm_desk_release(self);
+        self->early(self->early_arg);
+    }
+#endif
+    return rc;
+}
+
+//  Statvfs and meta pages cost a few microseconds: ten times a second is enough to notice in time.
+static void
+s_look_at_room(nm_actor_t *self, int64_t mono_ms)
+{
+    if (mono_ms - self->room_at_ms < 100)
+        return;
+    bool tight = self->room.tight;
+    nm_store_room(self->store, &self->room);
+    self->room_at_ms = mono_ms;
+    if (self->room.tight != tight)
+        nm_log(tight ? NM_LOG_INFO : NM_LOG_WARNING, tight ? "store_roomy" : "store_tight",
+               "The store uses %llu of %llu bytes and its file system has %llu free: %s.",
+               (unsigned long long) self->room.used, (unsigned long long) self->room.quota,
+               (unsigned long long) self->room.free_space,
+               tight ? "new work is taken again" : "new work is refused until there is room");
+}
+
+static void
+s_refuse_asks(nm_actor_t *self, const nm_input_t *inputs, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (inputs[i].kind == NM_IN_ASK)
+            nm_desk_refuse(self, &inputs[i], 507, "The store of this actor is full: nothing was changed. Try later.");
+    nm_desk_release(self);
+}
+
+nm_rc_t
+nm_actor_turn(nm_actor_t *self, const nm_input_t *inputs, size_t count, nm_now_t now)
+{
+    int64_t start_us = nm_actor_clock_us();
+    size_t outputs_before = self->output_count;
+    self->turn = (nm_turn_t){ .actor = self, .now = now, .inputs = inputs, .input_count = count };
+    s_look_at_room(self, now.mono_ms);
+
+    nm_rc_t rc = nm_store_update(self->store, s_work, self);
+    self->turn.txn = NULL;
+    if (rc == NM_OK) {
+        if (self->role->committed)
+            self->role->committed(self->state);
+        nm_mailbox_release(self);
+        nm_desk_release(self);
+    } else {
+        s_drop_outputs(self, outputs_before);
+        nm_mailbox_discard(self);
+        nm_desk_discard(self);
+        self->loaded = false;
+        nm_metric_add(self->metric.undone, 1);
+        if (rc == NM_ERR_FULL)
+            s_refuse_asks(self, inputs, count);
+    }
+    nm_metric_add(self->metric.turns, 1);
+    nm_metric_add(self->metric.inputs, count);
+    if (count)
+        nm_metric_observe(self->metric.turn_inputs, count);
+    nm_metric_observe(self->metric.turn_us, (uint64_t) (nm_actor_clock_us() - start_us));
+    return rc;
+}
+
+int64_t
+nm_actor_wake(const nm_actor_t *self)
+{
+    int64_t wake_ms = self->beat_at_ms;
+    if (self->forget_at_ms < wake_ms)
+        wake_ms = self->forget_at_ms;
+    if (self->role_wake_ms != INT64_MAX) {
+        int64_t role_ms = self->role_wake_ms - self->turn.now.wall_ms + self->turn.now.mono_ms;
+        if (role_ms < wake_ms)
+            wake_ms = role_ms;
+    }
+    for (size_t i = 0; i < self->link_count; i++)
+        if (nm_link_wake(&self->links[i]) < wake_ms)
+            wake_ms = nm_link_wake(&self->links[i]);
+    for (size_t i = 0; i < self->ask_count; i++)
+        if (self->asks[i].deadline_ms < wake_ms)
+            wake_ms = self->asks[i].deadline_ms;
+    return wake_ms;
+}
+
+void
+nm_actor_leave(nm_actor_t *self)
+{
+    self->leaving = true;
+}
+
+//  -- Making one.
+
+static void
+s_make_metrics(nm_actor_t *self)
+{
+    nm_metrics_t *metrics = self->setup.metrics;
+    const struct {
+        nm_metric_t **metric;
+        const char *name;
+    } COUNTERS[] = {
+        { &self->metric.turns, "nmesh_turns_total" },
+        { &self->metric.undone, "nmesh_turns_undone_total" },
+        { &self->metric.inputs, "nmesh_inputs_total" },
+        { &self->metric.mail_in, "nmesh_mail_received_total" },
+        { &self->metric.mail_duplicate, "nmesh_mail_duplicate_total" },
+        { &self->metric.mail_out, "nmesh_mail_sent_total" },
+        { &self->metric.mail_again, "nmesh_mail_resent_total" },
+        { &self->metric.receipts_in, "nmesh_receipts_received_total" },
+        { &self->metric.receipts_out, "nmesh_receipts_sent_total" },
+        { &self->metric.refused, "nmesh_frames_refused_total" },
+        { &self->metric.bad_frames, "nmesh_frames_malformed_total" },
+        { &self->metric.quarantined, "nmesh_mail_quarantined_total" },
+        { &self->metric.asks_in, "nmesh_asks_received_total" },
+        { &self->metric.asks_out, "nmesh_asks_sent_total" },
+        { &self->metric.gaps, "nmesh_mail_gap_total" },
+    };
+    for (size_t i = 0; i < NM_COUNT(COUNTERS); i++)
+        *COUNTERS[i].metric = nm_metrics_counter(metrics, COUNTERS[i].name, NULL, NULL);
+    self->metric.turn_us = nm_metrics_histogram(metrics, "nmesh_turn_us", NULL, NULL);
+    self->metric.turn_inputs = nm_metrics_histogram(metrics, "nmesh_turn_inputs", NULL, NULL);
+}
+
+static void
+s_make_links(nm_actor_t *self)
+{
+    size_t count = nm_directory_list(self->setup.directory, NM_ROLE_NONE, NULL, 0);
+    self->peers = nm_alloc(count * sizeof *self->peers);
+    self->links = nm_alloc(count * sizeof *self->links);
+    self->peer_count = nm_directory_list(self->setup.directory, NM_ROLE_NONE, self->peers, count);
+    for (size_t i = 0; i < self->peer_count; i++) {
+        const nm_peer_t *peer = self->peers[i];
+        if (strcmp(peer->actor.name, self->setup.self->name) != 0 && nm_roles_link(self->role->id, peer->actor.role))
+            self->links[self->link_count++].peer = peer;
+    }
+    self->mail_drafts = nm_alloc(self->link_count * sizeof *self->mail_drafts);
+    self->ask_drafts = nm_alloc(self->peer_count * sizeof *self->ask_drafts);
+}
+
+size_t
+nm_actor_tables(const nm_role_t *role, const nm_table_t **tables, size_t max)
+{
+    const nm_table_t *const OWN[] = { &nm_outbox_streams, &nm_outbox_waiting, &nm_outbox_open, &nm_inbox_streams,
+                                      &nm_inbox_quarantine };
+    size_t count = 0;
+    assert(NM_COUNT(OWN) + role->table_count <= max);
+    for (size_t i = 0; i < NM_COUNT(OWN); i++)
+        tables[count++] = OWN[i];
+    for (size_t i = 0; i < role->table_count; i++)
+        tables[count++] = role->tables[i];
+    return count;
+}
+
+nm_actor_t *
+nm_actor_new(const nm_actor_config_t *config, nm_now_t now, nm_error_t *error)
+{
+    nm_actor_t *self = nm_alloc(sizeof *self);
+    self->role = config->role;
+    self->setup = config->setup;
+    self->store = config->store;
+    self->boot = config->boot;
+    self->seed = config->seed;
+    self->started_ms = now.wall_ms;
+    self->ids.gateway = config->setup.self->number;
+    self->next_ask = 1;
+    self->beat_at_ms = now.mono_ms;
+    self->forget_at_ms = INT64_MAX;
+    self->role_wake_ms = INT64_MAX;
+    self->room_at_ms = INT64_MIN / 2;
+    s_make_metrics(self);
+    s_make_links(self);
+
+    if (self->role->open && self->role->open(&self->state, &self->setup, error) != NM_OK) {
+        nm_actor_destroy(&self);
+        return NULL;
+    }
+    nm_rc_t rc = nm_actor_turn(self, NULL, 0, now);
+    if (rc != NM_OK) {
+        nm_fail(error, rc, "The first turn of %s failed: %s. Run nctl check on its store.", config->setup.self->name,
+                nm_rc_text(rc));
+        nm_actor_destroy(&self);
+    }
+    return self;
+}
+
+static void
+s_free_drafts(nm_draft_t *drafts, size_t count)
+{
+    for (size_t i = 0; drafts && i < count; i++)
+        nm_buf_free(&drafts[i].bytes);
+    free(drafts);
+}
+
+void
+nm_actor_destroy(nm_actor_t **self_p)
+{
+    assert(self_p);
+    nm_actor_t *self = *self_p;
+    if (!self)
+        return;
+    s_drop_outputs(self, self->output_taken);
+    if (self->state && self->role->close)
+        self->role->close(self->state);
+    s_free_drafts(self->mail_drafts, self->link_count);
+    s_free_drafts(self->ask_drafts, self->peer_count);
+    nm_buf_free(&self->reply_draft.bytes);
+    free(self->outputs);
+    free(self->links);
+    free(self->peers);
+    free(self->lanes);
+    free(self->asks);
+    free(self);
+    *self_p = NULL;
+}

@@ -1,0 +1,138 @@
+/*  actor_private - the actor's insides, shared by actor.c, mailbox.c, desk.c, turn.c and status.c.
+ */
+#ifndef NM_ACTOR_PRIVATE_H
+#define NM_ACTOR_PRIVATE_H
+
+#include "broker/actor.h"
+#include "broker/inbox.h"
+#include "broker/link.h"
+#include "broker/outbox.h"
+#include "broker/turn.h"
+#include "wire/id.h"
+
+enum { NM_LANE_TEXT_MAX = NM_NAME_MAX + 8, NM_ASK_PENDING_MAX = 4096 };
+
+//  A waiting line of the outbox.
+typedef struct {
+    char text[NM_LANE_TEXT_MAX];
+    nm_role_id_t role;  //  NM_ROLE_NONE if it waits for one peer
+    const char *peer;
+    uint64_t count;
+} nm_lane_t;
+
+//  A frame that is being filled: mail to a peer, replies on a route, asks to a peer.
+typedef struct {
+    nm_buf_t bytes;
+    size_t mark;   //  Where its list's count goes
+    size_t count;  //  Items so far; 0: not started
+} nm_draft_t;
+
+typedef struct {
+    uint64_t id;
+    uint64_t token;
+    const nm_peer_t *peer;
+    int64_t deadline_ms;  //  Monotonic
+} nm_pending_ask_t;
+
+//  What the turn itself keeps: reset at each start.
+struct nm_turn {
+    nm_actor_t *actor;
+    nm_txn_t *txn;
+    nm_now_t now;
+    const nm_input_t *inputs;
+    size_t input_count;
+    uint64_t mails_in;
+    uint64_t mails_out;
+};
+
+struct nm_actor {
+    const nm_role_t *role;
+    void *state;
+    nm_setup_t setup;
+    nm_store_t *store;
+    uint64_t boot;
+    uint64_t seed;
+    int64_t started_ms;  //  Wall clock
+    nm_id_maker_t ids;
+    int exit_code;
+    bool leaving;
+    bool loaded;  //  Memory agrees with the store
+
+    nm_link_t *links;
+    nm_draft_t *mail_drafts;  //  One per link
+    nm_draft_t *ask_drafts;   //  One per directory peer, by index in `peers`
+    const nm_peer_t **peers;
+    size_t peer_count;
+    size_t link_count;
+
+    nm_lane_t *lanes;
+    size_t lane_count;
+
+    nm_draft_t reply_draft;
+    nm_caller_t reply_route;
+
+    nm_pending_ask_t *asks;
+    size_t ask_count;
+    uint64_t next_ask;
+
+    nm_output_t *outputs;  //  A ring of its own would save nothing: taken in order, then cleared
+    size_t output_count;
+    size_t output_taken;
+    size_t output_room;
+
+    nm_store_room_t room;
+    int64_t room_at_ms;  //  When the room was last looked at (monotonic)
+    int64_t beat_at_ms;
+    int64_t forget_at_ms;  //  When receipts are due to be written down; INT64_MAX: none wait
+    int64_t role_wake_ms;  //  Wall clock; INT64_MAX: no wish
+    bool credit_spread;    //  Credit must be told again
+
+    nm_caller_t backup_caller;
+    bool backing_up;
+
+    nm_turn_t turn;
+
+#ifdef NM_MUTANT_ACK_BEFORE_COMMIT
+    void (*early)(void *arg);
+    void *early_arg;
+#endif
+
+    struct {
+        nm_metric_t *turns, *commits, *undone, *inputs, *mail_in, *mail_duplicate, *mail_out, *mail_again, *receipts_in,
+            *receipts_out, *refused, *bad_frames, *quarantined, *asks_in, *asks_out, *gaps;
+        nm_metric_t *turn_us, *commit_us, *turn_inputs;
+    } metric;
+};
+
+enum { NM_FORGET_PATIENCE_MS = 100, NM_FORGET_COUNT = 4096 };
+#define NM_BACKUP_TOKEN UINT64_MAX
+
+//  actor.c
+nm_output_t *nm_actor_output(nm_actor_t *self, nm_output_kind_t kind);
+nm_link_t *nm_actor_link(nm_actor_t *self, const char *peer);
+uint64_t nm_actor_random(nm_actor_t *self);
+int64_t nm_actor_clock_us(void);
+
+//  mailbox.c: link frames in and out
+nm_rc_t nm_mailbox_load(nm_actor_t *self, nm_txn_t *txn);
+nm_rc_t nm_mailbox_take(nm_actor_t *self, const nm_input_t *input);
+nm_rc_t nm_mailbox_put(nm_actor_t *self, const nm_mail_out_t *mail);
+nm_rc_t nm_mailbox_finish(nm_actor_t *self);  //  Before the commit: assign, resend, forget, save
+void nm_mailbox_release(nm_actor_t *self);    //  After it: receipts, greetings, beats, drafts become outputs
+void nm_mailbox_discard(nm_actor_t *self);    //  The turn was undone
+void nm_mailbox_tick(nm_actor_t *self);
+nm_lane_t *nm_mailbox_lane(nm_actor_t *self, nm_role_id_t role, const char *peer);
+
+//  desk.c: asks and replies
+nm_rc_t nm_desk_take_ask(nm_actor_t *self, const nm_input_t *input);
+nm_rc_t nm_desk_take_reply(nm_actor_t *self, const nm_input_t *input);
+nm_rc_t nm_desk_tick(nm_actor_t *self);  //  Asks of ours that nobody answered in time
+void nm_desk_release(nm_actor_t *self);
+void nm_desk_discard(nm_actor_t *self);
+void nm_desk_refuse(nm_actor_t *self, const nm_input_t *input, unsigned status, const char *detail);
+
+//  status.c: what every actor answers
+bool nm_status_ask(nm_actor_t *self, const nm_ask_in_t *ask);  //  True if the ask was one of these
+void nm_status_backup_done(nm_actor_t *self, const nm_result_t *result);
+
+#endif

@@ -1,0 +1,671 @@
+#include "broker/bench.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "broker/actor_private.h"
+#include "broker/log.h"
+#include "wire/reader.h"
+#include "wire/writer.h"
+
+enum { S_PEER_MAX = 8, S_TURN_MAX = 32 };
+#define S_START_MS INT64_C(1795219200000)  //  2026-11-21T00:00:00Z
+
+//  A played peer: both streams, as its own store would know them.
+typedef struct {
+    const nm_peer_t *peer;
+    uint64_t next;     //  Of its stream to the actor
+    nm_spans_t acked;  //  What the actor has receipted of it
+    nm_spans_t seen;   //  Of the actor's stream
+    bool away;
+    bool receipt_due;
+} s_peer_t;
+
+typedef struct {
+    nm_input_t input;
+    nm_buf_t bytes;
+    nm_result_t result;
+    s_peer_t *mail_peer;  //  Set for mail: its frame is packed when the turn begins
+    unsigned kind;
+} s_input_t;
+
+struct nm_bench {
+    char folder[64];
+    const nm_role_t *role;
+    nm_mesh_t *mesh;
+    nm_directory_t *directory;
+    nm_metrics_t *metrics;
+    nm_store_t *store;
+    nm_store_config_t store_config;
+    nm_actor_t *actor;
+    nm_now_t now;
+    uint64_t boot;
+    uint64_t next_ask;
+    char name[NM_NAME_MAX + 1];
+    s_peer_t peers[S_PEER_MAX];
+    size_t peer_count;
+    s_input_t *inputs;
+    size_t input_count;
+    nm_bench_mail_t *mails;
+    size_t mail_count;
+    nm_bench_reply_t *replies;
+    size_t reply_count;
+    nm_bench_asked_t *asks;
+    size_t ask_count;
+    nm_effect_t **effects;
+    size_t effect_count;
+    nm_buf_t *frames;  //  What the kept outputs are views into
+    size_t frame_count;
+};
+
+static const char MESH[] = "mesh\n"
+                           "    name = \"bench\"\n"
+                           "    authority = \"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a\"\n"
+                           "    admin_key_hash = \"%s\"\n"
+                           "    public_domain = \"bench.test\"\n"
+                           "actors\n";
+
+static void
+s_die(const char *what, const char *why)
+{
+    fprintf(stderr, "bench: %s: %s\n", what, why);
+    abort();
+}
+
+//  -- The folder
+
+static void
+s_write_mesh(nm_bench_t *self, const char *settings)
+{
+    static const struct {
+        const char *name, *role;
+        unsigned number;
+    } ACTORS[] = { { "gateway-1", "gateway", 1 },      { "gateway-2", "gateway", 2 }, { "router-1", "router", 0 },
+                   { "router-2", "router", 0 },        { "email-1", "email", 0 },     { "email-2", "email", 0 },
+                   { "deadletter-1", "deadletter", 0 } };
+    char path[128];
+    snprintf(path, sizeof path, "%s/mesh.zpl", self->folder);
+    FILE *file = fopen(path, "w");
+    if (!file)
+        s_die(path, "cannot be written");
+    fprintf(file, MESH, NM_BENCH_ADMIN_HASH);
+    for (size_t i = 0; i < NM_COUNT(ACTORS); i++) {
+        fprintf(file, "    %s\n        role = \"%s\"\n", ACTORS[i].name, ACTORS[i].role);
+        fprintf(file, "        mailbox = \"tcp://127.0.0.1:%zu\"\n", 7000 + 3 * i);
+        fprintf(file, "        desk = \"tcp://127.0.0.1:%zu\"\n", 7001 + 3 * i);
+        if (ACTORS[i].number)
+            fprintf(file, "        number = %u\n        door = \"tcp://127.0.0.1:%zu\"\n", ACTORS[i].number,
+                    7002 + 3 * i);
+    }
+    fputs(settings ? settings : "", file);
+    fclose(file);
+    snprintf(path, sizeof path, "%s/certs", self->folder);
+    mkdir(path, 0700);
+}
+
+static void
+s_remove_folder(const char *path)
+{
+    DIR *folder = opendir(path);
+    const struct dirent *entry;
+    while (folder && (entry = readdir(folder))) {
+        char inner[PATH_MAX];
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);
+        if (unlink(inner) != 0)
+            s_remove_folder(inner);
+    }
+    if (folder)
+        closedir(folder);
+    rmdir(path);
+}
+
+//  -- Inputs
+
+static s_input_t *
+s_input(nm_bench_t *self, nm_input_kind_t kind, const char *peer)
+{
+    self->inputs = nm_realloc(self->inputs, (self->input_count + 1) * sizeof *self->inputs);
+    s_input_t *input = &self->inputs[self->input_count++];
+    memset(input, 0, sizeof *input);
+    const nm_peer_t *known = nm_directory_find(self->directory, peer);
+    input->input.kind = kind;
+    input->input.peer = known ? known->actor.name : "";
+    input->input.role = known ? known->actor.role : kind == NM_IN_ASK ? NM_ROLE_CLIENT : NM_ROLE_NONE;
+    return input;
+}
+
+static s_peer_t *
+s_peer(nm_bench_t *self, const char *name)
+{
+    for (size_t i = 0; i < self->peer_count; i++)
+        if (strcmp(self->peers[i].peer->actor.name, name) == 0)
+            return &self->peers[i];
+    s_die(name, "is no peer of this actor");
+    return NULL;
+}
+
+static nm_id_t
+s_store_of(const s_peer_t *peer)
+{
+    nm_id_t store = { { 0 } };
+    snprintf((char *) store.at, sizeof store.at, "%.15s", peer->peer->actor.name);
+    return store;
+}
+
+static void
+s_greet(nm_bench_t *self, s_peer_t *peer)
+{
+    nm_greet_t greet = { 0 };
+    nm_buf_t above = { 0 };
+    nm_spans_write(&peer->seen, &above);
+    NM_PUT(&greet, greet, store, s_store_of(peer));
+    NM_PUT(&greet, greet, epoch, 1);
+    NM_PUT(&greet, greet, boot, 77);
+    NM_PUT(&greet, greet, low, peer->acked.seen + 1);
+    NM_PUT(&greet, greet, next, peer->next);
+    NM_PUT(&greet, greet, seen_store, *nm_store_id(self->store));
+    NM_PUT(&greet, greet, seen_epoch, nm_store_epoch(self->store));
+    NM_PUT(&greet, greet, seen, peer->seen.seen);
+    NM_PUT(&greet, greet, above, nm_buf_bytes(&above));
+    NM_PUT(&greet, greet, credit, NM_CREDIT_COUNT);
+    NM_PUT(&greet, greet, answer, true);
+    s_input_t *input = s_input(self, NM_IN_FRAME, peer->peer->actor.name);
+    nm_frame_start(&input->bytes, NM_FRAME_GREET);
+    nm_record_encode(&nm_greet_shape, &greet, NM_BY_TAG, &input->bytes);
+    nm_buf_free(&above);
+}
+
+static void
+s_receipt(nm_bench_t *self, s_peer_t *peer)
+{
+    nm_receipt_t receipt = { 0 };
+    NM_PUT(&receipt, receipt, store, *nm_store_id(self->store));
+    NM_PUT(&receipt, receipt, epoch, nm_store_epoch(self->store));
+    NM_PUT(&receipt, receipt, seen, peer->seen.seen);
+    NM_PUT(&receipt, receipt, credit, NM_CREDIT_COUNT);
+    s_input_t *input = s_input(self, NM_IN_FRAME, peer->peer->actor.name);
+    nm_frame_start(&input->bytes, NM_FRAME_RECEIPT);
+    nm_record_encode(&nm_receipt_shape, &receipt, NM_BY_TAG, &input->bytes);
+    peer->receipt_due = false;
+}
+
+void
+nm_bench_mail(nm_bench_t *self, const char *peer, unsigned kind, nm_bytes_t body)
+{
+    s_input_t *input = s_input(self, NM_IN_FRAME, peer);
+    input->mail_peer = s_peer(self, peer);
+    input->kind = kind;
+    nm_buf_add_bytes(&input->bytes, body);
+}
+
+void
+nm_bench_record(nm_bench_t *self, const char *peer, unsigned kind, const nm_shape_t *shape, const void *record)
+{
+    nm_buf_t body = { 0 };
+    nm_record_encode(shape, record, NM_BY_TAG, &body);
+    nm_bench_mail(self, peer, kind, nm_buf_bytes(&body));
+    nm_buf_free(&body);
+}
+
+//  Queued mail gets its number only now, so that what a restart drops leaves no hole.
+static void
+s_pack_mail(s_input_t *input)
+{
+    s_peer_t *peer = input->mail_peer;
+    nm_buf_t items = { 0 }, frame = { 0 };
+    nm_mail_item_t item = { 0 };
+    NM_PUT(&item, mail_item, seq, peer->next++);
+    NM_PUT(&item, mail_item, kind, input->kind);
+    NM_PUT(&item, mail_item, priority, NM_PRIORITY_NORMAL);
+    NM_PUT(&item, mail_item, body, nm_buf_bytes(&input->bytes));
+    nm_writer_list(&items, 1);
+    nm_record_encode(&nm_mail_item_shape, &item, NM_BY_TAG, &items);
+    nm_mail_t mail = { 0 };
+    NM_PUT(&mail, mail, epoch, 1);
+    NM_PUT(&mail, mail, store, s_store_of(peer));
+    NM_PUT(&mail, mail, low, peer->acked.seen + 1);
+    NM_PUT(&mail, mail, items, nm_buf_bytes(&items));
+    nm_frame_start(&frame, NM_FRAME_MAIL);
+    nm_record_encode(&nm_mail_shape, &mail, NM_BY_TAG, &frame);
+    nm_buf_free(&items);
+    nm_buf_free(&input->bytes);
+    input->bytes = frame;
+    input->mail_peer = NULL;
+}
+
+uint64_t
+nm_bench_ask(nm_bench_t *self, const char *peer, const char *op, const nm_ask_headers_t *headers, nm_bytes_t body)
+{
+    nm_buf_t raw_headers = { 0 };
+    nm_ask_t ask = { 0 };
+    uint64_t id = self->next_ask++;
+    NM_PUT(&ask, ask, id, id);
+    NM_PUT(&ask, ask, op, nm_text(op));
+    if (headers) {
+        nm_record_encode(&nm_ask_headers_shape, headers, NM_BY_NAME, &raw_headers);
+        NM_PUT(&ask, ask, headers, nm_buf_bytes(&raw_headers));
+    }
+    if (body.size)
+        NM_PUT(&ask, ask, body, body);
+    s_input_t *input = s_input(self, NM_IN_ASK, peer);
+    input->input.caller = (nm_caller_t){ .socket = 1, .route_size = 5, .route = "route" };
+    nm_writer_map(&input->bytes, 1);
+    nm_writer_text(&input->bytes, "asks");
+    nm_writer_list(&input->bytes, 1);
+    nm_record_encode(&nm_ask_shape, &ask, NM_BY_NAME, &input->bytes);
+    nm_buf_free(&raw_headers);
+    return id;
+}
+
+void
+nm_bench_answer(nm_bench_t *self, uint64_t id, const char *peer, unsigned status, nm_bytes_t body)
+{
+    nm_reply_t reply = { 0 };
+    NM_PUT(&reply, reply, id, id);
+    NM_PUT(&reply, reply, status, status);
+    if (body.size)
+        NM_PUT(&reply, reply, body, body);
+    s_input_t *input = s_input(self, NM_IN_REPLY, peer);
+    nm_writer_map(&input->bytes, 1);
+    nm_writer_text(&input->bytes, "replies");
+    nm_writer_list(&input->bytes, 1);
+    nm_record_encode(&nm_reply_shape, &reply, NM_BY_NAME, &input->bytes);
+}
+
+void
+nm_bench_result(nm_bench_t *self, const nm_effect_t *effect, nm_call_t call, unsigned code, const char *text)
+{
+    s_input_t *input = s_input(self, NM_IN_RESULT, "");
+    input->result = (nm_result_t){ .token = effect->token,
+                                   .about = effect->about,
+                                   .call = call,
+                                   .code = code,
+                                   .retry_after_ms = -1,
+                                   .took_us = 1234 };
+    snprintf(input->result.text, sizeof input->result.text, "%s", text ? text : "");
+}
+
+static void
+s_drop_inputs(nm_bench_t *self)
+{
+    for (size_t i = 0; i < self->input_count; i++)
+        nm_buf_free(&self->inputs[i].bytes);
+    self->input_count = 0;
+}
+
+//  -- Outputs
+
+static nm_bytes_t
+s_keep(nm_bench_t *self, nm_buf_t bytes)
+{
+    self->frames = nm_realloc(self->frames, (self->frame_count + 1) * sizeof *self->frames);
+    self->frames[self->frame_count++] = bytes;
+    return nm_buf_bytes(&bytes);
+}
+
+static void
+s_keep_mails(nm_bench_t *self, s_peer_t *peer, nm_bytes_t record)
+{
+    nm_mail_t mail;
+    nm_list_t list;
+    nm_bytes_t raw;
+    if (nm_record_decode(&nm_mail_shape, &mail, record, NULL, "") != NM_OK || nm_list_open(&list, mail.items) != NM_OK)
+        s_die(peer->peer->actor.name, "was sent malformed mail");
+    while (nm_list_next(&list, &raw) == NM_OK) {
+        nm_mail_item_t item;
+        if (nm_record_decode(&nm_mail_item_shape, &item, raw, NULL, "") != NM_OK)
+            s_die(peer->peer->actor.name, "was sent a malformed mail item");
+        peer->receipt_due = true;
+        if (nm_spans_add(&peer->seen, item.seq) != NM_OK)
+            continue;
+        self->mails = nm_realloc(self->mails, (self->mail_count + 1) * sizeof *self->mails);
+        nm_bench_mail_t *kept = &self->mails[self->mail_count++];
+        *kept =
+            (nm_bench_mail_t){ .kind = (uint8_t) item.kind, .priority = (uint8_t) item.priority, .body = item.body };
+        nm_bytes_to_text(nm_text(peer->peer->actor.name), kept->peer, sizeof kept->peer);
+    }
+}
+
+static void
+s_keep_frame(nm_bench_t *self, const nm_output_t *output)
+{
+    nm_frame_kind_t kind;
+    nm_bytes_t record;
+    nm_receipt_t receipt;
+    s_peer_t *peer = s_peer(self, output->peer->actor.name);
+    if (nm_frame_open(s_keep(self, output->bytes), &kind, &record) != NM_OK)
+        s_die(peer->peer->actor.name, "was sent a malformed frame");
+    if (kind == NM_FRAME_MAIL)
+        s_keep_mails(self, peer, record);
+    if (kind == NM_FRAME_RECEIPT && nm_record_decode(&nm_receipt_shape, &receipt, record, NULL, "") == NM_OK)
+        nm_spans_read(&peer->acked, receipt.seen, receipt.above);
+}
+
+static void
+s_keep_replies(nm_bench_t *self, nm_bytes_t bytes)
+{
+    nm_reply_frame_t frame;
+    nm_list_t list;
+    nm_bytes_t raw;
+    if (nm_reader_check(bytes) != NM_OK || nm_record_decode(&nm_reply_frame_shape, &frame, bytes, NULL, "") != NM_OK ||
+        nm_list_open(&list, frame.replies) != NM_OK)
+        s_die("reply frame", "is malformed");
+    while (nm_list_next(&list, &raw) == NM_OK) {
+        nm_reply_t reply;
+        if (nm_record_decode(&nm_reply_shape, &reply, raw, NULL, "") != NM_OK)
+            s_die("reply", "is malformed");
+        self->replies = nm_realloc(self->replies, (self->reply_count + 1) * sizeof *self->replies);
+        self->replies[self->reply_count++] =
+            (nm_bench_reply_t){ reply.id, (unsigned) reply.status, reply.headers, reply.body };
+    }
+}
+
+static void
+s_keep_asks(nm_bench_t *self, const nm_peer_t *peer, nm_bytes_t bytes)
+{
+    nm_ask_frame_t frame;
+    nm_list_t list;
+    nm_bytes_t raw;
+    if (nm_record_decode(&nm_ask_frame_shape, &frame, bytes, NULL, "") != NM_OK ||
+        nm_list_open(&list, frame.asks) != NM_OK)
+        s_die("ask frame", "is malformed");
+    while (nm_list_next(&list, &raw) == NM_OK) {
+        nm_ask_t ask;
+        if (nm_record_decode(&nm_ask_shape, &ask, raw, NULL, "") != NM_OK)
+            s_die("ask", "is malformed");
+        self->asks = nm_realloc(self->asks, (self->ask_count + 1) * sizeof *self->asks);
+        nm_bench_asked_t *kept = &self->asks[self->ask_count++];
+        *kept = (nm_bench_asked_t){ .id = ask.id, .body = ask.body };
+        nm_bytes_to_text(nm_text(peer->actor.name), kept->peer, sizeof kept->peer);
+        nm_bytes_to_text(ask.op, kept->op, sizeof kept->op);
+    }
+}
+
+static void
+s_take_outputs(nm_bench_t *self)
+{
+    nm_output_t output;
+    while (nm_actor_take(self->actor, &output)) {
+        switch (output.kind) {
+        case NM_OUT_FRAME: s_keep_frame(self, &output); break;
+        case NM_OUT_REPLY: s_keep_replies(self, s_keep(self, output.bytes)); break;
+        case NM_OUT_ASK: s_keep_asks(self, output.peer, s_keep(self, output.bytes)); break;
+        case NM_OUT_EFFECT:
+            self->effects = nm_realloc(self->effects, (self->effect_count + 1) * sizeof(nm_effect_t *));
+            self->effects[self->effect_count++] = output.effect;
+            break;
+        }
+    }
+    for (size_t i = 0; i < self->peer_count; i++)
+        if (self->peers[i].receipt_due && !self->peers[i].away)
+            s_receipt(self, &self->peers[i]);
+}
+
+void
+nm_bench_forget(nm_bench_t *self)
+{
+    for (size_t i = 0; i < self->frame_count; i++)
+        nm_buf_free(&self->frames[i]);
+    for (size_t i = 0; i < self->effect_count; i++)
+        nm_effect_destroy(&self->effects[i]);
+    self->frame_count = self->mail_count = self->reply_count = self->ask_count = self->effect_count = 0;
+}
+
+//  -- Turns
+
+static nm_rc_t
+s_turn(nm_bench_t *self)
+{
+    size_t count = self->input_count;
+    nm_input_t *inputs = nm_alloc(count * sizeof *inputs);
+    for (size_t i = 0; i < count; i++) {
+        s_input_t *input = &self->inputs[i];
+        if (input->mail_peer)
+            s_pack_mail(input);
+        inputs[i] = input->input;
+        inputs[i].bytes = nm_buf_bytes(&input->bytes);
+        inputs[i].result = &input->result;
+    }
+    nm_rc_t rc = nm_actor_turn(self->actor, inputs, count, self->now);
+    s_drop_inputs(self);
+    s_take_outputs(self);
+    free(inputs);
+    return rc;
+}
+
+nm_rc_t
+nm_bench_turn(nm_bench_t *self)
+{
+    nm_rc_t rc = s_turn(self);
+    for (int i = 0; i < S_TURN_MAX && rc == NM_OK; i++) {
+        if (!self->input_count && self->actor->role_wake_ms > self->now.wall_ms)
+            break;
+        rc = s_turn(self);
+    }
+    return rc;
+}
+
+static void
+s_start(nm_bench_t *self)
+{
+    nm_error_t error = { .text = "" };
+    self->store = nm_store_new(&self->store_config, &error);
+    if (!self->store)
+        s_die("store", error.text);
+    nm_actor_config_t config = { .role = self->role,
+                                 .setup = { .mesh = self->mesh,
+                                            .directory = self->directory,
+                                            .self = nm_mesh_find(self->mesh, self->name),
+                                            .metrics = self->metrics },
+                                 .store = self->store,
+                                 .boot = ++self->boot,
+                                 .seed = 42 + self->boot };
+    self->actor = nm_actor_new(&config, self->now, &error);
+    if (!self->actor)
+        s_die(self->name, error.text);
+    if (!self->peer_count)
+        for (size_t i = 0; i < self->actor->link_count; i++)
+            self->peers[self->peer_count++] = (s_peer_t){ .peer = self->actor->links[i].peer, .next = 1 };
+    s_take_outputs(self);
+    for (size_t i = 0; i < self->peer_count; i++)
+        if (!self->peers[i].away)
+            s_greet(self, &self->peers[i]);
+    if (nm_bench_turn(self) != NM_OK)
+        s_die(self->name, "did not take its peers' greetings");
+}
+
+nm_bench_t *
+nm_bench_new(const nm_role_t *role, const char *name, const char *settings)
+{
+    nm_error_t error = { .text = "" };
+    nm_bench_t *self = nm_alloc(sizeof *self);
+    nm_log_open("bench", NM_LOG_CRITICAL);
+    self->role = role;
+    self->now = (nm_now_t){ .wall_ms = S_START_MS, .mono_ms = 1000000 };
+    self->next_ask = 1;
+    nm_bytes_to_text(nm_text(name), self->name, sizeof self->name);
+    snprintf(self->folder, sizeof self->folder, "/tmp/nmesh-bench-XXXXXX");
+    if (!mkdtemp(self->folder))
+        s_die(self->folder, "cannot be made");
+    s_write_mesh(self, settings);
+    self->mesh = nm_mesh_load(self->folder, &error);
+    if (!self->mesh)
+        s_die("mesh", error.text);
+    self->directory = nm_directory_new(self->mesh, self->now.wall_ms, &error);
+    if (!self->directory)
+        s_die("directory", error.text);
+    self->metrics = nm_metrics_new();
+
+    static const nm_table_t *tables[64];
+    static const nm_store_key_t key = { 1, { 9, 8, 7, 6, 5, 4, 3, 2, 1 } };
+    static char path[128];
+    snprintf(path, sizeof path, "%s/store", self->folder);
+    self->store_config = (nm_store_config_t){ .path = path,
+                                              .owner = self->name,
+                                              .tables = tables,
+                                              .table_count = nm_actor_tables(role, tables, NM_COUNT(tables)),
+                                              .keys = &key,
+                                              .key_count = 1,
+                                              .map_size = UINT64_C(1) << 32,
+                                              .reserve = 1,
+                                              .volatile_for_tests = true };
+    s_start(self);
+    nm_bench_forget(self);
+    return self;
+}
+
+static void
+s_stop(nm_bench_t *self)
+{
+    s_drop_inputs(self);
+    nm_bench_forget(self);
+    nm_actor_destroy(&self->actor);
+    nm_store_destroy(&self->store);
+}
+
+void
+nm_bench_restart(nm_bench_t *self)
+{
+    s_stop(self);
+    s_start(self);
+}
+
+void
+nm_bench_destroy(nm_bench_t **self_p)
+{
+    nm_bench_t *self = *self_p;
+    if (!self)
+        return;
+    s_stop(self);
+    nm_metrics_destroy(&self->metrics);
+    nm_directory_destroy(&self->directory);
+    nm_mesh_destroy(&self->mesh);
+    s_remove_folder(self->folder);
+    free(self->inputs);
+    free(self->mails);
+    free(self->replies);
+    free(self->asks);
+    free(self->effects);
+    free(self->frames);
+    free(self);
+    *self_p = NULL;
+}
+
+//  -- Looking
+
+void *
+nm_bench_state(nm_bench_t *self)
+{
+    return self->actor->state;
+}
+
+nm_store_t *
+nm_bench_store(nm_bench_t *self)
+{
+    return self->store;
+}
+
+const nm_mesh_t *
+nm_bench_mesh(nm_bench_t *self)
+{
+    return self->mesh;
+}
+
+int64_t
+nm_bench_now(const nm_bench_t *self)
+{
+    return self->now.wall_ms;
+}
+
+void
+nm_bench_wait(nm_bench_t *self, int64_t ms)
+{
+    self->now.wall_ms += ms;
+    self->now.mono_ms += ms;
+    //  The played peers are there all the while.
+    for (size_t i = 0; i < self->actor->link_count; i++)
+        self->actor->links[i].heard_ms = self->now.mono_ms;
+}
+
+const nm_bench_mail_t *
+nm_bench_sent(const nm_bench_t *self, unsigned kind, size_t n)
+{
+    for (size_t i = 0; i < self->mail_count; i++)
+        if ((!kind || self->mails[i].kind == kind) && n-- == 0)
+            return &self->mails[i];
+    return NULL;
+}
+
+size_t
+nm_bench_mails(const nm_bench_t *self, unsigned kind)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < self->mail_count; i++)
+        count += !kind || self->mails[i].kind == kind;
+    return count;
+}
+
+const nm_bench_reply_t *
+nm_bench_reply(const nm_bench_t *self, uint64_t id)
+{
+    for (size_t i = 0; i < self->reply_count; i++)
+        if (self->replies[i].id == id)
+            return &self->replies[i];
+    return NULL;
+}
+
+size_t
+nm_bench_asks(const nm_bench_t *self)
+{
+    return self->ask_count;
+}
+
+const nm_bench_asked_t *
+nm_bench_asked(const nm_bench_t *self, size_t n)
+{
+    return n < self->ask_count ? &self->asks[n] : NULL;
+}
+
+size_t
+nm_bench_effects(const nm_bench_t *self)
+{
+    return self->effect_count;
+}
+
+const nm_effect_t *
+nm_bench_effect(const nm_bench_t *self, size_t n)
+{
+    return n < self->effect_count ? self->effects[n] : NULL;
+}
+
+//  -- The world around
+
+void
+nm_bench_away(nm_bench_t *self, const char *name)
+{
+    nm_bye_t bye = { 0 };
+    s_peer(self, name)->away = true;
+    NM_PUT(&bye, bye, boot, 77);
+    NM_PUT(&bye, bye, reason, nm_text("the test says so"));
+    s_input_t *input = s_input(self, NM_IN_FRAME, name);
+    nm_frame_start(&input->bytes, NM_FRAME_BYE);
+    nm_record_encode(&nm_bye_shape, &bye, NM_BY_TAG, &input->bytes);
+}
+
+void
+nm_bench_back(nm_bench_t *self, const char *name)
+{
+    s_peer(self, name)->away = false;
+    s_greet(self, s_peer(self, name));
+}
+
+void
+nm_bench_full(nm_bench_t *self, bool tight)
+{
+    self->actor->room.tight = tight;
+    self->actor->room_at_ms = INT64_MAX / 2;
+}

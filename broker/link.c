@@ -1,0 +1,110 @@
+#include "broker/link.h"
+
+const char *
+nm_link_state_text(nm_link_state_t state)
+{
+    static const char *const TEXTS[] = { "strange", "up", "quiet", "gone", "left", "blocked", "rolled-back" };
+    _Static_assert(NM_COUNT(TEXTS) == NM_LINK_ROLLED + 1, "a text for each state");
+    return TEXTS[state];
+}
+
+bool
+nm_link_heard(nm_link_t *self, int64_t mono_ms)
+{
+    self->heard_ms = mono_ms;
+    if (self->state != NM_LINK_QUIET && self->state != NM_LINK_GONE)
+        return false;
+    self->state = NM_LINK_UP;
+    return true;
+}
+
+//  Greetings that nobody answers go out at once, then ever more slowly, up to about a beat.
+int64_t
+nm_link_wake(const nm_link_t *self)
+{
+    unsigned tries = self->greet_tries < 5 ? self->greet_tries : 5;
+    return self->state == NM_LINK_STRANGE ? self->greeted_ms + (NM_LINK_GREET_MS << tries) : INT64_MAX;
+}
+
+bool
+nm_link_tick(nm_link_t *self, int64_t mono_ms)
+{
+    nm_link_state_t before = self->state;
+    int64_t silent_ms = mono_ms - self->heard_ms;
+    if (self->state == NM_LINK_BLOCKED && mono_ms >= self->blocked_until_ms) {
+        self->state = NM_LINK_STRANGE;
+        self->faults = 0;
+    }
+    if (self->state == NM_LINK_UP && silent_ms >= NM_LINK_QUIET_MS)
+        self->state = NM_LINK_QUIET;
+    if (self->state == NM_LINK_QUIET && silent_ms >= NM_LINK_GONE_MS)
+        self->state = NM_LINK_GONE;
+
+    bool strange = mono_ms >= nm_link_wake(self);
+    bool stalled = self->state == NM_LINK_UP && self->open_count && mono_ms - self->progress_ms >= NM_LINK_STALL_MS;
+    if (strange || (stalled && mono_ms - self->greeted_ms >= NM_LINK_STALL_MS)) {
+        self->greet_due = true;
+        self->greet_tries++;
+    }
+    return self->state != before;
+}
+
+bool
+nm_link_may_take(const nm_link_t *self, size_t size)
+{
+    if (self->state != NM_LINK_UP || self->open_count >= self->credit)
+        return false;
+    return self->open_count == 0 || self->open_size + size <= NM_CREDIT_SIZE;
+}
+
+bool
+nm_link_fault(nm_link_t *self, int64_t mono_ms)
+{
+    if (++self->faults < NM_LINK_FAULT_MAX || self->state == NM_LINK_BLOCKED)
+        return false;
+    self->state = NM_LINK_BLOCKED;
+    self->blocked_until_ms = mono_ms + NM_LINK_BLOCK_MS;
+    self->boot = 0;
+    return true;
+}
+
+//  Their stream to us: what they still hold and will use next, against our watermark.
+static nm_greet_verdict_t
+s_judge_in(const nm_link_t *self, const nm_greet_t *greet)
+{
+    bool same_store = self->known && nm_id_equal(&self->store, &greet->store);
+    if (same_store && greet->epoch < self->epoch)
+        return NM_GREET_STALE;
+    uint64_t seen = same_store && greet->epoch == self->epoch ? self->seen.seen : 0;
+    if (seen >= greet->next)
+        return NM_GREET_PEER_ROLLED;
+    //  An openly restored store of ours knows that it may lack mail: the gap is skipped, and told.
+    if (seen + 1 < greet->low && !self->restored)
+        return NM_GREET_SELF_ROLLED;
+    return NM_GREET_WELL;
+}
+
+//  Our stream to them: what they say they have, against what we hold and use next.
+static nm_greet_verdict_t
+s_judge_out(const nm_link_t *self, const nm_greet_t *greet, const nm_id_t *own_store, uint32_t own_epoch)
+{
+    bool ours = NM_HAS(greet, greet, seen_store) && nm_id_equal(&greet->seen_store, own_store);
+    if (ours && greet->seen_epoch > own_epoch)
+        return NM_GREET_SELF_ROLLED;
+    uint64_t seen = ours && greet->seen_epoch == own_epoch ? greet->seen : 0;
+    if (seen >= self->next)
+        return NM_GREET_SELF_ROLLED;
+    bool newer = self->known && nm_id_equal(&self->store, &greet->store) && greet->epoch > self->epoch;
+    if (seen + 1 < self->low && !newer && !self->peer_restored)
+        return NM_GREET_PEER_ROLLED;
+    return NM_GREET_WELL;
+}
+
+nm_greet_verdict_t
+nm_link_judge(const nm_link_t *self, const nm_greet_t *greet, const nm_id_t *own_store, uint32_t own_epoch)
+{
+    nm_greet_verdict_t verdict = s_judge_in(self, greet);
+    if (verdict == NM_GREET_WELL)
+        verdict = s_judge_out(self, greet, own_store, own_epoch);
+    return verdict;
+}

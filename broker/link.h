@@ -1,0 +1,99 @@
+/*  link - what an actor knows of one peer: is it there, what is on the way each way.
+ *
+ *  Values in memory and decisions on them; no I/O, no store, no clock. The durable half
+ *  (numbers and mail) is in outbox and inbox, which fill a link at start.
+ */
+#ifndef NM_LINK_H
+#define NM_LINK_H
+
+#include "broker/directory.h"
+#include "broker/spans.h"
+#include "wire/frames.h"
+
+enum {
+    NM_LINK_BEAT_MS = 500,     //  A beat to each peer so often
+    NM_LINK_QUIET_MS = 1600,   //  Three beats missed: no new mail for it
+    NM_LINK_GONE_MS = 30000,   //  People are told; its mail still waits for it
+    NM_LINK_GREET_MS = 20,     //  Between greetings that nobody answers, doubling up to about a beat
+    NM_LINK_STALL_MS = 3000,   //  Mail without a receipt for so long: greet again and compare
+    NM_LINK_FAULT_MAX = 8,     //  Bad frames before a peer is cut off
+    NM_LINK_BLOCK_MS = 60000,  //  ... for so long
+};
+
+typedef enum {
+    NM_LINK_STRANGE,  //  Not greeted in this life of ours
+    NM_LINK_UP,
+    NM_LINK_QUIET,
+    NM_LINK_GONE,
+    NM_LINK_LEFT,     //  It said goodbye
+    NM_LINK_BLOCKED,  //  It sent too much that it may not send
+    NM_LINK_ROLLED,   //  Its store went back in time: nothing may pass
+} nm_link_state_t;
+
+typedef struct {
+    const nm_peer_t *peer;
+    nm_link_state_t state;
+    uint64_t boot;     //  Which process of it we know; 0: none
+    int64_t heard_ms;  //  When it last spoke (monotonic)
+    int64_t blocked_until_ms;
+    unsigned faults;
+    bool greet_due;        //  We owe it a greeting
+    bool answer_due;       //  We owe it an answer to its greeting
+    int64_t greeted_ms;    //  When we last greeted
+    unsigned greet_tries;  //  How often without an answer
+
+    //  Our stream to it.
+    uint32_t lane;          //  Short number of the peer in the keys of the open table
+    uint64_t next;          //  Number that the next mail gets
+    bool next_changed;      //  ... and the store does not know it yet
+    uint64_t low;           //  Lowest number that still is in the open table; next if none
+    nm_spans_t receipted;   //  What it has told us is on its disk
+    uint64_t forgotten;     //  Up to here the open table has been cleared
+    uint32_t open_count;    //  Assigned and not receipted
+    uint64_t open_size;     //  Bytes of it
+    uint32_t credit;        //  How many may be open
+    int64_t progress_ms;    //  When a receipt last said something new, or the stream became busy
+    bool resend;            //  Send again what is open ...
+    uint64_t resend_below;  //  ... and has a number below this
+
+    //  Its stream to us.
+    bool known;          //  store and epoch are set
+    bool restored;       //  Our own store was restored since: mail may have been lost with the old copy
+    bool peer_restored;  //  It was restored, says so, and has not caught up with our low yet
+    nm_id_t store;
+    uint32_t epoch;
+    nm_spans_t seen;
+    bool seen_changed;  //  This turn took something in
+    bool receipt_due;
+    uint32_t granted;  //  Credit we told it last
+} nm_link_t;
+
+const char *nm_link_state_text(nm_link_state_t state);
+
+//  It spoke. Returns true if it was quiet or gone before.
+bool nm_link_heard(nm_link_t *self, int64_t mono_ms);
+
+//  Time passed: quiet, gone, stalled, unblocked. Returns true if the state changed.
+bool nm_link_tick(nm_link_t *self, int64_t mono_ms);
+
+//  When it wants to greet next (monotonic); INT64_MAX: it has no such wish.
+int64_t nm_link_wake(const nm_link_t *self);
+
+//  May new mail be assigned to it now, of that size?
+bool nm_link_may_take(const nm_link_t *self, size_t size);
+
+//  It sent what it may not send. Returns true when that cuts it off.
+bool nm_link_fault(nm_link_t *self, int64_t mono_ms);
+
+typedef enum {
+    NM_GREET_WELL,
+    NM_GREET_PEER_ROLLED,  //  The peer's store is older than what we know of it: it must stop
+    NM_GREET_SELF_ROLLED,  //  Ours is: we must stop
+    NM_GREET_STALE,        //  An older epoch of its store speaks: refused for ever
+} nm_greet_verdict_t;
+
+//  Compares a greeting with what we know, both streams. own: our store and epoch.
+nm_greet_verdict_t nm_link_judge(const nm_link_t *self, const nm_greet_t *greet, const nm_id_t *own_store,
+                                 uint32_t own_epoch);
+
+#endif

@@ -1,0 +1,619 @@
+#include "broker/loop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "broker/clock.h"
+#include "broker/log.h"
+#include "broker/sd.h"
+
+enum {
+    S_GATHER_COUNT = 1024,             //  Inputs of one turn
+    S_GATHER_SIZE = 16 * 1024 * 1024,  //  ... and bytes
+    S_CURL_FDS = 1024,
+    S_RECONNECT_MS = 10000,  //  A peer silent for so long gets a new connection: libzmq gives up on refused ones
+    S_DRAIN_MS = 3000,       //  How long a stopping actor waits for calls under way
+};
+
+//  Sockets towards one peer.
+typedef struct {
+    const nm_peer_t *peer;
+    void *post;          //  PUSH to its mailbox; NULL if no mail goes between us
+    void *dealer;        //  To its desk; made at the first ask
+    int64_t changed_ms;  //  When it was last heard, or post was made (monotonic)
+    bool linked;
+} s_peer_t;
+
+//  Where a poll item came from.
+typedef enum {
+    S_FROM_ZAP,
+    S_FROM_SIGNAL,
+    S_FROM_WORKER,
+    S_FROM_MAILBOX,
+    S_FROM_DESK,
+    S_FROM_DOOR,
+    S_FROM_DEALER
+} s_from_t;
+
+struct nm_loop {
+    nm_loop_config_t config;
+    nm_effects_t *effects;
+    nm_clock_t clock;
+    void *mailbox;
+    void *desk;
+    void *door;
+    int signal_fd;
+    s_peer_t *peers;
+    size_t peer_count;
+
+    zmq_pollitem_t *items;
+    struct {
+        s_from_t from;
+        size_t peer;
+    } * origins;
+    size_t item_count;
+    struct pollfd fds[S_CURL_FDS];
+    size_t fd_count;
+
+    //  Inputs of the next turn. Messages and results stay where they are until it is over.
+    nm_input_t inputs[S_GATHER_COUNT];
+    zmq_msg_t messages[S_GATHER_COUNT];
+    nm_result_t results[S_GATHER_COUNT];
+    nm_net_sender_t senders[S_GATHER_COUNT];
+    size_t count;
+    size_t size;
+    bool urgent;         //  Something among them cannot wait
+    int64_t patient_ms;  //  Until when the rest may (monotonic)
+
+    int64_t watchdog_ms;
+    int64_t fed_ms;
+    int64_t leave_ms;  //  When it was told to stop; 0: not yet
+};
+
+//  -- Making one
+
+static s_peer_t *
+s_peer(nm_loop_t *self, const nm_peer_t *peer)
+{
+    for (size_t i = 0; i < self->peer_count; i++)
+        if (self->peers[i].peer == peer)
+            return &self->peers[i];
+    return NULL;
+}
+
+static s_peer_t *
+s_peer_named(nm_loop_t *self, const char *name)
+{
+    for (size_t i = 0; i < self->peer_count; i++)
+        if (strcmp(self->peers[i].peer->actor.name, name) == 0)
+            return &self->peers[i];
+    return NULL;
+}
+
+static nm_rc_t
+s_connect_post(nm_loop_t *self, s_peer_t *peer, nm_error_t *error)
+{
+    nm_net_close(self->config.net, &peer->post);
+    peer->post =
+        nm_net_connect(self->config.net, NM_NET_POST, peer->peer->actor.mailbox, peer->peer->cert.public_key, error);
+    peer->changed_ms = self->clock.last.mono_ms;
+    return peer->post ? NM_OK : NM_ERR_IO;
+}
+
+static nm_rc_t
+s_make_peers(nm_loop_t *self, nm_error_t *error)
+{
+    size_t count = nm_directory_list(self->config.directory, NM_ROLE_NONE, NULL, 0);
+    const nm_peer_t **peers = nm_alloc(count * sizeof *peers);
+    nm_rc_t rc = NM_OK;
+    self->peers = nm_alloc(count * sizeof *self->peers);
+    self->peer_count = nm_directory_list(self->config.directory, NM_ROLE_NONE, peers, count);
+    for (size_t i = 0; i < self->peer_count && rc == NM_OK; i++) {
+        s_peer_t *peer = &self->peers[i];
+        peer->peer = peers[i];
+        peer->linked = peers[i]->certified && strcmp(peers[i]->actor.name, self->config.self->name) != 0 &&
+                       nm_roles_link(self->config.role->id, peers[i]->actor.role);
+        if (peer->linked)
+            rc = s_connect_post(self, peer, error);
+    }
+    free(peers);
+    return rc;
+}
+
+static nm_rc_t
+s_bind(nm_loop_t *self, nm_error_t *error)
+{
+    char bound[NM_ENDPOINT_MAX];
+    const nm_mesh_actor_t *actor = self->config.self;
+    self->mailbox = nm_net_bind(self->config.net, NM_NET_MAILBOX, actor->mailbox, bound, error);
+    if (!self->mailbox)
+        return NM_ERR_IO;
+    self->desk = nm_net_bind(self->config.net, NM_NET_DESK, actor->desk, bound, error);
+    if (!self->desk)
+        return NM_ERR_IO;
+    if (actor->door[0])
+        self->door = nm_net_bind(self->config.net, NM_NET_DOOR, actor->door, bound, error);
+    return actor->door[0] && !self->door ? NM_ERR_IO : NM_OK;
+}
+
+static nm_rc_t
+s_open_signals(nm_loop_t *self, nm_error_t *error)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    self->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return self->signal_fd < 0 ? nm_fail(error, NM_ERR_IO, "signalfd: %s", strerror(errno)) : NM_OK;
+}
+
+nm_loop_t *
+nm_loop_new(const nm_loop_config_t *config, nm_error_t *error)
+{
+    nm_loop_t *self = nm_alloc(sizeof *self);
+    self->config = *config;
+    self->signal_fd = -1;
+    self->watchdog_ms = nm_sd_watchdog_ms();
+    nm_clock_read(&self->clock);
+    if (config->effects)
+        self->effects = config->effects->make(config->worker);
+    if (s_open_signals(self, error) != NM_OK || s_bind(self, error) != NM_OK || s_make_peers(self, error) != NM_OK)
+        nm_loop_destroy(&self);
+    return self;
+}
+
+static void s_forget_inputs(nm_loop_t *self);
+
+void
+nm_loop_destroy(nm_loop_t **self_p)
+{
+    nm_loop_t *self = *self_p;
+    if (!self)
+        return;
+    s_forget_inputs(self);
+    if (self->effects)
+        self->config.effects->destroy(&self->effects);
+    for (size_t i = 0; i < self->peer_count; i++) {
+        nm_net_close(self->config.net, &self->peers[i].post);
+        nm_net_close(self->config.net, &self->peers[i].dealer);
+    }
+    nm_net_close(self->config.net, &self->mailbox);
+    nm_net_close(self->config.net, &self->desk);
+    nm_net_close(self->config.net, &self->door);
+    if (self->signal_fd >= 0)
+        close(self->signal_fd);
+    free(self->peers);
+    free(self->items);
+    free(self->origins);
+    free(self);
+    *self_p = NULL;
+}
+
+//  -- Gathering
+
+static bool
+s_has_room(const nm_loop_t *self)
+{
+    return self->count < S_GATHER_COUNT && self->size < S_GATHER_SIZE;
+}
+
+//  Takes the message that was received into the next place. What comes from nobody we know is
+//  dropped here.
+static void
+s_add(nm_loop_t *self, nm_input_kind_t kind, const nm_caller_t *caller)
+{
+    zmq_msg_t *message = &self->messages[self->count];
+    nm_net_sender_t *sender = &self->senders[self->count];
+    nm_input_t *input = &self->inputs[self->count];
+    if (nm_net_sender(self->config.net, message, self->clock.last.wall_ms, sender) != NM_OK) {
+        zmq_msg_close(message);
+        return;
+    }
+    *input = (nm_input_t){ .kind = kind,
+                           .peer = sender->name,
+                           .role = sender->role,
+                           .client_key = sender->client_key,
+                           .bytes = nm_bytes(zmq_msg_data(message), zmq_msg_size(message)) };
+    if (caller)
+        input->caller = *caller;
+    self->size += input->bytes.size;
+    self->count++;
+    if (kind != NM_IN_FRAME || !self->config.role->mail_patience_ms)
+        self->urgent = true;
+    else if (!self->patient_ms)
+        self->patient_ms = self->clock.last.mono_ms + self->config.role->mail_patience_ms;
+}
+
+//  Receives one frame. NM_ERR_MISSING: there is none. NM_ERR_MALFORMED: it had more frames than
+//  the protocol knows; all are dropped.
+static nm_rc_t
+s_receive(void *socket, zmq_msg_t *message)
+{
+    zmq_msg_init(message);
+    if (zmq_msg_recv(message, socket, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close(message);
+        return NM_ERR_MISSING;
+    }
+    if (!zmq_msg_more(message))
+        return NM_OK;
+    while (zmq_msg_more(message) && zmq_msg_recv(message, socket, ZMQ_DONTWAIT) >= 0)
+        ;
+    zmq_msg_close(message);
+    return NM_ERR_MALFORMED;
+}
+
+static void
+s_drain(nm_loop_t *self, void *socket, nm_input_kind_t kind)
+{
+    nm_rc_t rc = NM_OK;
+    while (s_has_room(self) && rc != NM_ERR_MISSING) {
+        rc = s_receive(socket, &self->messages[self->count]);
+        if (rc == NM_OK)
+            s_add(self, kind, NULL);
+    }
+}
+
+//  A ROUTER gives the route first, then the frame.
+static void
+s_drain_router(nm_loop_t *self, void *socket, uint8_t number)
+{
+    while (s_has_room(self)) {
+        nm_caller_t caller = { .socket = number };
+        int size = zmq_recv(socket, caller.route, sizeof caller.route, ZMQ_DONTWAIT);
+        if (size < 0)
+            return;
+        caller.route_size = (uint8_t) size;
+        if (s_receive(socket, &self->messages[self->count]) == NM_OK)
+            s_add(self, NM_IN_ASK, &caller);
+    }
+}
+
+static void
+s_add_result(nm_loop_t *self, const nm_result_t *result)
+{
+    size_t at = self->count++;
+    zmq_msg_init(&self->messages[at]);
+    self->results[at] = *result;
+    self->inputs[at] = (nm_input_t){ .kind = NM_IN_RESULT, .peer = "", .result = &self->results[at] };
+    self->urgent = true;
+}
+
+static void
+s_gather_results(nm_loop_t *self)
+{
+    nm_result_t result;
+    while (s_has_room(self) && nm_worker_take(self->config.worker, &result))
+        s_add_result(self, &result);
+    while (self->effects && s_has_room(self) && self->config.effects->take(self->effects, &result))
+        s_add_result(self, &result);
+}
+
+static void
+s_forget_inputs(nm_loop_t *self)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        zmq_msg_close(&self->messages[i]);
+        if (self->inputs[i].kind == NM_IN_RESULT)
+            nm_result_free(&self->results[i]);
+    }
+    self->count = self->size = 0;
+    self->urgent = false;
+    self->patient_ms = 0;
+}
+
+//  After a turn that was undone: results cannot come a second time, so they stay for the next one.
+static void
+s_keep_results(nm_loop_t *self)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < self->count; i++) {
+        zmq_msg_close(&self->messages[i]);
+        if (self->inputs[i].kind != NM_IN_RESULT)
+            continue;
+        self->results[kept] = self->results[i];
+        zmq_msg_init(&self->messages[kept]);
+        self->inputs[kept] = self->inputs[i];
+        self->inputs[kept].result = &self->results[kept];
+        kept++;
+    }
+    self->count = kept;
+    self->size = 0;
+    self->urgent = kept > 0;
+    self->patient_ms = 0;
+}
+
+//  -- Letting go
+
+static void
+s_free_bytes(void *bytes, void *hint)
+{
+    (void) hint;
+    free(bytes);
+}
+
+//  Gives the buffer to libzmq without a copy. What cannot go now is dropped: mail is kept in the
+//  outbox and comes again after the next greeting, the rest is asked for again.
+static void
+s_send(void *socket, nm_buf_t *bytes)
+{
+    zmq_msg_t message;
+    if (zmq_msg_init_data(&message, bytes->at, bytes->size, s_free_bytes, NULL) != 0) {
+        nm_buf_free(bytes);
+        return;
+    }
+    if (!socket || zmq_msg_send(&message, socket, ZMQ_DONTWAIT) < 0)
+        zmq_msg_close(&message);
+    *bytes = (nm_buf_t){ 0 };
+}
+
+static void
+s_send_reply(nm_loop_t *self, nm_output_t *output)
+{
+    void *socket = output->caller.socket == S_FROM_DOOR ? self->door : self->desk;
+    if (socket && zmq_send(socket, output->caller.route, output->caller.route_size, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0)
+        s_send(socket, &output->bytes);
+    nm_buf_free(&output->bytes);
+}
+
+static void
+s_send_ask(nm_loop_t *self, nm_output_t *output)
+{
+    nm_error_t error;
+    s_peer_t *peer = s_peer(self, output->peer);
+    if (peer && !peer->dealer && peer->peer->certified)
+        peer->dealer = nm_net_connect(self->config.net, NM_NET_DEALER, peer->peer->actor.desk,
+                                      peer->peer->cert.public_key, &error);
+    s_send(peer ? peer->dealer : NULL, &output->bytes);
+}
+
+static void
+s_start_effect(nm_loop_t *self, nm_effect_t *effect)
+{
+    if (effect->kind == NM_EFFECT_WORK)
+        nm_worker_start(self->config.worker, effect);
+    else
+        self->config.effects->start(self->effects, effect);
+}
+
+static void
+s_release(nm_loop_t *self)
+{
+    nm_output_t output;
+    while (nm_actor_take(self->config.actor, &output)) {
+        s_peer_t *peer = output.kind == NM_OUT_FRAME ? s_peer(self, output.peer) : NULL;
+        switch (output.kind) {
+        case NM_OUT_FRAME: s_send(peer ? peer->post : NULL, &output.bytes); break;
+        case NM_OUT_ASK: s_send_ask(self, &output); break;
+        case NM_OUT_REPLY: s_send_reply(self, &output); break;
+        case NM_OUT_EFFECT: s_start_effect(self, output.effect); break;
+        }
+    }
+}
+
+//  -- Polling
+
+static void
+s_watch(nm_loop_t *self, void *socket, int fd, s_from_t from, size_t peer)
+{
+    self->items[self->item_count] = (zmq_pollitem_t){ .socket = socket, .fd = fd, .events = ZMQ_POLLIN };
+    self->origins[self->item_count].from = from;
+    self->origins[self->item_count].peer = peer;
+    self->item_count++;
+}
+
+//  A gatherer that is full reads no more: libzmq and the kernel hold the senders back.
+static void
+s_watch_all(nm_loop_t *self)
+{
+    self->item_count = 0;
+    s_watch(self, nm_net_zap_socket(self->config.net), 0, S_FROM_ZAP, 0);
+    s_watch(self, NULL, self->signal_fd, S_FROM_SIGNAL, 0);
+    s_watch(self, NULL, nm_worker_fd(self->config.worker), S_FROM_WORKER, 0);
+    if (!s_has_room(self))
+        return;
+    s_watch(self, self->mailbox, 0, S_FROM_MAILBOX, 0);
+    s_watch(self, self->desk, 0, S_FROM_DESK, 0);
+    if (self->door && !self->leave_ms)
+        s_watch(self, self->door, 0, S_FROM_DOOR, 0);
+    for (size_t i = 0; i < self->peer_count; i++)
+        if (self->peers[i].dealer)
+            s_watch(self, self->peers[i].dealer, 0, S_FROM_DEALER, i);
+}
+
+static void
+s_watch_effects(nm_loop_t *self, int *timeout_ms)
+{
+    self->fd_count = 0;
+    *timeout_ms = -1;
+    if (!self->effects)
+        return;
+    self->fd_count = self->config.effects->poll(self->effects, self->fds, S_CURL_FDS, timeout_ms);
+    for (size_t i = 0; i < self->fd_count; i++) {
+        zmq_pollitem_t *item = &self->items[self->item_count + i];
+        *item = (zmq_pollitem_t){ .fd = self->fds[i].fd };
+        if (self->fds[i].events & POLLIN)
+            item->events |= ZMQ_POLLIN;
+        if (self->fds[i].events & POLLOUT)
+            item->events |= ZMQ_POLLOUT;
+    }
+}
+
+static long
+s_timeout(const nm_loop_t *self, int effects_ms)
+{
+    int64_t wake_ms = nm_actor_wake(self->config.actor);
+    int64_t now_ms = self->clock.last.mono_ms;
+    if (self->urgent)
+        return 0;
+    if (self->patient_ms && self->patient_ms < wake_ms)
+        wake_ms = self->patient_ms;
+    if (self->watchdog_ms && self->fed_ms + self->watchdog_ms < wake_ms)
+        wake_ms = self->fed_ms + self->watchdog_ms;
+    int64_t wait_ms = wake_ms > now_ms ? wake_ms - now_ms : 0;
+    if (effects_ms >= 0 && effects_ms < wait_ms)
+        wait_ms = effects_ms;
+    return (long) wait_ms;
+}
+
+static void
+s_run_effects(nm_loop_t *self)
+{
+    for (size_t i = 0; i < self->fd_count; i++) {
+        short events = self->items[self->item_count + i].revents;
+        self->fds[i].revents = (short) ((events & ZMQ_POLLIN ? POLLIN : 0) | (events & ZMQ_POLLOUT ? POLLOUT : 0) |
+                                        (events & ZMQ_POLLERR ? POLLERR : 0));
+    }
+    if (self->effects)
+        self->config.effects->run(self->effects, self->fds, self->fd_count);
+}
+
+static void
+s_take_signal(nm_loop_t *self)
+{
+    struct signalfd_siginfo signal;
+    if (read(self->signal_fd, &signal, sizeof signal) != sizeof signal || self->leave_ms)
+        return;
+    nm_log(NM_LOG_INFO, "stopping", "Signal %u: no more work is taken; calls under way may end.", signal.ssi_signo);
+    nm_sd_stopping();
+    self->leave_ms = self->clock.last.mono_ms;
+    self->urgent = true;
+    nm_actor_leave(self->config.actor);
+}
+
+static void
+s_gather(nm_loop_t *self)
+{
+    for (size_t i = 0; i < self->item_count; i++) {
+        if (!(self->items[i].revents & ZMQ_POLLIN))
+            continue;
+        switch (self->origins[i].from) {
+        case S_FROM_ZAP: nm_net_zap_run(self->config.net, self->clock.last.wall_ms); break;
+        case S_FROM_SIGNAL: s_take_signal(self); break;
+        case S_FROM_WORKER: break;
+        case S_FROM_MAILBOX: s_drain(self, self->mailbox, NM_IN_FRAME); break;
+        case S_FROM_DESK: s_drain_router(self, self->desk, S_FROM_DESK); break;
+        case S_FROM_DOOR: s_drain_router(self, self->door, S_FROM_DOOR); break;
+        case S_FROM_DEALER: s_drain(self, self->peers[self->origins[i].peer].dealer, NM_IN_REPLY); break;
+        }
+    }
+    s_gather_results(self);
+}
+
+//  libzmq does not try again after a refused handshake, so a peer that stays silent gets a new
+//  connection now and then.
+static void
+s_revive(nm_loop_t *self)
+{
+    nm_error_t error;
+    int64_t now_ms = self->clock.last.mono_ms;
+    for (size_t i = 0; i < self->count; i++) {
+        s_peer_t *peer = self->inputs[i].kind == NM_IN_FRAME ? s_peer_named(self, self->inputs[i].peer) : NULL;
+        if (peer)
+            peer->changed_ms = now_ms;
+    }
+    for (size_t i = 0; i < self->peer_count; i++)
+        if (self->peers[i].linked && now_ms - self->peers[i].changed_ms > S_RECONNECT_MS)
+            s_connect_post(self, &self->peers[i], &error);
+}
+
+static bool
+s_turn_due(const nm_loop_t *self)
+{
+    int64_t now_ms = self->clock.last.mono_ms;
+    return self->urgent || !s_has_room(self) || (self->patient_ms && now_ms >= self->patient_ms) ||
+           now_ms >= nm_actor_wake(self->config.actor);
+}
+
+static void
+s_feed_watchdog(nm_loop_t *self)
+{
+    if (!self->watchdog_ms || self->clock.last.mono_ms - self->fed_ms < self->watchdog_ms)
+        return;
+    self->fed_ms = self->clock.last.mono_ms;
+    nm_sd_alive();
+}
+
+//  One turn with what was gathered. Returns an exit code, or -1 to go on.
+static int
+s_turn(nm_loop_t *self)
+{
+    nm_now_t now = nm_clock_read(&self->clock);
+    nm_rc_t rc = nm_actor_turn(self->config.actor, self->inputs, self->count, now);
+    s_release(self);
+    if (nm_actor_exit(self->config.actor))
+        return nm_actor_exit(self->config.actor);
+    if (rc == NM_OK) {
+        s_forget_inputs(self);
+        return -1;
+    }
+    if (rc == NM_ERR_FULL) {
+        nm_log(NM_LOG_ERROR, "turn_undone", "The store is full: a turn of %zu inputs was undone.", self->count);
+        s_keep_results(self);
+        usleep(100000);  //  Nothing gets better by spinning
+        return -1;
+    }
+    nm_log(NM_LOG_CRITICAL, "turn_failed",
+           "A turn of %zu inputs failed: %s. The actor stops; run nctl check on its store.", self->count,
+           nm_rc_text(rc));
+    return 1;
+}
+
+static bool
+s_drained(nm_loop_t *self)
+{
+    size_t running = nm_worker_running(self->config.worker);
+    if (self->effects)
+        running += self->config.effects->running(self->effects);
+    return (!running && !self->count) || self->clock.last.mono_ms - self->leave_ms > S_DRAIN_MS;
+}
+
+#ifdef NM_MUTANT_ACK_BEFORE_COMMIT
+static void
+s_early(void *arg)
+{
+    s_release(arg);
+    usleep(2000);  //  Time for the early word to leave the process
+}
+#endif
+
+int
+nm_loop_run(nm_loop_t *self)
+{
+    size_t room = 16 + self->peer_count + S_CURL_FDS;
+    self->items = nm_alloc(room * sizeof *self->items);
+    self->origins = nm_alloc(room * sizeof *self->origins);
+#ifdef NM_MUTANT_ACK_BEFORE_COMMIT
+    nm_actor_set_early(self->config.actor, s_early, self);
+#endif
+    nm_sd_ready();
+    nm_log(NM_LOG_INFO, "ready", "%s is ready: mailbox %s, desk %s%s%s.", self->config.self->name,
+           self->config.self->mailbox, self->config.self->desk, self->door ? ", door " : "", self->config.self->door);
+    int code = -1;
+    while (code < 0) {
+        int effects_ms;
+        s_watch_all(self);
+        s_watch_effects(self, &effects_ms);
+        int rc = zmq_poll(self->items, (int) (self->item_count + self->fd_count), s_timeout(self, effects_ms));
+        if (rc < 0 && errno != EINTR) {
+            nm_log(NM_LOG_CRITICAL, "poll_failed", "zmq_poll: %s", zmq_strerror(errno));
+            return 1;
+        }
+        nm_clock_read(&self->clock);
+        s_run_effects(self);
+        s_gather(self);
+        s_revive(self);
+        s_feed_watchdog(self);
+        if (s_turn_due(self))
+            code = s_turn(self);
+        if (code < 0 && self->leave_ms && s_drained(self))
+            code = 0;
+    }
+    nm_actor_goodbye(self->config.actor, code == 0 ? "it was told to stop" : "it cannot go on");
+    s_release(self);
+    usleep(50000);  //  Sockets do not linger; the goodbye gets a moment to leave
+    return code;
+}

@@ -1,0 +1,255 @@
+#include "broker/outbox.h"
+
+#include <assert.h>
+
+#include "lmdb_store/key.h"
+
+const nm_table_t nm_outbox_streams = { NM_TABLE_STREAMS_OUT, false, "streams-out" };
+const nm_table_t nm_outbox_waiting = { NM_TABLE_WAITING, true, "waiting" };
+const nm_table_t nm_outbox_open = { NM_TABLE_OPEN, true, "open" };
+
+enum {
+    S_HEAD_SIZE = 3,     //  Kind, priority, whether the rest is a reference
+    S_STREAM_SIZE = 16,  //  Lane, epoch, next number
+};
+
+uint64_t
+nm_rank(int64_t now_ms, unsigned priority)
+{
+    //  How much later than its time mail counts: an urgent one passes a low one only
+    //  while that is younger than five minutes.
+    static const int64_t HANDICAP_MS[NM_PRIORITY_COUNT] = { 0, 2000, 30000, 300000 };
+    assert(priority < NM_PRIORITY_COUNT);
+    int64_t rank = now_ms + HANDICAP_MS[priority];
+    return rank > 0 ? (uint64_t) rank : 0;
+}
+
+//  -- One mail as bytes.
+
+static nm_bytes_t
+s_pack(nm_txn_t *txn, const nm_outbox_mail_t *mail)
+{
+    nm_bytes_t rest = mail->ref.size ? mail->ref : mail->body;
+    uint8_t *at = nm_txn_alloc(txn, S_HEAD_SIZE + rest.size);
+    at[0] = mail->kind;
+    at[1] = mail->priority;
+    at[2] = mail->ref.size != 0;
+    if (rest.size)
+        memcpy(at + S_HEAD_SIZE, rest.at, rest.size);
+    return nm_bytes(at, S_HEAD_SIZE + rest.size);
+}
+
+static nm_rc_t
+s_unpack(nm_bytes_t value, nm_outbox_mail_t *mail)
+{
+    if (value.size < S_HEAD_SIZE)
+        return NM_ERR_CORRUPT;
+    nm_bytes_t rest = nm_bytes(value.at + S_HEAD_SIZE, value.size - S_HEAD_SIZE);
+    *mail = (nm_outbox_mail_t){ .kind = value.at[0], .priority = value.at[1] };
+    if (value.at[2])
+        mail->ref = rest;
+    else
+        mail->body = rest;
+    return NM_OK;
+}
+
+//  -- Streams.
+
+static nm_key_t
+s_lane_key(uint32_t lane)
+{
+    nm_key_t key = { .size = 0 };
+    nm_key_u32(&key, lane);
+    return key;
+}
+
+static nm_key_t
+s_open_key(uint32_t lane, uint64_t seq)
+{
+    nm_key_t key = s_lane_key(lane);
+    nm_key_u64(&key, seq);
+    return key;
+}
+
+nm_rc_t
+nm_outbox_save_link(nm_txn_t *txn, nm_link_t *link, uint32_t epoch)
+{
+    link->next_changed = false;
+    uint8_t raw[S_STREAM_SIZE];
+    nm_put_u32(raw, link->lane);
+    nm_put_u32(raw + 4, epoch);
+    nm_put_u64(raw + 8, link->next);
+    return nm_table_put(txn, &nm_outbox_streams, nm_text(link->peer->actor.name), nm_bytes(raw, sizeof raw));
+}
+
+//  A restored store must not reuse numbers that the peer has seen: its open mail moves, in
+//  order, to the numbers of a new stream.
+static nm_rc_t
+s_renumber(nm_txn_t *txn, nm_link_t *link, uint32_t epoch)
+{
+    nm_key_t prefix = s_lane_key(link->lane);
+    uint64_t count = 0;
+    nm_cursor_t cursor;
+    nm_bytes_t key, value;
+    nm_rc_t rc;
+    nm_cursor_open(&cursor, txn, &nm_outbox_open, nm_key_view(&prefix), nm_bytes(NULL, 0), false);
+    while ((rc = nm_cursor_next(&cursor, &key, &value)) == NM_OK)
+        count++;
+    nm_cursor_close(&cursor);
+    if (rc != NM_ERR_MISSING)
+        return rc;
+
+    nm_bytes_t *values = nm_txn_alloc(txn, (size_t) (count + 1) * sizeof *values);
+    nm_cursor_open(&cursor, txn, &nm_outbox_open, nm_key_view(&prefix), nm_bytes(NULL, 0), false);
+    for (uint64_t i = 0; i < count; i++) {
+        rc = nm_cursor_next(&cursor, &key, &values[i]);
+        if (rc == NM_OK)
+            rc = nm_cursor_delete(&cursor);
+        if (rc != NM_OK)
+            return rc;
+    }
+    nm_cursor_close(&cursor);
+    for (uint64_t i = 0; i < count; i++) {
+        nm_key_t open = s_open_key(link->lane, i + 1);
+        rc = nm_table_put(txn, &nm_outbox_open, nm_key_view(&open), values[i]);
+        if (rc != NM_OK)
+            return rc;
+    }
+    link->next = count + 1;
+    return nm_outbox_save_link(txn, link, epoch);
+}
+
+static nm_rc_t
+s_count_open(nm_txn_t *txn, nm_link_t *link)
+{
+    nm_key_t prefix = s_lane_key(link->lane);
+    nm_cursor_t cursor;
+    nm_bytes_t key, value;
+    nm_rc_t rc;
+    link->low = link->next;
+    nm_cursor_open(&cursor, txn, &nm_outbox_open, nm_key_view(&prefix), nm_bytes(NULL, 0), false);
+    while ((rc = nm_cursor_next(&cursor, &key, &value)) == NM_OK) {
+        uint64_t seq = nm_get_u64(key.at + 4);
+        if (link->open_count++ == 0)
+            link->low = seq;
+        link->open_size += value.size;
+    }
+    nm_cursor_close(&cursor);
+    link->receipted = (nm_spans_t){ .seen = link->low - 1 };
+    link->forgotten = link->low - 1;
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+nm_rc_t
+nm_outbox_load_link(nm_txn_t *txn, nm_link_t *link, uint32_t epoch)
+{
+    nm_bytes_t value;
+    link->open_count = 0;
+    link->open_size = 0;
+    nm_rc_t rc = nm_table_get(txn, &nm_outbox_streams, nm_text(link->peer->actor.name), &value);
+    if (rc == NM_ERR_MISSING) {
+        link->lane = (uint32_t) nm_table_count(txn, &nm_outbox_streams) + 1;
+        link->next = link->low = 1;
+        link->receipted = (nm_spans_t){ 0 };
+        link->forgotten = 0;
+        return nm_outbox_save_link(txn, link, epoch);
+    }
+    if (rc != NM_OK)
+        return rc;
+    if (value.size != S_STREAM_SIZE)
+        return NM_ERR_CORRUPT;
+    link->lane = nm_get_u32(value.at);
+    link->next = nm_get_u64(value.at + 8);
+    if (nm_get_u32(value.at + 4) != epoch)
+        rc = s_renumber(txn, link, epoch);
+    return rc == NM_OK ? s_count_open(txn, link) : rc;
+}
+
+nm_rc_t
+nm_outbox_assign(nm_txn_t *txn, nm_link_t *link, const nm_outbox_mail_t *mail, size_t body_size, uint64_t *seq)
+{
+    nm_key_t key = s_open_key(link->lane, link->next);
+    nm_rc_t rc = nm_table_add(txn, &nm_outbox_open, nm_key_view(&key), s_pack(txn, mail));
+    if (rc != NM_OK)
+        return rc == NM_ERR_DUPLICATE ? NM_ERR_CORRUPT : rc;
+    *seq = link->next++;
+    link->open_count++;
+    link->open_size += body_size;
+    link->next_changed = true;
+    return NM_OK;
+}
+
+nm_rc_t
+nm_outbox_forget(nm_txn_t *txn, nm_link_t *link)
+{
+    nm_key_t prefix = s_lane_key(link->lane);
+    nm_cursor_t cursor;
+    nm_bytes_t key;
+    nm_rc_t rc;
+    uint64_t last =
+        link->receipted.run_count ? link->receipted.runs[link->receipted.run_count - 1].last : link->receipted.seen;
+    link->low = link->next;
+    nm_cursor_open(&cursor, txn, &nm_outbox_open, nm_key_view(&prefix), nm_bytes(NULL, 0), false);
+    while ((rc = nm_cursor_next(&cursor, &key, NULL)) == NM_OK) {
+        uint64_t seq = nm_get_u64(key.at + 4);
+        if (!nm_spans_has(&link->receipted, seq)) {
+            if (seq < link->low)
+                link->low = seq;
+            if (seq > last)
+                break;
+        } else if ((rc = nm_cursor_delete(&cursor)) != NM_OK) {
+            break;
+        }
+    }
+    nm_cursor_close(&cursor);
+    link->forgotten = link->receipted.seen;
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+nm_rc_t
+nm_outbox_read(nm_txn_t *txn, const nm_link_t *link, uint64_t seq, nm_outbox_mail_t *mail)
+{
+    nm_key_t key = s_open_key(link->lane, seq);
+    nm_bytes_t value;
+    nm_rc_t rc = nm_table_get(txn, &nm_outbox_open, nm_key_view(&key), &value);
+    return rc == NM_OK ? s_unpack(value, mail) : rc;
+}
+
+//  -- Lanes.
+
+nm_rc_t
+nm_outbox_wait(nm_txn_t *txn, nm_bytes_t lane, uint64_t rank, const nm_outbox_mail_t *mail)
+{
+    return nm_queue_put(txn, &nm_outbox_waiting, lane, rank, s_pack(txn, mail), NULL);
+}
+
+nm_rc_t
+nm_outbox_first(nm_txn_t *txn, nm_bytes_t lane, nm_place_t *place, nm_outbox_mail_t *mail)
+{
+    nm_bytes_t value;
+    nm_rc_t rc = nm_queue_first(txn, &nm_outbox_waiting, lane, place, &value);
+    return rc == NM_OK ? s_unpack(value, mail) : rc;
+}
+
+nm_rc_t
+nm_outbox_drop(nm_txn_t *txn, nm_bytes_t lane, nm_place_t place)
+{
+    return nm_queue_delete(txn, &nm_outbox_waiting, lane, place);
+}
+
+nm_rc_t
+nm_outbox_find(nm_txn_t *txn, nm_bytes_t lane, nm_bytes_t ref, nm_place_t *place)
+{
+    nm_cursor_t cursor;
+    nm_bytes_t value;
+    nm_outbox_mail_t mail;
+    nm_rc_t rc;
+    nm_queue_open(&cursor, txn, &nm_outbox_waiting, lane);
+    while ((rc = nm_queue_next(&cursor, place, &value)) == NM_OK) {
+        rc = s_unpack(value, &mail);
+        if (rc != NM_OK || nm_bytes_equal(mail.ref, ref))
+            break;
+    }
+    nm_cursor_close(&cursor);
+    return rc;
+}

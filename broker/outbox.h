@@ -1,0 +1,59 @@
+/*  outbox - mail promised and not yet on the disk of the peer.
+ *
+ *  Two tables. Mail *waits* in a lane (a role, or one peer) ordered by rank: the time it
+ *  came plus a handicap for its priority, so that nothing starves. Once a peer has credit
+ *  it is *open*: it has the next number of the stream to that peer, committed before it
+ *  is sent, and stays until the peer's receipt. With credit at hand it goes straight there.
+ *
+ *  Everything here happens inside the turn's transaction; what is kept in memory (counts
+ *  of lanes, numbers of links) is loaded again when a turn was undone.
+ */
+#ifndef NM_OUTBOX_H
+#define NM_OUTBOX_H
+
+#include "broker/link.h"
+#include "broker/turn.h"
+#include "lmdb_store/queue.h"
+
+enum { NM_OUTBOX_REF_MAX = 32 };
+
+extern const nm_table_t nm_outbox_streams;
+extern const nm_table_t nm_outbox_waiting;
+extern const nm_table_t nm_outbox_open;
+
+//  One mail as it is kept. body or ref is empty.
+typedef struct {
+    uint8_t kind;
+    uint8_t priority;
+    nm_bytes_t body;
+    nm_bytes_t ref;
+} nm_outbox_mail_t;
+
+//  The rank of mail that comes now: what is smaller goes first.
+uint64_t nm_rank(int64_t now_ms, unsigned priority);
+
+//  Fills next, low, open_count, open_size and lane of the link from the store; makes the
+//  stream if it is new. After a restore (the store's epoch is above the stream's) the open
+//  mail gets numbers of a new stream, from 1.
+nm_rc_t nm_outbox_load_link(nm_txn_t *txn, nm_link_t *link, uint32_t epoch);
+
+//  Gives mail the next number of the link's stream. The link's counts follow; its next number
+//  is written once per turn, by nm_outbox_save_link.
+nm_rc_t nm_outbox_assign(nm_txn_t *txn, nm_link_t *link, const nm_outbox_mail_t *mail, size_t body_size, uint64_t *seq);
+nm_rc_t nm_outbox_save_link(nm_txn_t *txn, nm_link_t *link, uint32_t epoch);
+
+//  Deletes what the link's receipts cover.
+nm_rc_t nm_outbox_forget(nm_txn_t *txn, nm_link_t *link);
+
+//  Reads open mail by number. NM_ERR_MISSING if it is forgotten.
+nm_rc_t nm_outbox_read(nm_txn_t *txn, const nm_link_t *link, uint64_t seq, nm_outbox_mail_t *mail);
+
+//  -- Lanes: text keys "role:email" or "peer:gateway-1".
+nm_rc_t nm_outbox_wait(nm_txn_t *txn, nm_bytes_t lane, uint64_t rank, const nm_outbox_mail_t *mail);
+nm_rc_t nm_outbox_first(nm_txn_t *txn, nm_bytes_t lane, nm_place_t *place, nm_outbox_mail_t *mail);
+nm_rc_t nm_outbox_drop(nm_txn_t *txn, nm_bytes_t lane, nm_place_t place);
+
+//  Finds waiting mail by its ref. Walks the lane: for rare use.
+nm_rc_t nm_outbox_find(nm_txn_t *txn, nm_bytes_t lane, nm_bytes_t ref, nm_place_t *place);
+
+#endif

@@ -1,0 +1,100 @@
+#include "broker/spans.h"
+
+#include "wire/frames.h"
+#include "wire/writer.h"
+
+bool
+nm_spans_has(const nm_spans_t *self, uint64_t seq)
+{
+    if (seq <= self->seen)
+        return true;
+    for (uint32_t i = 0; i < self->run_count; i++)
+        if (seq >= self->runs[i].first && seq <= self->runs[i].last)
+            return true;
+    return false;
+}
+
+static void
+s_remove(nm_spans_t *self, uint32_t at)
+{
+    self->run_count--;
+    memmove(&self->runs[at], &self->runs[at + 1], (self->run_count - at) * sizeof self->runs[0]);
+}
+
+//  The watermark rises over the first run once they touch.
+static void
+s_settle(nm_spans_t *self)
+{
+    if (self->run_count && self->runs[0].first == self->seen + 1) {
+        self->seen = self->runs[0].last;
+        s_remove(self, 0);
+    }
+}
+
+nm_rc_t
+nm_spans_add(nm_spans_t *self, uint64_t seq)
+{
+    if (nm_spans_has(self, seq))
+        return NM_ERR_DUPLICATE;
+    if (seq == self->seen + 1) {
+        self->seen = seq;
+        s_settle(self);
+        return NM_OK;
+    }
+    uint32_t at = 0;
+    while (at < self->run_count && self->runs[at].first < seq)
+        at++;
+    bool joins_before = at > 0 && self->runs[at - 1].last + 1 == seq;
+    bool joins_after = at < self->run_count && self->runs[at].first == seq + 1;
+    if (joins_before && joins_after) {
+        self->runs[at - 1].last = self->runs[at].last;
+        s_remove(self, at);
+    } else if (joins_before) {
+        self->runs[at - 1].last = seq;
+    } else if (joins_after) {
+        self->runs[at].first = seq;
+    } else {
+        if (self->run_count == NM_SPAN_MAX)
+            return NM_ERR_FULL;
+        memmove(&self->runs[at + 1], &self->runs[at], (self->run_count - at) * sizeof self->runs[0]);
+        self->runs[at] = (nm_run_t){ seq, seq };
+        self->run_count++;
+    }
+    return NM_OK;
+}
+
+void
+nm_spans_write(const nm_spans_t *self, nm_buf_t *out)
+{
+    nm_writer_list(out, self->run_count);
+    for (uint32_t i = 0; i < self->run_count; i++) {
+        nm_span_t span = { 0 };
+        NM_PUT(&span, span, first, self->runs[i].first);
+        NM_PUT(&span, span, last, self->runs[i].last);
+        nm_record_encode(&nm_span_shape, &span, NM_BY_TAG, out);
+    }
+}
+
+nm_rc_t
+nm_spans_read(nm_spans_t *self, uint64_t seen, nm_bytes_t above)
+{
+    nm_spans_t spans = { .seen = seen };
+    nm_list_t list;
+    nm_bytes_t raw;
+    if (above.size) {
+        if (nm_list_open(&list, above) != NM_OK || list.count > NM_SPAN_MAX)
+            return NM_ERR_MALFORMED;
+        uint64_t end = seen;
+        while (nm_list_next(&list, &raw) == NM_OK) {
+            nm_span_t span;
+            if (nm_record_decode(&nm_span_shape, &span, raw, NULL, "") != NM_OK)
+                return NM_ERR_MALFORMED;
+            if (end == UINT64_MAX || span.first <= end + 1 || span.last < span.first)
+                return NM_ERR_MALFORMED;
+            spans.runs[spans.run_count++] = (nm_run_t){ span.first, span.last };
+            end = span.last;
+        }
+    }
+    *self = spans;
+    return NM_OK;
+}

@@ -1,0 +1,35 @@
+/*  spans - which numbers of a stream have been seen: a watermark and a few runs above it.
+ *
+ *  Everything up to `seen` is a duplicate for ever; so the state stays small however long
+ *  a stream lives, and no time limit can open a hole. Runs are sorted, apart, and at
+ *  most NM_SPAN_MAX.
+ */
+#ifndef NM_SPANS_H
+#define NM_SPANS_H
+
+#include "nm.h"
+#include "wire/limits.h"
+
+typedef struct {
+    uint64_t first;
+    uint64_t last;
+} nm_run_t;
+
+typedef struct {
+    uint64_t seen;
+    uint32_t run_count;
+    nm_run_t runs[NM_SPAN_MAX];
+} nm_spans_t;
+
+bool nm_spans_has(const nm_spans_t *self, uint64_t seq);
+
+//  NM_ERR_DUPLICATE if it is there; NM_ERR_FULL if it would need one run too many, and nothing changes.
+nm_rc_t nm_spans_add(nm_spans_t *self, uint64_t seq);
+
+//  Adds the runs as `above` of a frame: a raw list of span records.
+void nm_spans_write(const nm_spans_t *self, nm_buf_t *out);
+
+//  Reads them back. NM_ERR_MALFORMED unless sorted, apart and above the watermark.
+nm_rc_t nm_spans_read(nm_spans_t *self, uint64_t seen, nm_bytes_t above);
+
+#endif

@@ -1,0 +1,165 @@
+#include "broker/actor_private.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "broker/log.h"
+#include "wire/reader.h"
+#include "wire/writer.h"
+
+//  -- status
+
+static void
+s_write_links(const nm_actor_t *self, nm_buf_t *out)
+{
+    nm_writer_text(out, "links");
+    nm_writer_list(out, self->link_count);
+    for (size_t i = 0; i < self->link_count; i++) {
+        const nm_link_t *link = &self->links[i];
+        nm_writer_map(out, 7);
+        nm_writer_pair_text(out, "peer", link->peer->actor.name);
+        nm_writer_pair_text(out, "role", nm_role_text(link->peer->actor.role));
+        nm_writer_pair_text(out, "state", nm_link_state_text(link->state));
+        nm_writer_pair_uint(out, "open", link->open_count);
+        nm_writer_pair_uint(out, "credit", link->credit);
+        nm_writer_pair_uint(out, "granted", link->granted);
+        nm_writer_pair_uint(out, "seen", link->seen.seen);
+    }
+}
+
+static void
+s_write_lanes(const nm_actor_t *self, nm_buf_t *out)
+{
+    nm_writer_text(out, "waiting");
+    nm_writer_list(out, self->lane_count);
+    for (size_t i = 0; i < self->lane_count; i++) {
+        nm_writer_map(out, 2);
+        nm_writer_pair_text(out, "lane", self->lanes[i].text);
+        nm_writer_pair_uint(out, "count", self->lanes[i].count);
+    }
+}
+
+static void
+s_write_store(const nm_actor_t *self, nm_buf_t *out)
+{
+    nm_writer_text(out, "store");
+    nm_writer_map(out, 7);
+    nm_writer_pair_id(out, "id", nm_store_id(self->store));
+    nm_writer_pair_uint(out, "epoch", nm_store_epoch(self->store));
+    nm_writer_pair_uint(out, "used", self->room.used);
+    nm_writer_pair_uint(out, "quota", self->room.quota);
+    nm_writer_pair_uint(out, "free_space", self->room.free_space);
+    nm_writer_pair_uint(out, "records", self->room.records);
+    nm_writer_pair_bool(out, "tight", self->room.tight);
+}
+
+static void
+s_write_status(nm_actor_t *self, nm_buf_t *out)
+{
+    uint64_t backlog = 0;
+    int64_t oldest_ms = 0;
+    if (self->role->backlog)
+        self->role->backlog(self->state, &backlog, &oldest_ms);
+    size_t mark = nm_writer_map_open(out);
+    nm_writer_pair_text(out, "name", self->setup.self->name);
+    nm_writer_pair_text(out, "role", self->role->name);
+    nm_writer_pair_text(out, "version", NM_VERSION_TEXT);
+    nm_writer_pair_uint(out, "pid", (uint64_t) getpid());
+    nm_writer_pair_uint(out, "boot", self->boot);
+    nm_writer_pair_time(out, "started_at", self->started_ms);
+    nm_writer_pair_uint(out, "uptime_ms", (uint64_t) (self->turn.now.wall_ms - self->started_ms));
+    nm_writer_pair_uint(out, "backlog", backlog);
+    nm_writer_pair_uint(out, "oldest_ms", oldest_ms ? (uint64_t) (self->turn.now.wall_ms - oldest_ms) : 0);
+    s_write_links(self, out);
+    s_write_lanes(self, out);
+    s_write_store(self, out);
+    nm_writer_text(out, "metrics");
+    nm_metrics_write(self->setup.metrics, out);
+    size_t count = 13;
+    if (self->role->status)
+        count += self->role->status(self->state, out);
+    nm_writer_map_close(out, mark, count);
+}
+
+//  -- backup: runs on the worker thread beside the actor.
+
+typedef struct {
+    nm_store_t *store;
+    char path[512];
+} s_backup_t;
+
+static void
+s_backup_work(void *arg, nm_result_t *result)
+{
+    s_backup_t *backup = arg;
+    nm_error_t error = { .text = "" };
+    nm_rc_t rc = nm_store_backup(backup->store, backup->path, &error);
+    result->call = NM_CALL_ANSWERED;
+    result->code = rc == NM_OK ? 0 : EIO;
+    snprintf(result->text, sizeof result->text, "%s", rc == NM_OK ? backup->path : error.text);
+}
+
+static void
+s_start_backup(nm_actor_t *self, const nm_ask_in_t *ask)
+{
+    nm_bytes_t raw, path = { 0 };
+    nm_reader_t reader;
+    if (nm_reader_find(ask->body, "path", &raw) == NM_OK) {
+        nm_reader_open(&reader, raw);
+        if (nm_reader_str(&reader, &path) != NM_OK)
+            path = nm_bytes(NULL, 0);
+    }
+    if (!path.size || path.at[0] != '/' || path.size >= sizeof((s_backup_t *) 0)->path ||
+        memchr(path.at, 0, path.size)) {
+        nm_turn_problem(&self->turn, &ask->caller, 422, nm_bytes(NULL, 0), NULL,
+                        "A backup wants a path: an absolute one of at most 511 bytes, where no file is yet.");
+        return;
+    }
+    if (self->backing_up) {
+        nm_turn_problem(&self->turn, &ask->caller, 409, nm_bytes(NULL, 0), NULL, "A backup is being made already.");
+        return;
+    }
+    nm_effect_t *effect = nm_effect_new(NM_EFFECT_WORK, NM_BACKUP_TOKEN, nm_store_id(self->store));
+    s_backup_t *backup = nm_alloc(sizeof *backup);
+    backup->store = self->store;
+    nm_bytes_to_text(path, backup->path, sizeof backup->path);
+    effect->work = s_backup_work;
+    effect->work_arg = backup;
+    effect->work_free = free;
+    self->backing_up = true;
+    self->backup_caller = ask->caller;
+    nm_turn_effect(&self->turn, effect);
+}
+
+void
+nm_status_backup_done(nm_actor_t *self, const nm_result_t *result)
+{
+    self->backing_up = false;
+    if (result->code) {
+        nm_turn_problem(&self->turn, &self->backup_caller, 500, nm_bytes(NULL, 0), NULL, "The backup failed: %s",
+                        result->text);
+        return;
+    }
+    nm_buf_t body = { 0 };
+    nm_writer_map(&body, 2);
+    nm_writer_pair_text(&body, "path", result->text);
+    nm_writer_pair_uint(&body, "took_ms", (uint64_t) (result->took_us / 1000));
+    nm_turn_reply(&self->turn, &self->backup_caller, 200, nm_bytes(NULL, 0), nm_buf_bytes(&body));
+    nm_buf_free(&body);
+}
+
+bool
+nm_status_ask(nm_actor_t *self, const nm_ask_in_t *ask)
+{
+    if (nm_bytes_is(ask->op, "backup") && ask->role == NM_ROLE_OPERATOR) {
+        s_start_backup(self, ask);
+        return true;
+    }
+    if (!nm_bytes_is(ask->op, "status"))
+        return false;
+    nm_buf_t body = { 0 };
+    s_write_status(self, &body);
+    nm_turn_reply(&self->turn, &ask->caller, 200, nm_bytes(NULL, 0), nm_buf_bytes(&body));
+    nm_buf_free(&body);
+    return true;
+}

@@ -1,0 +1,89 @@
+#include "broker/actor_private.h"
+
+#include <assert.h>
+
+nm_txn_t *
+nm_turn_txn(nm_turn_t *turn)
+{
+    return turn->txn;
+}
+
+int64_t
+nm_turn_now(const nm_turn_t *turn)
+{
+    return turn->now.wall_ms;
+}
+
+uint64_t
+nm_turn_random(nm_turn_t *turn)
+{
+    return nm_actor_random(turn->actor);
+}
+
+void
+nm_turn_new_id(nm_turn_t *turn, nm_id_t *id)
+{
+    nm_id_make(&turn->actor->ids, turn->now.wall_ms, nm_turn_random(turn), id);
+}
+
+bool
+nm_turn_tight(const nm_turn_t *turn)
+{
+    return turn->actor->room.tight;
+}
+
+bool
+nm_turn_leaving(const nm_turn_t *turn)
+{
+    return turn->actor->leaving;
+}
+
+nm_rc_t
+nm_turn_mail(nm_turn_t *turn, const nm_mail_out_t *mail)
+{
+    return nm_mailbox_put(turn->actor, mail);
+}
+
+nm_rc_t
+nm_turn_mail_withdraw(nm_turn_t *turn, nm_role_id_t role, nm_bytes_t ref)
+{
+    nm_place_t place;
+    nm_lane_t *lane = nm_mailbox_lane(turn->actor, role, NULL);
+    if (!lane->count)
+        return NM_ERR_MISSING;
+    nm_rc_t rc = nm_outbox_find(turn->txn, nm_text(lane->text), ref, &place);
+    if (rc == NM_OK)
+        rc = nm_outbox_drop(turn->txn, nm_text(lane->text), place);
+    if (rc == NM_OK)
+        lane->count--;
+    return rc;
+}
+
+size_t
+nm_turn_alive(nm_turn_t *turn, nm_role_id_t role, const char **names, size_t max)
+{
+    nm_actor_t *self = turn->actor;
+    size_t count = 0;
+    for (size_t i = 0; i < self->link_count; i++) {
+        const nm_link_t *link = &self->links[i];
+        if (link->peer->actor.role != role || link->state != NM_LINK_UP)
+            continue;
+        if (count < max)
+            names[count] = link->peer->actor.name;
+        count++;
+    }
+    return count < max ? count : max;
+}
+
+void
+nm_turn_effect(nm_turn_t *turn, nm_effect_t *effect)
+{
+    nm_actor_output(turn->actor, NM_OUT_EFFECT)->effect = effect;
+}
+
+void
+nm_turn_wake(nm_turn_t *turn, int64_t at_ms)
+{
+    if (at_ms < turn->actor->role_wake_ms)
+        turn->actor->role_wake_ms = at_ms;
+}
