@@ -262,7 +262,7 @@ nmesh_events(nmesh_t *self, char cursor[NMESH_CURSOR_SIZE], int wait_ms, nmesh_e
     if (cursor[0])
         nm_writer_pair_text(&body, "cursor", cursor);
     nmesh_ask_t ask = {
-        .op = "events.list",
+        .op = "events.read",
         .body = { body.at, body.size },
         .timeout_ms = wait_ms + self->timeout_ms,
         .silence_ms = wait_ms + self->silence_ms,

@@ -1,0 +1,180 @@
+#include "tools/nctl/json.h"
+#include "tools/nctl/nctl.h"
+#include "tools/nctl/reach.h"
+#include "tools/nctl/roster.h"
+#include "tools/nctl/supervisor.h"
+#include "tools/nctl/up.h"
+#include "tools/nctl/when.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+// clang-format off
+const nm_option_t nm_up_options[] = {
+    { "detach", 'd', NULL, "Returns once every actor answers; nctl down stops them" },
+    { "wait", 0, "SPAN", "How long to wait until every actor answers (10s)" },
+    { NULL, 0, NULL, NULL }
+};
+// clang-format on
+
+//  Signals that ask for the end are blocked and looked for here, so that no handler needs a global.
+static void
+s_stop_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGHUP);
+}
+
+static bool
+s_is_stop_wanted(int64_t wait_ms)
+{
+    sigset_t set;
+    s_stop_signals(&set);
+    return sigtimedwait(&set, NULL, &(struct timespec){ .tv_nsec = wait_ms * 1000000 }) > 0;
+}
+
+static bool
+s_has_ended(pid_t pid)
+{
+    siginfo_t state = { .si_pid = 0 };
+    return waitid(P_PID, (id_t) pid, &state, WEXITED | WNOHANG | WNOWAIT) != 0 || state.si_pid == pid;
+}
+
+//  A supervisor without a terminal of its own: nothing it is given may keep the caller's pipes open.
+static void
+s_detach(void)
+{
+    setsid();
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; null >= 0 && fd < 3; fd++)
+        dup2(null, fd);
+}
+
+pid_t
+nm_up_start(const nm_mesh_t *mesh, bool detach, nm_error_t *error)
+{
+    int lock;
+    if (nm_supervisor_lock(mesh->folder, &lock, error) != NM_OK)
+        return -1;
+    for (size_t i = 0; i < mesh->actor_count; i++) {
+        char program[1024];
+        if (nm_supervisor_program(mesh->actors[i].role, program, sizeof program, error) != NM_OK) {
+            close(lock);
+            return -1;
+        }
+    }
+    fflush(NULL);
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (detach)
+            s_detach();
+        else
+            setpgid(0, 0);
+        if (!detach && (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent))
+            _exit(1);
+        _exit(nm_supervisor_run(mesh, lock, detach));
+    }
+    close(lock);
+    if (pid < 0)
+        nm_fail(error, NM_ERR_IO, "the supervisor cannot be started: %s", strerror(errno));
+    return pid;
+}
+
+//  Short rounds with new connections: a connection that was refused is tried again only after a pause.
+size_t
+nm_up_await(nm_reach_t *reach, pid_t supervisor, json_t **statuses, int64_t timeout_ms, bool speak)
+{
+    size_t count = nm_reach_mesh(reach)->actor_count;
+    size_t answered_count = 0, said_count = SIZE_MAX;
+    int64_t end_ms = nm_when_mono() + timeout_ms;
+    while (answered_count < count && nm_when_mono() < end_ms && !s_has_ended(supervisor)) {
+        answered_count = nm_reach_statuses(reach, statuses, 250);
+        if (speak && answered_count != said_count)
+            nm_nctl_say("%zu of %zu actors answer", answered_count, count);
+        said_count = answered_count;
+        if (s_is_stop_wanted(answered_count < count ? 20 : 0)) {
+            kill(supervisor, SIGTERM);
+            break;
+        }
+    }
+    return answered_count;
+}
+
+static void
+s_name_missing(const nm_mesh_t *mesh, json_t *const *statuses)
+{
+    for (size_t i = 0; i < mesh->actor_count; i++) {
+        if (!statuses[i])
+            nm_nctl_say("%s does not answer; see %s/log/%s.log", mesh->actors[i].name, mesh->folder,
+                        mesh->actors[i].name);
+    }
+}
+
+//  Waits for the end of the supervisor, passing on what it was asked to do.
+static int
+s_stay(pid_t supervisor)
+{
+    int status = 0;
+    while (waitpid(supervisor, &status, WNOHANG) == 0) {
+        if (s_is_stop_wanted(100))
+            kill(supervisor, SIGTERM);
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : NM_FAILED;
+}
+
+static int
+s_up(nm_nctl_t *self, nm_reach_t *reach, bool detach, int64_t wait_ms)
+{
+    nm_error_t error = { "" };
+    const nm_mesh_t *mesh = nm_reach_mesh(reach);
+    pid_t supervisor = nm_up_start(mesh, detach, &error);
+    if (supervisor < 0)
+        return nm_nctl_fail("%s", error.text);
+    sigset_t stops;
+    s_stop_signals(&stops);
+    sigprocmask(SIG_BLOCK, &stops, NULL);
+    json_t **statuses = nm_alloc(mesh->actor_count * sizeof *statuses);
+    size_t count = nm_up_await(reach, supervisor, statuses, wait_ms, true);
+    bool whole = count == mesh->actor_count;
+    if (!whole)
+        s_name_missing(mesh, statuses);
+    if (self->json) {
+        json_t *json = nm_roster_json(mesh, statuses);
+        nm_json_print(json, false, stdout);
+        json_decref(json);
+    } else {
+        nm_roster_print(mesh, statuses, stdout);
+    }
+    fflush(stdout);
+    for (size_t i = 0; i < mesh->actor_count; i++)
+        json_decref(statuses[i]);
+    free(statuses);
+    if (detach)
+        return whole ? NM_DONE : NM_FAILED;
+    if (whole)
+        nm_nctl_say("The mesh is up; Ctrl-C stops it.");
+    return s_stay(supervisor);
+}
+
+int
+nm_cmd_up(nm_nctl_t *self)
+{
+    nm_error_t error = { "" };
+    int64_t wait_ms;
+    const char *wait = nm_options_text(&self->options, "wait", "10s");
+    if (nm_when_span(wait, &wait_ms) != NM_OK)
+        return nm_nctl_misused(self, "--wait \"%s\": a span such as 10s was expected", wait);
+    nm_reach_t *reach = nm_reach_new(self->mesh_folder, &error);
+    if (!reach)
+        return nm_nctl_fail("%s", error.text);
+    int code = s_up(self, reach, nm_options_has(&self->options, "detach"), wait_ms);
+    nm_reach_destroy(&reach);
+    return code;
+}
