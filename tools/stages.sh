@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # stages.sh - shared by the scripts in tools/ and .ci/run: says what is done, and how long it took.
 #
 # Source it from bash. It defines
@@ -5,7 +6,7 @@
 #   die TEXT...               one clear sentence on stderr, then exit 1
 #   stage NAME COMMAND...     runs the command; its output is shown only if it fails. Counts one passed or one failed
 #   stage_shown NAME COMMAND  the same, and its output is always shown
-#   count_junit FILE          adds the tests of a JUnit file to the counts
+#   stage_junit NAME FILE COMMAND   the command writes a JUnit file: its tests are counted, one by one
 #   closing_line              prints "N passed, N failed"; its result is the result of all
 
 passed=0

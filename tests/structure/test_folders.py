@@ -24,7 +24,7 @@ MAY_INCLUDE = {
 LIBRARIES = {
     r"lmdb\.h": [r"lmdb_store/", r"tests/"],
     r"zmq(_utils)?\.h|czmq\.h": [r"broker/", r"sdk/", r"tools/", r"tests/"],
-    r"curl/.*": [r"broker/effects?\w*\.[ch]", r"tests/"],
+    r"curl/.*": [r"broker/(curl_)?effects?\.[ch]", r"tests/"],
     r"msgpack.*": [r"wire/", r"tests/"],
     r"jansson\.h": [r"broker/log\.c", r"tools/", r"tests/"],
 }

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 
 from harness.ports import free_ports
 from harness.waiting import until
@@ -83,18 +84,18 @@ class SmtpSink:
 
 
 class BulkSink:
-    """smtp-sink of postfix: takes everything, and keeps each message as a file (-D)."""
+    """smtp-sink of postfix: takes everything, and keeps each message as a file."""
 
     PATH = next((path for path in (shutil.which("smtp-sink"), "/usr/sbin/smtp-sink") if path and os.path.exists(path)),
                 None)
 
-    def __init__(self, folder, *options):
+    def __init__(self, *options):
         self.port = free_ports(1)[0]
-        self.folder = folder / "bulk"
-        self.folder.mkdir()
+        # It gives up root, so the folder must be open to others, and so must those above it.
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="nmesh-bulk-"))
         self.folder.chmod(0o777)
         user = ["-u", "nobody"] if os.geteuid() == 0 else []
-        self.process = subprocess.Popen([self.PATH, *user, "-D", f"{self.folder}/m%M.", *options,
+        self.process = subprocess.Popen([self.PATH, *user, "-d", f"{self.folder}/m%M.", *options,
                                          f"127.0.0.1:{self.port}", "256"], stderr=subprocess.DEVNULL)
         until(self.listens, "smtp-sink listens", 10)
 
@@ -108,3 +109,4 @@ class BulkSink:
     def stop(self):
         self.process.terminate()
         self.process.wait(10)
+        shutil.rmtree(self.folder, ignore_errors=True)

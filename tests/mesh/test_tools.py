@@ -1,0 +1,209 @@
+"""nctl and the two commands, as a person types them."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from harness.mesh import ROOT, fast_build
+from harness.waiting import until
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("tools") / "mesh"
+
+
+def nctl(*arguments, code=0, text=None, env=None):
+    done = subprocess.run([str(fast_build() / "tools/nctl/nctl"), *map(str, arguments)], input=text, text=True,
+                          capture_output=True, timeout=60, env={**os.environ, **(env or {})}, check=False)
+    assert done.returncode == code, f"nctl {arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture(scope="module")
+def running(folder):
+    nctl("init", folder, "--base-port", 0, "--routers", 2)
+    nctl("up", "-d", "-C", folder)
+    yield folder
+    nctl("down", "-C", folder)
+
+
+def test_every_command_has_help():
+    listed = nctl("--help").stdout
+    for command in ("init up down ps top send show list tail cancel dlq replay service key cert backup restore check "
+                    "bench").split():
+        assert command in listed
+        shown = nctl(command, "--help").stdout
+        assert shown.startswith(f"usage: nctl {command}") and len(shown.splitlines()) > 3
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["show"], ["list", "--colour", "red"], ["dlq", "list", "x", "y", "z"],
+                                       ["init", "x", "--routers", "many"]])
+def test_wrong_use_ends_with_2_and_says_what_was_expected(arguments):
+    done = nctl(*arguments, code=2)
+    assert done.stderr.strip() and not done.stdout
+
+
+def test_init_makes_a_mesh_once(running):
+    assert {"mesh.zpl", "certs", "keys", "stores", "store.key", "admin.key"} <= {path.name for path in running.iterdir()}
+    for secret in [running / "store.key", running / "admin.key", *(running / "keys").iterdir()]:
+        assert secret.stat().st_mode & 0o077 == 0, f"{secret} can be read by others"
+    before = (running / "mesh.zpl").read_bytes()
+    assert "already" in nctl("init", running, code=1).stderr
+    assert (running / "mesh.zpl").read_bytes() == before
+
+
+def test_ps_lists_every_actor(running):
+    table = nctl("ps", "-C", running).stdout
+    for name in ("gateway-1", "router-1", "router-2", "email-1", "deadletter-1"):
+        assert name in table
+    shown = json.loads(nctl("ps", "-C", running, "--json").stdout)
+    actors = shown if isinstance(shown, list) else shown["actors"]
+    assert len(actors) == 5
+
+
+def send(running, *more):
+    done = nctl("send", "-C", running, "--json", "--channel", "email", "--to", "someone@example.org", "--subject",
+                "Hi", "--content", "It works.", *more)
+    return json.loads(done.stdout.splitlines()[0])["id"]
+
+
+def show(running, one):
+    return json.loads(nctl("show", "-C", running, "--json", one).stdout)
+
+
+def test_send_show_list_and_the_file_in_the_maildir(running):
+    one = send(running)
+    until(lambda: show(running, one)["status"] == "sent", "the e-mail to be sent")
+    shown = nctl("show", "-C", running, one).stdout
+    assert one in shown and "sent" in shown and "maildir" in shown
+    assert one in nctl("list", "-C", running).stdout
+    listed = [json.loads(line) for line in nctl("list", "-C", running, "--json", "--status", "sent").stdout.splitlines()]
+    assert any(one in json.dumps(item) for item in listed)
+    assert any(one in path.read_text() for path in (running / "maildir" / "new").iterdir())
+
+
+def test_send_reads_json_lines_and_names_the_bad_ones(running):
+    lines = [json.dumps({"channel": "email", "recipient": f"l{n}@example.org", "subject": "s", "content": "c"})
+             for n in range(20)]
+    done = nctl("send", "-C", running, "-", text="\n".join(lines) + "\n")
+    assert done.stdout
+    lines[3] = '{"channel": "pigeon"}'
+    lines[4] = "not json"
+    done = nctl("send", "-C", running, "-", text="\n".join(lines) + "\n", code=1)
+    assert "4" in done.stderr and "5" in done.stderr
+
+
+def test_unknown_ids_end_with_1(running):
+    assert nctl("show", "-C", running, "0190163d-8694-739b-aea5-966c26f8ad91", code=1).stderr
+    assert nctl("cancel", "-C", running, "0190163d-8694-739b-aea5-966c26f8ad91", code=1).stderr
+
+
+def test_cancel(running):
+    one = send(running, "--send-at", "2099-01-01T00:00:00Z")
+    nctl("cancel", "-C", running, one)
+    assert show(running, one)["status"] == "cancelled"
+
+
+def test_services_and_keys(running):
+    made = json.loads(nctl("service", "create", "shop", "-C", running, "--json").stdout)
+    key = json.loads(nctl("key", "create", made["id"], "-C", running, "--json").stdout)
+    assert key["key"].startswith(made["id"].replace("-", ""))
+    assert "shop" in nctl("service", "list", "-C", running).stdout
+    listed = nctl("key", "list", made["id"], "-C", running).stdout
+    assert key["key_id"] in listed and key["key"] not in listed
+
+
+def test_tail_shows_what_happens(running):
+    tail = subprocess.Popen([str(fast_build() / "tools/nctl/nctl"), "tail", "-C", str(running), "--json"],
+                            stdout=subprocess.PIPE, text=True)
+    try:
+        time.sleep(1)
+        one = send(running)
+        end = time.monotonic() + 10
+        for line in tail.stdout:
+            if one in line and "sent" in line:
+                break
+            assert time.monotonic() < end, "tail did not show it"
+    finally:
+        tail.send_signal(signal.SIGINT)
+        assert tail.wait(10) in (0, -signal.SIGINT, 130)
+
+
+def test_backup_check_and_certificates(running, tmp_path):
+    copy = tmp_path / "gateway.backup"
+    nctl("backup", "gateway-1", copy, "-C", running)
+    assert copy.stat().st_size > 8192 and copy.stat().st_mode & 0o077 == 0
+    assert nctl("backup", "gateway-1", copy, "-C", running, code=1).stderr, "a file is never overwritten"
+    for name in ("gateway-1", "email-1", "operator"):
+        assert name in nctl("cert", "list", "-C", running).stdout
+    nctl("cert", "issue", "operator-2", "operator", "-C", running)
+    assert (running / "keys" / "operator-2.key").stat().st_mode & 0o077 == 0
+
+
+def test_dlq_of_a_mesh_without_dead_letters_is_empty(running):
+    nctl("dlq", "list", "-C", running)
+    assert nctl("dlq", "show", "0190163d-8694-739b-aea5-966c26f8ad91", "-C", running, code=1).stderr
+
+
+def test_down_and_up_keep_keys_and_data_and_check_is_clean(running):
+    one = send(running)
+    until(lambda: show(running, one)["status"] == "sent", "the e-mail to be sent")
+    keys = {path.name: path.read_bytes() for path in (running / "keys").iterdir()}
+    nctl("down", "-C", running)
+    assert nctl("ps", "-C", running, code=1)
+    nctl("check", "-C", running)
+    nctl("up", "-d", "-C", running)
+    assert {path.name: path.read_bytes() for path in (running / "keys").iterdir()} == keys
+    assert show(running, one)["status"] == "sent"
+
+
+def test_an_actor_that_dies_is_started_again(running):
+    actors = json.loads(nctl("ps", "-C", running, "--json").stdout)
+    actors = actors if isinstance(actors, list) else actors["actors"]
+    pid = next(actor["pid"] for actor in actors if actor["name"] == "router-1")
+    os.kill(pid, signal.SIGKILL)
+
+    def is_back():
+        shown = json.loads(subprocess.run([str(fast_build() / "tools/nctl/nctl"), "ps", "-C", str(running), "--json"],
+                                          capture_output=True, text=True, check=False).stdout or "[]")
+        shown = shown if isinstance(shown, list) else shown["actors"]
+        return any(actor["name"] == "router-1" and actor.get("pid") not in (None, 0, pid) for actor in shown)
+    until(is_back, "router-1 to be started again", 20)
+
+
+@pytest.mark.long
+def test_tools_up_shows_a_delivered_e_mail_and_keeps_everything(tmp_path):
+    """The first of the two commands of the README, twice."""
+    if not (ROOT / "build/release/tools/nctl/nctl").exists():
+        pytest.skip("tools/up builds build/release; here it is not built")
+    mesh = tmp_path / "mesh"
+    for start in (1, 2):
+        done = subprocess.run([str(ROOT / "tools/up"), "-d", str(mesh)], capture_output=True, text=True, timeout=600,
+                              check=False)
+        try:
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert "| Subject:" in done.stdout and "sent" in done.stdout and "delivered as" in done.stdout
+            assert ("there already" in done.stdout) == (start == 2)
+        finally:
+            nctl("down", "-C", mesh, code=0)
+    assert len(list((mesh / "maildir" / "new").iterdir())) == 2
+
+
+@pytest.mark.long
+def test_tools_up_ends_cleanly_with_ctrl_c(tmp_path):
+    if not (ROOT / "build/release/tools/nctl/nctl").exists():
+        pytest.skip("tools/up builds build/release; here it is not built")
+    mesh = tmp_path / "mesh"
+    with open(tmp_path / "out", "wb") as out:
+        up = subprocess.Popen([str(ROOT / "tools/up"), str(mesh)], stdout=out, stderr=out, start_new_session=True)
+        until(lambda: b"Ctrl-C ends it" in (tmp_path / "out").read_bytes() or up.poll() is not None, "tools/up to be up", 300)
+        os.killpg(up.pid, signal.SIGINT)
+        code = up.wait(60)
+    text = (tmp_path / "out").read_text()
+    assert code == 0 and "Stopped" in text, text
+    assert nctl("ps", "-C", mesh, code=1)
