@@ -299,7 +299,8 @@ nm_actor_tables(const nm_role_t *role, const nm_table_t **tables, size_t max)
     const nm_table_t *const OWN[] = { &nm_outbox_streams, &nm_outbox_waiting, &nm_outbox_open, &nm_inbox_streams,
                                       &nm_inbox_quarantine };
     size_t count = 0;
-    assert(NM_COUNT(OWN) + role->table_count <= max);
+    if (NM_COUNT(OWN) + role->table_count > max)
+        abort();  //  Our own mistake: the caller's array is a constant
     for (size_t i = 0; i < NM_COUNT(OWN); i++)
         tables[count++] = OWN[i];
     for (size_t i = 0; i < role->table_count; i++)

@@ -20,7 +20,10 @@ typedef struct {
     nm_spans_t acked;  //  What the actor has receipted of it
     nm_spans_t seen;   //  Of the actor's stream
     bool away;
+    bool frozen;
     bool receipt_due;
+    nm_buf_t last;  //  Its last mail, as it went
+    unsigned last_kind;
 } s_peer_t;
 
 typedef struct {
@@ -218,6 +221,9 @@ s_pack_mail(s_input_t *input)
     s_peer_t *peer = input->mail_peer;
     nm_buf_t items = { 0 }, frame = { 0 };
     nm_mail_item_t item = { 0 };
+    nm_buf_clear(&peer->last);
+    nm_buf_add_bytes(&peer->last, nm_buf_bytes(&input->bytes));
+    peer->last_kind = input->kind;
     NM_PUT(&item, mail_item, seq, peer->next++);
     NM_PUT(&item, mail_item, kind, input->kind);
     NM_PUT(&item, mail_item, priority, NM_PRIORITY_NORMAL);
@@ -401,7 +407,7 @@ s_take_outputs(nm_bench_t *self)
         }
     }
     for (size_t i = 0; i < self->peer_count; i++)
-        if (self->peers[i].receipt_due && !self->peers[i].away)
+        if (self->peers[i].receipt_due && !self->peers[i].away && !self->peers[i].frozen)
             s_receipt(self, &self->peers[i]);
 }
 
@@ -541,6 +547,8 @@ nm_bench_destroy(nm_bench_t **self_p)
     if (!self)
         return;
     s_stop(self);
+    for (size_t i = 0; i < self->peer_count; i++)
+        nm_buf_free(&self->peers[i].last);
     nm_metrics_destroy(&self->metrics);
     nm_directory_destroy(&self->directory);
     nm_mesh_destroy(&self->mesh);
@@ -642,7 +650,45 @@ nm_bench_effect(const nm_bench_t *self, size_t n)
     return n < self->effect_count ? self->effects[n] : NULL;
 }
 
+nm_actor_t *
+nm_bench_actor(nm_bench_t *self)
+{
+    return self->actor;
+}
+
 //  -- The world around
+
+void
+nm_bench_frame(nm_bench_t *self, const char *peer, nm_bytes_t frame)
+{
+    nm_buf_add_bytes(&s_input(self, NM_IN_FRAME, peer)->bytes, frame);
+}
+
+void
+nm_bench_again(nm_bench_t *self, const char *name)
+{
+    s_peer_t *peer = s_peer(self, name);
+    peer->next--;
+    nm_bench_mail(self, name, peer->last_kind, nm_buf_bytes(&peer->last));
+}
+
+void
+nm_bench_claim(nm_bench_t *self, const char *name, uint64_t seen)
+{
+    s_peer_t *peer = s_peer(self, name);
+    nm_spans_t truth = peer->seen;
+    peer->seen = (nm_spans_t){ .seen = seen };
+    s_greet(self, peer);
+    peer->seen = truth;
+}
+
+void
+nm_bench_freeze(nm_bench_t *self, const char *name, bool frozen)
+{
+    s_peer(self, name)->frozen = frozen;
+    if (!frozen && s_peer(self, name)->receipt_due)
+        s_receipt(self, s_peer(self, name));
+}
 
 void
 nm_bench_away(nm_bench_t *self, const char *name)

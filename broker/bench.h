@@ -96,9 +96,16 @@ const nm_effect_t *nm_bench_effect(const nm_bench_t *self, size_t n);
 //  Drops all kept outputs, so that the next turn's stand alone.
 void nm_bench_forget(nm_bench_t *self);
 
+//  The actor underneath: tests of broker/ look at its insides through actor_private.h.
+nm_actor_t *nm_bench_actor(nm_bench_t *self);
+
 //  -- The world around
-void nm_bench_away(nm_bench_t *self, const char *peer);  //  It says goodbye: mail for it waits
-void nm_bench_back(nm_bench_t *self, const char *peer);  //  It greets again
-void nm_bench_full(nm_bench_t *self, bool tight);        //  The store looks tight from the next turn on
+void nm_bench_frame(nm_bench_t *self, const char *peer, nm_bytes_t frame);  //  Any bytes, as a link frame
+void nm_bench_again(nm_bench_t *self, const char *peer);                    //  The peer sends its last mail again
+void nm_bench_claim(nm_bench_t *self, const char *peer, uint64_t seen);     //  It greets and says it has seen so much
+void nm_bench_freeze(nm_bench_t *self, const char *peer, bool frozen);      //  No receipts while it is frozen
+void nm_bench_away(nm_bench_t *self, const char *peer);                     //  It says goodbye: mail for it waits
+void nm_bench_back(nm_bench_t *self, const char *peer);                     //  It greets again
+void nm_bench_full(nm_bench_t *self, bool tight);  //  The store looks tight from the next turn on
 
 #endif

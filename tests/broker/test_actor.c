@@ -1,0 +1,345 @@
+//  About broker/actor.c and what it stands on: custody, seen from one actor whose peers are played.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "broker/actor_private.h"
+#include "broker/bench.h"
+#include "lmdb_store/key.h"
+#include "wire/writer.h"
+
+//  A router's double: passes each WORK on as a DELIVERY with the same body, and remembers bodies
+//  in its store, so that a mail handled twice shows.
+static const nm_table_t BODIES = { NM_TABLE_ROLE, true, "bodies" };
+static const nm_table_t *const TABLES[] = { &BODIES };
+
+typedef struct {
+    nm_rc_t answer;  //  What the next mail is answered with
+    unsigned handled;
+    bool by_ref;
+} s_double_t;
+
+static nm_rc_t
+s_open(void **state, const nm_setup_t *setup, nm_error_t *error)
+{
+    (void) setup, (void) error;
+    *state = nm_alloc(sizeof(s_double_t));
+    return NM_OK;
+}
+
+static nm_rc_t
+s_mail(void *state, nm_turn_t *turn, const nm_mail_in_t *mail)
+{
+    s_double_t *self = state;
+    if (nm_bytes_is(mail->body, "unreadable"))
+        return NM_ERR_MALFORMED;
+    if (self->answer != NM_OK)
+        return self->answer;
+    self->handled++;
+    uint8_t number[8];
+    nm_put_u64(number, nm_txn_next(nm_turn_txn(turn), NM_COUNTER_ROLE_1));
+    nm_rc_t rc = nm_table_put(nm_turn_txn(turn), &BODIES, nm_bytes(number, sizeof number), mail->body);
+    if (rc != NM_OK)
+        return rc;
+    nm_mail_out_t out = {
+        .role = NM_ROLE_EMAIL, .kind = NM_MAIL_DELIVERY, .priority = mail->priority, .body = mail->body
+    };
+    if (self->by_ref)
+        out.ref = nm_bytes(number, sizeof number);
+    return nm_turn_mail(turn, &out);
+}
+
+static nm_rc_t
+s_load_body(void *state, nm_turn_t *turn, uint8_t kind, nm_bytes_t ref, nm_bytes_t *body)
+{
+    (void) state, (void) kind;
+    return nm_table_get(nm_turn_txn(turn), &BODIES, ref, body);
+}
+
+static nm_rc_t
+s_ask(void *state, nm_turn_t *turn, const nm_ask_in_t *ask)
+{
+    (void) state;
+    nm_turn_ask(turn, NM_ROLE_DEADLETTER, NULL, "dead_letters.list", nm_bytes(NULL, 0), 5000, 99);
+    nm_turn_reply(turn, &ask->caller, 200, nm_bytes(NULL, 0), nm_bytes(NULL, 0));
+    return NM_OK;
+}
+
+static const nm_role_t DOUBLE = { .name = "router",
+                                  .id = NM_ROLE_ROUTER,
+                                  .tables = TABLES,
+                                  .table_count = NM_COUNT(TABLES),
+                                  .open = s_open,
+                                  .close = free,
+                                  .mail = s_mail,
+                                  .ask = s_ask,
+                                  .load_body = s_load_body };
+
+static nm_bench_t *
+s_bench(void)
+{
+    return nm_bench_new(&DOUBLE, "router-1", NULL);
+}
+
+static s_double_t *
+s_double(nm_bench_t *bench)
+{
+    return nm_bench_state(bench);
+}
+
+static uint64_t
+s_stored(nm_bench_t *bench)
+{
+    return s_double(bench)->handled;
+}
+
+static void
+passes_mail_on_in_the_turn_that_takes_it(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("first of all"));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 1);
+    assert_true(nm_bytes_is(nm_bench_sent(bench, 0, 0)->body, "first of all"));
+    nm_bench_destroy(&bench);
+}
+
+static void
+shares_mail_between_peers_of_a_role(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    unsigned to_first = 0;
+    for (int i = 0; i < 10; i++)
+        nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("one of ten"));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    for (size_t i = 0; i < 10; i++)
+        to_first += strcmp(nm_bench_sent(bench, NM_MAIL_DELIVERY, i)->peer, "email-1") == 0;
+    assert_int_equal(to_first, 5);
+    nm_bench_destroy(&bench);
+}
+
+static void
+keeps_mail_while_nobody_is_there(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_bench_away(bench, "email-1");
+    nm_bench_away(bench, "email-2");
+    nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("has to wait"));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_mails(bench, 0), 0);
+
+    nm_bench_restart(bench);
+    assert_int_equal(nm_bench_mails(bench, 0), 0);
+    nm_bench_back(bench, "email-2");
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 1);
+    assert_string_equal(nm_bench_sent(bench, 0, 0)->peer, "email-2");
+    nm_bench_destroy(&bench);
+}
+
+static void
+lets_urgent_mail_pass_what_waits(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    assert_true(nm_rank(1000, NM_PRIORITY_INSTANT) < nm_rank(900, NM_PRIORITY_NORMAL));
+    //  ... but not what is old enough.
+    assert_true(nm_rank(400000, NM_PRIORITY_INSTANT) > nm_rank(1000, NM_PRIORITY_LOW));
+    nm_bench_destroy(&bench);
+}
+
+static void
+sends_again_what_had_no_receipt(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_link_t *link;
+    nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("sent into the void"));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    //  The store knows nothing of the receipt yet if the crash comes before it was written down.
+    nm_bench_restart(bench);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 0);  //  The greeting said: I have it
+    link = nm_actor_link(nm_bench_actor(bench), "email-1");
+    assert_int_equal(link->open_count, 0);
+    nm_bench_destroy(&bench);
+}
+
+static void
+loads_a_body_by_reference_when_it_waited(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    s_double(bench)->by_ref = true;
+    nm_bench_away(bench, "email-1");
+    nm_bench_away(bench, "email-2");
+    nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("kept once"));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    nm_bench_back(bench, "email-1");
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_true(nm_bytes_is(nm_bench_sent(bench, NM_MAIL_DELIVERY, 0)->body, "kept once"));
+    nm_bench_destroy(&bench);
+}
+
+static void
+quarantines_what_the_role_cannot_read(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("unreadable"));
+    nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("quite readable"));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 1);
+    assert_int_equal(nm_metric_value(nm_bench_actor(bench)->metric.quarantined), 1);
+    nm_bench_destroy(&bench);
+}
+
+static void
+undoes_a_full_turn_and_takes_the_mail_later(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("fits later"));
+    s_double(bench)->answer = NM_ERR_FULL;
+    uint64_t ask = nm_bench_ask(bench, "gateway-2", "deliveries.cancel", NULL, nm_bytes(NULL, 0));
+    assert_int_equal(nm_bench_turn(bench), NM_ERR_FULL);
+    assert_int_equal(nm_bench_reply(bench, ask)->status, 507);
+
+    s_double(bench)->answer = NM_OK;
+    nm_bench_again(bench, "gateway-1");
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 1);
+    assert_int_equal(s_stored(bench), 1);
+    nm_bench_destroy(&bench);
+}
+
+static void
+handles_a_repeated_mail_once(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("only once"));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    nm_bench_again(bench, "gateway-1");
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(s_stored(bench), 1);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 1);
+
+    nm_bench_restart(bench);
+    nm_bench_again(bench, "gateway-1");
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(s_stored(bench), 0);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 0);
+    nm_bench_destroy(&bench);
+}
+
+static void
+refuses_mail_that_a_role_may_not_send(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    for (int i = 0; i < NM_LINK_FAULT_MAX; i++) {
+        nm_bench_mail(bench, "email-1", NM_MAIL_WORK, nm_text("forged work"));
+        assert_int_equal(nm_bench_turn(bench), NM_OK);
+    }
+    assert_int_equal(s_stored(bench), 0);
+    assert_int_equal(nm_actor_link(nm_bench_actor(bench), "email-1")->state, NM_LINK_BLOCKED);
+    nm_bench_destroy(&bench);
+}
+
+static void
+drops_frames_that_are_none(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    const uint8_t WORLD[] = { 0xdd, 0xff, 0xff, 0xff, 0xff };
+    nm_bench_frame(bench, "gateway-1", nm_bytes(WORLD, sizeof WORLD));
+    nm_bench_frame(bench, "gateway-1", nm_bytes(NULL, 0));
+    nm_bench_frame(bench, "gateway-1", nm_text("\x92\x2a\x80"));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_metric_value(nm_bench_actor(bench)->metric.bad_frames), 3);
+    nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("still fine"));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(s_stored(bench), 1);
+    nm_bench_destroy(&bench);
+}
+
+static void
+answers_its_own_ask_when_nobody_else_does(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_bench_ask(bench, "gateway-1", "deliveries.cancel", NULL, nm_bytes(NULL, 0));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_asks(bench), 1);
+    assert_string_equal(nm_bench_asked(bench, 0)->peer, "deadletter-1");
+    assert_int_equal(nm_bench_actor(bench)->ask_count, 1);
+    nm_bench_wait(bench, 5001);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_actor(bench)->ask_count, 0);
+    nm_bench_destroy(&bench);
+}
+
+static void
+stops_when_a_peer_knows_more_of_it_than_itself(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("numbered one"));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    //  A peer that has seen number 1,000,000 of a stream that is at 2.
+    nm_bench_claim(bench, "email-1", 1000000);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_actor_exit(nm_bench_actor(bench)), NM_ACTOR_EXIT_ROLLED);
+    nm_bench_destroy(&bench);
+}
+
+static void
+keeps_no_more_with_a_frozen_peer_than_its_credit(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_bench_freeze(bench, "email-1", true);
+    nm_bench_freeze(bench, "email-2", true);
+    for (int i = 0; i < 3000; i++) {
+        nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("one of many"));
+        if (i % 100 == 99)
+            assert_int_equal(nm_bench_turn(bench), NM_OK);
+    }
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_actor_link(nm_bench_actor(bench), "email-1")->open_count, NM_CREDIT_COUNT);
+    assert_int_equal(nm_actor_link(nm_bench_actor(bench), "email-2")->open_count, NM_CREDIT_COUNT);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 2 * NM_CREDIT_COUNT);
+
+    nm_bench_freeze(bench, "email-1", false);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 3000);
+    nm_bench_destroy(&bench);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(passes_mail_on_in_the_turn_that_takes_it),
+        cmocka_unit_test(shares_mail_between_peers_of_a_role),
+        cmocka_unit_test(keeps_mail_while_nobody_is_there),
+        cmocka_unit_test(lets_urgent_mail_pass_what_waits),
+        cmocka_unit_test(sends_again_what_had_no_receipt),
+        cmocka_unit_test(loads_a_body_by_reference_when_it_waited),
+        cmocka_unit_test(quarantines_what_the_role_cannot_read),
+        cmocka_unit_test(undoes_a_full_turn_and_takes_the_mail_later),
+        cmocka_unit_test(handles_a_repeated_mail_once),
+        cmocka_unit_test(refuses_mail_that_a_role_may_not_send),
+        cmocka_unit_test(drops_frames_that_are_none),
+        cmocka_unit_test(answers_its_own_ask_when_nobody_else_does),
+        cmocka_unit_test(stops_when_a_peer_knows_more_of_it_than_itself),
+        cmocka_unit_test(keeps_no_more_with_a_frozen_peer_than_its_credit),
+    };
+    return cmocka_run_group_tests_name("broker/actor", tests, NULL, NULL);
+}
