@@ -8,7 +8,7 @@
 #include "wire/time.h"
 #include "wire/utf8.h"
 
-enum { KEYS_ON_STACK = 16, GUESS_MAX = 24, GUESS_DISTANCE = 2, NUMBER_TEXT_SIZE = 32 };
+enum { KEYS_ON_STACK = 16, GUESS_MAX = 24, GUESS_DISTANCE = 2, NUMBER_TEXT_SIZE = 32, DETAIL_SIZE = 160 };
 
 static const int64_t TIME_LAST_MS = INT64_C(253402300799999);  //  9999-12-31T23:59:59.999Z
 
@@ -61,7 +61,7 @@ s_fault(decoder_t *self, const place_t *here, const char *format, ...)
     if (!self->faults)
         return;
 
-    char parent[sizeof self->faults->items[0].pointer], detail[2 * sizeof self->faults->items[0].detail];
+    char parent[sizeof self->faults->items[0].pointer], detail[DETAIL_SIZE];
     snprintf(parent, sizeof parent, "%s", self->parent);
     if (here)
         s_place_text(here->up, parent, sizeof parent);
@@ -128,88 +128,96 @@ s_count_fits(decoder_t *self, const place_t *here, uint64_t count, uint64_t limi
 
 //  -- Values. Each takes one value whatever it is, and is true if it was as it should be.
 
+//  Takes what comes next if it is of that kind.
 static bool
-s_take_bool(decoder_t *self, const place_t *here, bool *value)
+s_take_kind(decoder_t *self, const place_t *here, nm_kind_t kind, nm_value_t *value, const char *detail)
 {
-    if (nm_reader_peek(&self->reader) == NM_KIND_BOOL)
-        return nm_reader_bool(&self->reader, value) == NM_OK;
-    s_refuse(self, here, "must be true or false");
-    return false;
-}
-
-static bool
-s_take_uint(decoder_t *self, const place_t *here, uint64_t limit, uint64_t *value)
-{
-    nm_kind_t kind = nm_reader_peek(&self->reader);
-    if (kind == NM_KIND_UINT && nm_reader_uint(&self->reader, value) == NM_OK && *value <= limit)
-        return true;
-    nm_bytes_t refused;
-    if (kind != NM_KIND_UINT && nm_reader_raw(&self->reader, &refused) != NM_OK)
-        return false;
-    char allowed[NUMBER_TEXT_SIZE];
-    s_fault(self, here, "must be a whole number from 0 to %s", s_number(limit, allowed));
-    return false;
-}
-
-static bool
-s_take_int(decoder_t *self, const place_t *here, uint64_t limit, int64_t *value)
-{
-    nm_kind_t kind = nm_reader_peek(&self->reader);
     nm_reader_t before = self->reader;
-    bool whole = kind == NM_KIND_INT || kind == NM_KIND_UINT;
-    if (whole && nm_reader_int(&self->reader, value) == NM_OK) {
-        uint64_t magnitude = *value < 0 ? 0 - (uint64_t) *value : (uint64_t) *value;
-        if (magnitude <= limit)
-            return true;
-    }
+    if (nm_reader_value(&self->reader, value) == kind)
+        return true;
     self->reader = before;
-    nm_bytes_t refused;
-    if (nm_reader_raw(&self->reader, &refused) != NM_OK)
-        return false;
-    char allowed[NUMBER_TEXT_SIZE];
-    s_number(limit, allowed);
-    s_fault(self, here, "must be a whole number from -%s to %s", allowed, allowed);
+    s_refuse(self, here, detail);
     return false;
 }
 
 static bool
-s_take_time(decoder_t *self, const place_t *here, bool by_name, int64_t *value)
+s_take_bool(decoder_t *self, const place_t *here, bool *flag)
 {
-    nm_bytes_t text;
+    nm_value_t value;
+    if (!s_take_kind(self, here, NM_KIND_BOOL, &value, "must be true or false"))
+        return false;
+    *flag = value.flag;
+    return true;
+}
+
+static bool
+s_take_uint(decoder_t *self, const place_t *here, uint64_t limit, uint64_t *number)
+{
+    nm_value_t value;
+    nm_reader_t before = self->reader;
+    if (nm_reader_value(&self->reader, &value) == NM_KIND_UINT && value.number <= limit) {
+        *number = value.number;
+        return true;
+    }
+    char detail[DETAIL_SIZE], allowed[NUMBER_TEXT_SIZE];
+    snprintf(detail, sizeof detail, "must be a whole number from 0 to %s", s_number(limit, allowed));
+    self->reader = before;
+    s_refuse(self, here, detail);
+    return false;
+}
+
+static bool
+s_take_int(decoder_t *self, const place_t *here, uint64_t limit, int64_t *number)
+{
+    nm_value_t value;
+    nm_reader_t before = self->reader;
+    nm_kind_t kind = nm_reader_value(&self->reader, &value);
+    if (kind == NM_KIND_UINT && value.number <= limit && value.number <= INT64_MAX) {
+        *number = (int64_t) value.number;
+        return true;
+    }
+    if (kind == NM_KIND_INT && 0 - (uint64_t) value.negative <= limit) {
+        *number = value.negative;
+        return true;
+    }
+    char detail[DETAIL_SIZE], allowed[NUMBER_TEXT_SIZE];
+    s_number(limit, allowed);
+    snprintf(detail, sizeof detail, "must be a whole number from -%s to %s", allowed, allowed);
+    self->reader = before;
+    s_refuse(self, here, detail);
+    return false;
+}
+
+static bool
+s_take_time(decoder_t *self, const place_t *here, bool by_name, int64_t *at_ms)
+{
+    static const char DETAIL[] = "must be a time as RFC 3339 writes it, such as 2026-11-21T03:59:51Z";
+    nm_value_t value;
     uint64_t number;
     if (!by_name) {
         bool taken = s_take_uint(self, here, (uint64_t) TIME_LAST_MS, &number);
         if (taken)
-            *value = (int64_t) number;
+            *at_ms = (int64_t) number;
         return taken;
     }
-    if (nm_reader_peek(&self->reader) != NM_KIND_STR) {
-        s_refuse(self, here, "must be a time as RFC 3339 writes it, such as 2026-11-21T03:59:51Z");
+    if (!s_take_kind(self, here, NM_KIND_STR, &value, DETAIL))
         return false;
-    }
-    if (nm_reader_str(&self->reader, &text) != NM_OK)
-        return false;
-    if (nm_time_from_text(text, value) == NM_OK)
+    if (nm_time_from_text(value.bytes, at_ms) == NM_OK)
         return true;
-    s_fault(self, here, "must be a time as RFC 3339 writes it, such as 2026-11-21T03:59:51Z");
+    s_fault(self, here, DETAIL);
     return false;
 }
 
 static bool
-s_take_id(decoder_t *self, const place_t *here, bool by_name, nm_id_t *value)
+s_take_id(decoder_t *self, const place_t *here, bool by_name, nm_id_t *id)
 {
-    nm_bytes_t bytes;
-    if (nm_reader_peek(&self->reader) != (by_name ? NM_KIND_STR : NM_KIND_BIN)) {
-        s_refuse(self, here, "must be a UUID");
+    nm_value_t value;
+    if (!s_take_kind(self, here, by_name ? NM_KIND_STR : NM_KIND_BIN, &value, "must be a UUID"))
         return false;
-    }
-    nm_rc_t rc = by_name ? nm_reader_str(&self->reader, &bytes) : nm_reader_bin(&self->reader, &bytes);
-    if (rc != NM_OK)
-        return false;
-    if (by_name && nm_id_from_text(bytes, value) == NM_OK)
+    if (by_name && nm_id_from_text(value.bytes, id) == NM_OK)
         return true;
-    if (!by_name && bytes.size == NM_ID_SIZE) {
-        memcpy(value->at, bytes.at, NM_ID_SIZE);
+    if (!by_name && value.bytes.size == NM_ID_SIZE) {
+        memcpy(id->at, value.bytes.at, NM_ID_SIZE);
         return true;
     }
     s_fault(self, here, "must be a UUID");
@@ -218,93 +226,90 @@ s_take_id(decoder_t *self, const place_t *here, bool by_name, nm_id_t *value)
 
 //  "must be one of email, push, sms, whatsapp"
 static void
-s_fault_words(decoder_t *self, const place_t *here, const nm_words_t *words)
+s_words_detail(const nm_words_t *words, char detail[DETAIL_SIZE])
 {
-    char list[128] = "";
+    snprintf(detail, DETAIL_SIZE, "must be one of ");
     for (size_t i = 0; i < words->count; i++) {
-        size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", words->words[i]);
+        size_t used = strlen(detail);
+        snprintf(detail + used, DETAIL_SIZE - used, "%s%s", i ? ", " : "", words->words[i]);
     }
-    s_fault(self, here, "must be one of %s", list);
 }
 
 static bool
-s_take_enum(decoder_t *self, const place_t *here, const key_of_t *key, uint8_t *value)
+s_take_enum(decoder_t *self, const place_t *here, const key_of_t *key, uint8_t *number)
 {
     const nm_words_t *words = key->field->more;
-    nm_kind_t kind = nm_reader_peek(&self->reader);
+    nm_reader_t before = self->reader;
+    nm_value_t value;
+    nm_kind_t kind = nm_reader_value(&self->reader, &value);
     bool as_number = !key->by_name || key->field->limit;
-    int found = -1;
-    if (kind == NM_KIND_UINT && as_number) {
-        uint64_t number;
-        if (nm_reader_uint(&self->reader, &number) == NM_OK && number < words->count)
-            found = (int) number;
-    } else if (kind == NM_KIND_STR && key->by_name) {
-        nm_bytes_t word;
-        if (nm_reader_str(&self->reader, &word) == NM_OK)
-            found = nm_words_find(words, word);
-    } else {
-        nm_bytes_t refused;
-        nm_reader_raw(&self->reader, &refused);
+    if (kind == NM_KIND_UINT && as_number && value.number < words->count) {
+        *number = (uint8_t) value.number;
+        return true;
     }
-
-    if (found < 0 && !self->reader.bad)
-        s_fault_words(self, here, words);
-    if (found >= 0)
-        *value = (uint8_t) found;
-    return found >= 0;
+    int found = kind == NM_KIND_STR && key->by_name ? nm_words_find(words, value.bytes) : -1;
+    if (found >= 0) {
+        *number = (uint8_t) found;
+        return true;
+    }
+    char detail[DETAIL_SIZE];
+    s_words_detail(words, detail);
+    self->reader = before;
+    s_refuse(self, here, detail);
+    return false;
 }
 
 static bool
-s_take_str(decoder_t *self, const place_t *here, uint64_t limit, nm_bytes_t *value)
+s_take_text(decoder_t *self, const place_t *here, uint64_t limit, nm_bytes_t *text)
 {
-    if (nm_reader_peek(&self->reader) != NM_KIND_STR) {
-        s_refuse(self, here, "must be a text");
+    nm_value_t value;
+    if (!s_take_kind(self, here, NM_KIND_STR, &value, "must be a text"))
         return false;
-    }
-    if (nm_reader_str(&self->reader, value) != NM_OK || !s_size_fits(self, here, value->size, limit))
+    *text = value.bytes;
+    return s_size_fits(self, here, text->size, limit);
+}
+
+static bool
+s_take_str(decoder_t *self, const place_t *here, uint64_t limit, nm_bytes_t *text)
+{
+    if (!s_take_text(self, here, limit, text))
         return false;
-    if (!value->size || !memchr(value->at, 0, value->size))
+    if (!text->size || !memchr(text->at, 0, text->size))
         return true;
     s_fault(self, here, "must not contain a NUL character");
     return false;
 }
 
 static bool
-s_take_line(decoder_t *self, const place_t *here, uint64_t limit, nm_bytes_t *value)
+s_take_line(decoder_t *self, const place_t *here, uint64_t limit, nm_bytes_t *text)
 {
-    if (nm_reader_peek(&self->reader) != NM_KIND_STR) {
-        s_refuse(self, here, "must be a text");
+    if (!s_take_text(self, here, limit, text))
         return false;
-    }
-    if (nm_reader_str(&self->reader, value) != NM_OK || !s_size_fits(self, here, value->size, limit))
-        return false;
-    if (nm_utf8_is_line(*value))
+    if (nm_utf8_is_line(*text))
         return true;
     s_fault(self, here, "must be one line without control characters");
     return false;
 }
 
 static bool
-s_take_bin(decoder_t *self, const place_t *here, uint64_t limit, nm_bytes_t *value)
+s_take_bin(decoder_t *self, const place_t *here, uint64_t limit, nm_bytes_t *bytes)
 {
-    if (nm_reader_peek(&self->reader) == NM_KIND_BIN)
-        return nm_reader_bin(&self->reader, value) == NM_OK && s_size_fits(self, here, value->size, limit);
-    s_refuse(self, here, "must be binary");
-    return false;
+    nm_value_t value;
+    if (!s_take_kind(self, here, NM_KIND_BIN, &value, "must be binary"))
+        return false;
+    *bytes = value.bytes;
+    return s_size_fits(self, here, bytes->size, limit);
 }
 
 static bool
-s_take_base64(decoder_t *self, const place_t *here, uint64_t limit, nm_bytes_t *value)
+s_take_base64(decoder_t *self, const place_t *here, uint64_t limit, nm_bytes_t *text)
 {
-    if (nm_reader_peek(&self->reader) != NM_KIND_STR) {
-        s_refuse(self, here, "must be a text of base64");
-        return false;
-    }
+    nm_value_t value;
     size_t size;
-    if (nm_reader_str(&self->reader, value) != NM_OK)
+    if (!s_take_kind(self, here, NM_KIND_STR, &value, "must be a text of base64"))
         return false;
-    if (nm_base64_size(*value, &size) == NM_OK)
+    *text = value.bytes;
+    if (nm_base64_size(*text, &size) == NM_OK)
         return s_size_fits(self, here, size, limit);
     s_fault(self, here, "must be base64 (RFC 4648 section 4) with its padding");
     return false;
@@ -575,14 +580,10 @@ s_refuse_unknown(decoder_t *self, const place_t *here, const nm_shape_t *shape, 
         s_fault(self, &place, "is not a field of %s", shape->name);
 }
 
-//  Takes a key written as a text. False if there is no such field; its value is gone then.
+//  A key written as a text. False if there is no such field; its value is gone then.
 static bool
-s_take_name(decoder_t *self, const place_t *here, const nm_shape_t *shape, size_t *next, key_of_t *key)
+s_open_name(decoder_t *self, const place_t *here, const nm_shape_t *shape, nm_bytes_t name, size_t *next, key_of_t *key)
 {
-    nm_bytes_t name;
-    if (nm_reader_str(&self->reader, &name) != NM_OK)
-        return false;
-
     const nm_field_t *field = s_find_name(shape, name, next);
     const nm_alias_t *alias = field ? NULL : s_find_alias(shape, name);
     if (alias)
@@ -595,14 +596,11 @@ s_take_name(decoder_t *self, const place_t *here, const nm_shape_t *shape, size_
     return true;
 }
 
-//  Takes a key written as a tag. An unknown one is passed over: it comes from a newer actor.
+//  A key written as a tag. An unknown one is passed over: it comes from a newer actor.
 static bool
-s_take_tag(decoder_t *self, const nm_shape_t *shape, size_t *next, key_of_t *key)
+s_open_tag(decoder_t *self, const nm_shape_t *shape, uint64_t tag, size_t *next, key_of_t *key)
 {
-    uint64_t tag;
     nm_bytes_t unknown;
-    if (nm_reader_uint(&self->reader, &tag) != NM_OK)
-        return false;
     const nm_field_t *field = s_find_tag(shape, tag, next);
     if (!field) {
         nm_reader_raw(&self->reader, &unknown);
@@ -615,9 +613,10 @@ s_take_tag(decoder_t *self, const nm_shape_t *shape, size_t *next, key_of_t *key
 static bool
 s_take_key(decoder_t *self, const place_t *here, const nm_shape_t *shape, size_t *next, key_of_t *key)
 {
-    switch (nm_reader_peek(&self->reader)) {
-    case NM_KIND_STR: return s_take_name(self, here, shape, next, key);
-    case NM_KIND_UINT: return s_take_tag(self, shape, next, key);
+    nm_value_t value;
+    switch (nm_reader_value(&self->reader, &value)) {
+    case NM_KIND_STR: return s_open_name(self, here, shape, value.bytes, next, key);
+    case NM_KIND_UINT: return s_open_tag(self, shape, value.number, next, key);
     default: self->reader.bad = true; return false;
     }
 }
@@ -632,7 +631,7 @@ s_refuse_again(decoder_t *self, const place_t *place, const key_of_t *key)
     if (same)
         s_refuse(self, place, "is there twice, or beside an older name of it");
     else {
-        char detail[96];
+        char detail[DETAIL_SIZE];
         snprintf(detail, sizeof detail, "is an older name of %s, which is there too", key->field->name);
         s_refuse(self, place, detail);
     }
@@ -685,18 +684,16 @@ s_check_needs(decoder_t *self, const place_t *here, const nm_shape_t *shape, uin
 static void
 s_take_record(decoder_t *self, const place_t *here, const nm_shape_t *shape, void *record)
 {
-    uint32_t count;
-    if (nm_reader_peek(&self->reader) != NM_KIND_MAP || self->depth == NM_DEPTH_MAX) {
-        s_refuse(self, here, "must be an object");
-        return;
-    }
-    if (nm_reader_map(&self->reader, &count) != NM_OK)
+    nm_value_t map;
+    if (self->depth == NM_DEPTH_MAX)
+        self->reader.bad = true;
+    if (!s_take_kind(self, here, NM_KIND_MAP, &map, "must be an object"))
         return;
 
     self->depth++;
     fields_t fields = { 0 };
     size_t next = 0;
-    for (; count && !s_is_over(self); count--) {
+    for (uint32_t i = 0; i < map.count && !s_is_over(self); i++) {
         key_of_t key;
         if (s_take_key(self, here, shape, &next, &key))
             s_take_pair(self, here, shape, &key, record, &fields);

@@ -34,11 +34,12 @@ s_number(nm_reader_t *self, size_t size, uint64_t *number)
     const uint8_t *at;
     if (!s_take(self, size, &at))
         return false;
-    uint64_t value = 0;
-    for (size_t i = 0; i < size; i++)
-        value = value << 8 | at[i];
-    *number = value;
-    return true;
+    switch (size) {
+    case 1: *number = at[0]; return true;
+    case 2: *number = (uint64_t) at[0] << 8 | at[1]; return true;
+    case 4: *number = nm_get_u32(at); return true;
+    default: *number = nm_get_u64(at); return true;
+    }
 }
 
 static bool
@@ -97,7 +98,7 @@ s_float(head_t *head, size_t size)
     return true;
 }
 
-static bool
+static inline bool
 s_head(nm_reader_t *self, head_t *head)
 {
     const uint8_t *at;
@@ -232,6 +233,29 @@ nm_reader_peek(const nm_reader_t *self)
     nm_reader_t copy = *self;
     head_t head;
     return !copy.bad && s_head(&copy, &head) ? head.kind : NM_KIND_NONE;
+}
+
+nm_kind_t
+nm_reader_value(nm_reader_t *self, nm_value_t *value)
+{
+    head_t head;
+    if (self->bad || !s_head(self, &head) || !s_is_text(&head)) {
+        s_bad(self);
+        return value->kind = NM_KIND_NONE;
+    }
+
+    value->kind = head.kind;
+    switch (head.kind) {
+    case NM_KIND_BOOL: value->flag = head.number != 0; break;
+    case NM_KIND_INT: value->negative = (int64_t) head.number; break;
+    case NM_KIND_FLOAT: memcpy(&value->real, &head.number, 8); break;
+    case NM_KIND_STR:
+    case NM_KIND_BIN: value->bytes = nm_bytes(head.at, head.number); break;
+    case NM_KIND_LIST:
+    case NM_KIND_MAP: value->count = (uint32_t) head.number; break;
+    default: value->number = head.number; break;
+    }
+    return head.kind;
 }
 
 nm_rc_t

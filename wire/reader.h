@@ -41,6 +41,22 @@ void nm_reader_open(nm_reader_t *self, nm_bytes_t bytes);
 //  What comes next, without taking it.
 nm_kind_t nm_reader_peek(const nm_reader_t *self);
 
+//  One value, or the head of a list or map.
+typedef struct {
+    nm_kind_t kind;
+    union {
+        bool flag;
+        uint64_t number;   //  UINT
+        int64_t negative;  //  INT
+        double real;
+        uint32_t count;  //  LIST and MAP: the items follow
+    };
+    nm_bytes_t bytes;  //  STR and BIN
+} nm_value_t;
+
+//  Takes what comes next, whatever it is; NM_KIND_NONE if it is malformed.
+nm_kind_t nm_reader_value(nm_reader_t *self, nm_value_t *value);
+
 //  Each takes one value; NM_ERR_MALFORMED if it is not of that kind.
 nm_rc_t nm_reader_nil(nm_reader_t *self);
 nm_rc_t nm_reader_bool(nm_reader_t *self, bool *value);

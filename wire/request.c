@@ -52,9 +52,11 @@ s_fault_item(check_t *self, const char *inner, uint32_t index, const char *detai
 static bool
 s_has_fault(const check_t *self, const char *name)
 {
+    if (!self->faults || !self->faults->count)
+        return false;
     char pointer[POINTER_SIZE];
     snprintf(pointer, sizeof pointer, "%s/%s", self->parent, name);
-    for (size_t i = 0; self->faults && i < self->faults->count; i++)
+    for (size_t i = 0; i < self->faults->count; i++)
         if (strcmp(self->faults->items[i].pointer, pointer) == 0)
             return true;
     return false;

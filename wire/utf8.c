@@ -77,10 +77,23 @@ nm_utf8_next(nm_bytes_t *rest, uint32_t *rune)
     return true;
 }
 
+//  True if all of eight bytes are printable ASCII. Each term leaves the top bit of a byte
+//  set if that byte is above 0x7f, below 0x20, or 0x7f; a carry can only cost us the long way.
+static bool
+s_is_printable(const uint8_t *at)
+{
+    static const uint64_t ONES = UINT64_C(0x0101010101010101), TOPS = UINT64_C(0x8080808080808080);
+    uint64_t eight;
+    memcpy(&eight, at, 8);
+    return !((eight | (eight - ONES * 0x20) | (eight + ONES)) & TOPS);
+}
+
 bool
 nm_utf8_is_line(nm_bytes_t text)
 {
     for (size_t i = 0; i < text.size; i++) {
+        while (text.size - i > 8 && s_is_printable(text.at + i))
+            i += 8;
         uint8_t byte = text.at[i];
         if (byte < 0x20 || byte == 0x7f)
             return false;
