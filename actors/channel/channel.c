@@ -1,0 +1,268 @@
+#include "actors/channel/worker.h"
+
+#include "broker/log.h"
+#include "wire/writer.h"
+
+const nm_table_t *const nm_channel_tables[NM_CHANNEL_TABLE_COUNT] = {
+    &nm_deliveries_content_table,
+    &nm_deliveries_progress_table,
+    &nm_deliveries_cancelled_table,
+};
+
+nm_rc_t
+nm_channel_open(void **state, const nm_setup_t *setup, const nm_channel_kind_t *kind, nm_error_t *error)
+{
+    nm_channel_worker_t *self = nm_alloc(sizeof *self);
+    self->channels = kind->channels;
+    self->directory = setup->directory;
+    self->slots = nm_slots_new();
+    self->attempt_us = nm_metrics_histogram(setup->metrics, "nmesh_attempt_us", NULL, NULL);
+    self->dead_letters = nm_metrics_counter(setup->metrics, "nmesh_dead_letters_total", NULL, NULL);
+
+    nm_rc_t rc = nm_channel_settings_open(&self->settings, nm_mesh_part(setup->mesh, kind->part), error);
+    if (rc == NM_OK)
+        rc = nm_lineup_open(&self->lineup, nm_mesh_part(setup->mesh, "providers"), setup->mesh, setup->metrics, error);
+    if (rc != NM_OK) {
+        nm_channel_close(self);
+        return rc;
+    }
+    *state = self;
+    return NM_OK;
+}
+
+void
+nm_channel_close(void *state)
+{
+    nm_channel_worker_t *self = state;
+    if (!self)
+        return;
+    nm_lineup_close(&self->lineup);
+    nm_slots_destroy(&self->slots);
+    nm_buf_free(&self->packed);
+    free(self);
+}
+
+//  -- What is held
+
+//  A time with a handicap: an urgent delivery passes a slow one only until the slow one
+//  has waited that much longer, so nothing starves.
+static int64_t
+s_rank(int64_t created_ms, nm_priority_t priority)
+{
+    static const int64_t HANDICAPS_MS[] = { 0, 2000, 30000, 300000 };
+    _Static_assert(NM_COUNT(HANDICAPS_MS) == NM_PRIORITY_COUNT, "a handicap for each priority");
+    return created_ms + HANDICAPS_MS[priority];
+}
+
+static nm_slot_t
+s_slot(const nm_delivery_key_t *key, const nm_progress_t *progress)
+{
+    return (nm_slot_t){
+        .key = *key,
+        .state = NM_SLOT_READY,
+        .rank = s_rank(progress->created_at, progress->priority),
+        .created_ms = progress->created_at,
+        .expires_ms = NM_HAS(progress, progress, expires_at) ? progress->expires_at : INT64_MAX,
+    };
+}
+
+typedef struct {
+    nm_channel_worker_t *worker;
+    int64_t now_ms;
+} s_load_t;
+
+//  The clock may have been stepped since it was stored: no wait is longer than one can be.
+static int64_t
+s_sane_due(const s_load_t *load, int64_t due_ms)
+{
+    int64_t most_ms = load->now_ms + NM_RETRY_WISH_MAX_MS;
+    const nm_channel_settings_t *settings = &load->worker->settings;
+    if (load->now_ms + settings->retry.most_ms > most_ms)
+        most_ms = load->now_ms + settings->retry.most_ms;
+    if (load->now_ms + settings->breaker.open_ms > most_ms)
+        most_ms = load->now_ms + settings->breaker.open_ms;
+    return due_ms < most_ms ? due_ms : most_ms;
+}
+
+static nm_rc_t
+s_load_one(void *arg, const nm_delivery_key_t *key, const nm_progress_t *progress)
+{
+    s_load_t *load = arg;
+    nm_slot_t slot = s_slot(key, progress);
+    if (progress->calling && progress->boot == load->worker->boot) {
+        slot.state = NM_SLOT_CALLING;
+    } else if (!progress->calling && progress->due_at > load->now_ms) {
+        slot.state = NM_SLOT_WAITING;
+        slot.due_ms = nm_sending_due(&slot, s_sane_due(load, progress->due_at));
+    }
+    nm_slots_add(load->worker->slots, &slot);
+    return NM_OK;
+}
+
+nm_rc_t
+nm_channel_load(void *state, nm_turn_t *turn)
+{
+    nm_channel_worker_t *self = state;
+    while (!self->boot)
+        self->boot = nm_turn_random(turn);
+    nm_lineup_revert(&self->lineup);
+    nm_slots_clear(self->slots);
+    s_load_t load = { self, nm_turn_now(turn) };
+    nm_rc_t rc = nm_deliveries_each(nm_turn_txn(turn), NULL, s_load_one, &load);
+    if (nm_slots_count(self->slots))
+        nm_turn_wake(turn, nm_turn_now(turn));
+    return rc;
+}
+
+void
+nm_channel_committed(void *state)
+{
+    nm_channel_worker_t *self = state;
+    nm_lineup_keep(&self->lineup);
+}
+
+//  -- Mail
+
+static void
+s_fill_progress(const nm_delivery_t *delivery, nm_progress_t *progress)
+{
+    static const uint8_t EMPTY_LIST[] = { 0x90 };
+    memset(progress, 0, sizeof *progress);
+    NM_PUT(progress, progress, created_at, delivery->created_at);
+    NM_PUT(progress, progress, priority, delivery->priority);
+    NM_PUT(progress, progress, channel, delivery->channel);
+    NM_PUT(progress, progress, order, 0);
+    NM_PUT(progress, progress, tries, 0);
+    NM_PUT(progress, progress, crashes, 0);
+    NM_PUT(progress, progress, calling, false);
+    NM_PUT(progress, progress, boot, 0);
+    NM_PUT(progress, progress, attempt_count, 0);
+    NM_PUT(progress, progress, attempts, nm_bytes(EMPTY_LIST, sizeof EMPTY_LIST));
+    NM_PUT(progress, progress, due_at, delivery->created_at);
+    if (NM_HAS(delivery, delivery, expires_at))
+        NM_PUT(progress, progress, expires_at, delivery->expires_at);
+    if (delivery->provider.size)
+        NM_PUT(progress, progress, provider, delivery->provider);
+    if (delivery->at_most_once)
+        NM_PUT(progress, progress, at_most_once, true);
+}
+
+//  Stores a new one and tells that it is queued.
+static nm_rc_t
+s_take_in(nm_hand_t *hand, nm_bytes_t content)
+{
+    nm_news_t news = { .kind = NM_EVENT_QUEUED, .reason = -1 };
+    nm_rc_t rc = nm_hand_tell(hand, &news);
+    if (rc == NM_OK)
+        rc = nm_deliveries_add(nm_turn_txn(hand->turn), &hand->key, content, &hand->progress);
+    if (rc != NM_OK)
+        return rc;
+    nm_slot_t slot = s_slot(&hand->key, &hand->progress);
+    nm_slots_add(hand->worker->slots, &slot);
+    return NM_OK;
+}
+
+nm_rc_t
+nm_channel_mail(void *state, nm_turn_t *turn, const nm_mail_in_t *mail)
+{
+    nm_channel_worker_t *self = state;
+    nm_delivery_t delivery;
+    memset(&delivery, 0, sizeof delivery);
+    if (!mail->body.size)
+        return NM_OK;  //  What it spoke of is over
+    if (mail->kind != NM_MAIL_DELIVERY ||
+        nm_record_decode(&nm_delivery_shape, &delivery, mail->body, NULL, "") != NM_OK ||
+        !(self->channels & NM_CHANNEL_BIT(delivery.channel)))
+        return NM_ERR_MALFORMED;
+
+    nm_hand_t hand = { .worker = self, .turn = turn };
+    hand.key = (nm_delivery_key_t){ delivery.notification, (uint8_t) delivery.number, (uint32_t) delivery.generation };
+    if (nm_slots_find(self->slots, &hand.key))
+        return NM_OK;
+    s_fill_progress(&delivery, &hand.progress);
+    if (nm_cancelled_has(nm_turn_txn(turn), &hand.key))
+        return nm_hand_tell(&hand, &(nm_news_t){ .kind = NM_EVENT_CANCELLED, .reason = -1 });
+    if (NM_HAS(&delivery, delivery, expires_at) && delivery.expires_at <= nm_turn_now(turn))
+        return nm_hand_tell(&hand, &(nm_news_t){ .kind = NM_EVENT_EXPIRED, .reason = -1 });
+    return s_take_in(&hand, mail->body);
+}
+
+//  -- Due
+
+static void
+s_show_breakers(nm_channel_worker_t *self)
+{
+    for (size_t i = 0; i < self->lineup.count; i++)
+        nm_metric_set(self->lineup.at[i].open, self->lineup.at[i].breaker.open);
+}
+
+nm_rc_t
+nm_channel_due(void *state, nm_turn_t *turn)
+{
+    nm_channel_worker_t *self = state;
+    int64_t now_ms = nm_turn_now(turn);
+    nm_slot_t *slot;
+    while ((slot = nm_slots_due(self->slots)) && slot->due_ms <= now_ms)
+        nm_slots_move(self->slots, slot, NM_SLOT_READY, 0);
+
+    for (size_t i = 0; i < NM_CHANNEL_START_MAX; i++) {
+        slot = nm_slots_ready(self->slots);
+        if (!slot || nm_slots_calling(self->slots) >= self->settings.concurrency)
+            break;
+        nm_rc_t rc = nm_sending_start(self, turn, slot);
+        if (rc != NM_OK)
+            return rc;
+    }
+    if (nm_slots_ready(self->slots) && nm_slots_calling(self->slots) < self->settings.concurrency)
+        nm_turn_wake(turn, now_ms);
+    if ((slot = nm_slots_due(self->slots)))
+        nm_turn_wake(turn, slot->due_ms);
+    s_show_breakers(self);
+    return NM_OK;
+}
+
+//  -- What others may know
+
+size_t
+nm_channel_room(void *state)
+{
+    nm_channel_worker_t *self = state;
+    size_t held = nm_slots_count(self->slots);
+    return held < self->settings.backlog ? self->settings.backlog - held : 0;
+}
+
+void
+nm_channel_backlog(void *state, uint64_t *count, int64_t *oldest_ms)
+{
+    nm_channel_worker_t *self = state;
+    *count = nm_slots_count(self->slots);
+    *oldest_ms = nm_slots_oldest(self->slots);
+}
+
+static void
+s_write_provider(const nm_provider_t *provider, nm_buf_t *out)
+{
+    const nm_breaker_t *breaker = &provider->breaker;
+    const char *state = !breaker->open ? "closed" : breaker->trying ? "half-open" : "open";
+    nm_writer_map(out, 6);
+    nm_writer_pair_text(out, "name", provider->name);
+    nm_writer_pair_text(out, "kind", provider->driver->kind);
+    nm_writer_pair_bool(out, "active", provider->active);
+    nm_writer_pair_uint(out, "priority", provider->priority);
+    nm_writer_pair_text(out, "breaker", state);
+    nm_writer_pair_uint(out, "failures", breaker->failures);
+}
+
+size_t
+nm_channel_status(void *state, nm_buf_t *out)
+{
+    nm_channel_worker_t *self = state;
+    nm_writer_pair_uint(out, "held", nm_slots_count(self->slots));
+    nm_writer_pair_uint(out, "calling", nm_slots_calling(self->slots));
+    nm_writer_pair_uint(out, "waiting", nm_slots_waiting(self->slots));
+    nm_writer_text(out, "providers");
+    nm_writer_list(out, self->lineup.count);
+    for (size_t i = 0; i < self->lineup.count; i++)
+        s_write_provider(&self->lineup.at[i], out);
+    return 4;
+}

@@ -1,0 +1,60 @@
+/*  lineup - the providers of the mesh file in order, each with its breaker.
+ *
+ *  Opened once from the part `providers`. Which one a delivery goes to is decided here,
+ *  by values and `now`: asked for, sends over the channel, active, breaker admits, lowest
+ *  priority number; and after a failure rather another one than the last.
+ */
+#ifndef NM_LINEUP_H
+#define NM_LINEUP_H
+
+#include "actors/channel/breaker.h"
+#include "actors/providers/provider.h"
+#include "broker/metrics.h"
+
+enum {
+    NM_LINEUP_ANY = -1,      //  No provider was asked for
+    NM_LINEUP_UNKNOWN = -2,  //  One was asked for that cannot be had
+};
+
+typedef struct {
+    char name[NM_NAME_MAX + 1];
+    const nm_driver_t *driver;
+    void *config;       //  The driver's
+    unsigned channels;  //  NM_CHANNEL_BIT of each
+    uint64_t priority;  //  The lowest goes first
+    bool active;
+    nm_breaker_t breaker;
+    nm_breaker_t kept;  //  The breaker as of the last commit
+
+    nm_metric_t *outcomes[NM_OUTCOME_COUNT];  //  nmesh_attempts_total{provider_outcome="NAME:OUTCOME"}
+    nm_metric_t *open;                        //  nmesh_breaker_open{provider="NAME"}
+} nm_provider_t;
+
+typedef struct {
+    nm_provider_t *at;  //  By priority, then as in the file
+    size_t count;
+} nm_lineup_t;
+
+//  part may be NULL (none are configured). error: FILE line N: reason.
+nm_rc_t nm_lineup_open(nm_lineup_t *self, const nm_zpl_t *part, const nm_mesh_t *mesh, nm_metrics_t *metrics,
+                       nm_error_t *error);
+void nm_lineup_close(nm_lineup_t *self);
+
+//  The place of a provider by name, ANY for an empty one, UNKNOWN if there is none of that name.
+int nm_lineup_find(const nm_lineup_t *self, nm_bytes_t name);
+
+typedef struct {
+    nm_channel_t channel;
+    int wish;  //  Place, ANY or UNKNOWN
+    int last;  //  Place of the provider that failed last, or ANY
+} nm_need_of_t;
+
+//  NM_OK: at is its place. NM_ERR_BUSY: breakers keep all that could; until_ms is when to ask
+//  again. NM_ERR_MISSING: there is none that could.
+nm_rc_t nm_lineup_pick(const nm_lineup_t *self, const nm_need_of_t *need, int64_t now_ms, int *at, int64_t *until_ms);
+
+//  The breakers as of the last commit, and back to them after a turn was undone.
+void nm_lineup_keep(nm_lineup_t *self);
+void nm_lineup_revert(nm_lineup_t *self);
+
+#endif
