@@ -63,6 +63,9 @@ s_add_escaped_one(line_t *line, nm_bytes_t *rest, size_t end)
         *rest = nm_bytes(before.at + 1, before.size - 1);
         return s_add(line, "\\ufffd", 6, end);
     }
+    //  A NUL would be lawful, but many readers of JSON end there
+    if (!rune)
+        return s_add(line, "\\ufffd", 6, end);
     if (rune == '"' || rune == '\\')
         return s_add(line, rune == '"' ? "\\\"" : "\\\\", 2, end);
     if (rune < 0x20 || (rune >= 0x7f && rune < 0xa0) || rune == 0x2028 || rune == 0x2029) {

@@ -433,8 +433,8 @@ nm_zpl_only(const nm_zpl_t *self, const char *const *names, size_t count, nm_err
     }
     nm_rc_t rc = NM_OK;
     if (first)
-        rc = nm_zpl_fail(first, error, "\"%s\" is not a setting of \"%s\"%.*s", first->name,
-                         self->line ? self->name : "the file", NM_PRINT(nm_buf_bytes(&others)));
+        rc = nm_zpl_fail(first, error, "\"%s\" is not a setting of %s%.*s", first->name,
+                         self->line ? self->name : "the file itself", NM_PRINT(nm_buf_bytes(&others)));
     nm_buf_free(&others);
     return rc;
 }

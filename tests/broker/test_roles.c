@@ -1,0 +1,109 @@
+#include "tests/broker/check.h"
+
+#include "broker/roles.h"
+#include "wire/records.h"
+
+static void
+each_role_is_found_by_its_text(void **state)
+{
+    (void) state;
+    for (unsigned role = NM_ROLE_NONE + 1; role < NM_ROLE_COUNT; role++)
+        assert_int_equal(nm_role_find(nm_text(nm_role_text((nm_role_id_t) role))), role);
+    assert_int_equal(nm_role_find(nm_text("none")), NM_ROLE_NONE);
+    assert_int_equal(nm_role_find(nm_text("emai")), NM_ROLE_NONE);
+    assert_string_equal(nm_role_text((nm_role_id_t) 99), "none");
+}
+
+//  One letter for each right, from the row to the column.
+static void
+mail_goes_only_where_the_design_says(void **state)
+{
+    (void) state;
+    static const nm_role_id_t ROLES[] = { NM_ROLE_GATEWAY, NM_ROLE_ROUTER,     NM_ROLE_EMAIL,    NM_ROLE_PUSH,
+                                          NM_ROLE_SMS,     NM_ROLE_DEADLETTER, NM_ROLE_OPERATOR, NM_ROLE_CLIENT };
+    static const char *const RIGHTS[] = {
+        ".W......",  //  gateway
+        "E.DDDL..",  //  router
+        "E....L..",  //  email
+        "E....L..",  //  push
+        "E....L..",  //  sms
+        "ER......",  //  deadletter
+        "........",  //  operator
+        "........",  //  client
+    };
+    static const char KINDS[] = { 0, 'W', 'D', 'E', 'L', 'R' };
+    for (size_t from = 0; from < NM_COUNT(ROLES); from++)
+        for (size_t to = 0; to < NM_COUNT(ROLES); to++) {
+            for (unsigned kind = 0; kind < 256; kind++) {
+                bool expected = kind && kind < NM_COUNT(KINDS) && RIGHTS[from][to] == KINDS[kind];
+                assert_int_equal(nm_roles_may_mail(ROLES[from], ROLES[to], kind), expected);
+            }
+            bool linked = RIGHTS[from][to] != '.' || RIGHTS[to][from] != '.';
+            assert_int_equal(nm_roles_link(ROLES[from], ROLES[to]), linked);
+        }
+}
+
+static void
+an_operator_may_ask_any_desk_anything(void **state)
+{
+    (void) state;
+    for (unsigned role = NM_ROLE_GATEWAY; role < NM_ROLE_OPERATOR; role++)
+        assert_true(nm_roles_may_ask(NM_ROLE_OPERATOR, (nm_role_id_t) role, nm_text("backup")));
+    assert_false(nm_roles_may_ask(NM_ROLE_OPERATOR, NM_ROLE_CLIENT, nm_text("status")));
+    assert_false(nm_roles_may_ask(NM_ROLE_OPERATOR, NM_ROLE_NONE, nm_text("status")));
+}
+
+static void
+every_actor_may_ask_for_status_and_no_client(void **state)
+{
+    (void) state;
+    for (unsigned role = NM_ROLE_GATEWAY; role < NM_ROLE_OPERATOR; role++)
+        assert_true(nm_roles_may_ask((nm_role_id_t) role, NM_ROLE_EMAIL, nm_text("status")));
+    assert_false(nm_roles_may_ask(NM_ROLE_CLIENT, NM_ROLE_EMAIL, nm_text("status")));
+    assert_false(nm_roles_may_ask(NM_ROLE_NONE, NM_ROLE_EMAIL, nm_text("status")));
+}
+
+static void
+a_gateway_may_ask_for_dead_letters_and_to_cancel(void **state)
+{
+    (void) state;
+    assert_true(nm_roles_may_ask(NM_ROLE_GATEWAY, NM_ROLE_DEADLETTER, nm_text("dead_letters.list")));
+    assert_false(nm_roles_may_ask(NM_ROLE_GATEWAY, NM_ROLE_DEADLETTER, nm_text("dead_letters.")));
+    assert_false(nm_roles_may_ask(NM_ROLE_GATEWAY, NM_ROLE_DEADLETTER, nm_text("dead_letters")));
+    assert_false(nm_roles_may_ask(NM_ROLE_GATEWAY, NM_ROLE_DEADLETTER, nm_text("backup")));
+    assert_true(nm_roles_may_ask(NM_ROLE_GATEWAY, NM_ROLE_ROUTER, nm_text("deliveries.cancel")));
+    assert_true(nm_roles_may_ask(NM_ROLE_GATEWAY, NM_ROLE_SMS, nm_text("deliveries.cancel")));
+    assert_false(nm_roles_may_ask(NM_ROLE_GATEWAY, NM_ROLE_SMS, nm_text("deliveries.cancelled")));
+    assert_false(nm_roles_may_ask(NM_ROLE_ROUTER, NM_ROLE_SMS, nm_text("deliveries.cancel")));
+    assert_false(nm_roles_may_ask(NM_ROLE_BRIDGE, NM_ROLE_DEADLETTER, nm_text("dead_letters.list")));
+}
+
+static void
+names_are_short_and_plain(void **state)
+{
+    (void) state;
+    static const char *const GOOD[] = { "a", "0", "email-1", "x--" };
+    static const char *const BAD[] = { "", "-a", "A", "a.b", "a/b", "a b", "\xc3\xa4", "a_b" };
+    for (size_t i = 0; i < NM_COUNT(GOOD); i++)
+        assert_true(nm_role_is_name(nm_text(GOOD[i])));
+    for (size_t i = 0; i < NM_COUNT(BAD); i++)
+        assert_false(nm_role_is_name(nm_text(BAD[i])));
+    char longest[65] = { 0 };
+    memset(longest, 'n', 64);
+    assert_false(nm_role_is_name(nm_bytes(longest, 64)));
+    assert_true(nm_role_is_name(nm_bytes(longest, 63)));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_role_is_found_by_its_text),
+        cmocka_unit_test(mail_goes_only_where_the_design_says),
+        cmocka_unit_test(an_operator_may_ask_any_desk_anything),
+        cmocka_unit_test(every_actor_may_ask_for_status_and_no_client),
+        cmocka_unit_test(a_gateway_may_ask_for_dead_letters_and_to_cancel),
+        cmocka_unit_test(names_are_short_and_plain),
+    };
+    return cmocka_run_group_tests_name("broker/roles", tests, NULL, NULL);
+}
