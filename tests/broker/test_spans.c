@@ -1,0 +1,108 @@
+//  About broker/spans.c: a watermark and the runs above it.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "broker/spans.h"
+#include "wire/writer.h"
+
+static void
+rises_over_numbers_in_order(void **state)
+{
+    (void) state;
+    nm_spans_t spans = { 0 };
+    for (uint64_t seq = 1; seq <= 1000; seq++)
+        assert_int_equal(nm_spans_add(&spans, seq), NM_OK);
+    assert_int_equal(spans.seen, 1000);
+    assert_int_equal(spans.run_count, 0);
+}
+
+static void
+knows_a_number_again_for_ever(void **state)
+{
+    (void) state;
+    nm_spans_t spans = { .seen = 70 };
+    assert_int_equal(nm_spans_add(&spans, 1), NM_ERR_DUPLICATE);
+    assert_int_equal(nm_spans_add(&spans, 70), NM_ERR_DUPLICATE);
+    assert_int_equal(nm_spans_add(&spans, 75), NM_OK);
+    assert_int_equal(nm_spans_add(&spans, 75), NM_ERR_DUPLICATE);
+}
+
+//  Every order of eight numbers ends at the same watermark, and no number is new twice.
+static void
+comes_to_the_same_whatever_the_order(void **state)
+{
+    (void) state;
+    uint64_t order[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+    unsigned counters[8] = { 0 };
+    size_t i = 0, orders = 0;
+    while (i < 8) {
+        nm_spans_t spans = { 0 };
+        for (size_t k = 0; k < 8; k++) {
+            assert_int_equal(nm_spans_add(&spans, order[k]), NM_OK);
+            assert_int_equal(nm_spans_add(&spans, order[k]), NM_ERR_DUPLICATE);
+        }
+        assert_int_equal(spans.seen, 8);
+        assert_int_equal(spans.run_count, 0);
+        orders++;
+        while (i < 8 && counters[i] >= i)
+            counters[i++] = 0;
+        if (i < 8) {
+            size_t other = i % 2 ? counters[i] : 0;
+            uint64_t swap = order[other];
+            order[other] = order[i];
+            order[i] = swap;
+            counters[i]++;
+            i = 0;
+        }
+    }
+    assert_true(orders > 1);
+}
+
+static void
+refuses_one_run_too_many_and_stays_as_it_was(void **state)
+{
+    (void) state;
+    nm_spans_t spans = { 0 };
+    for (uint64_t i = 1; i <= NM_SPAN_MAX; i++)
+        assert_int_equal(nm_spans_add(&spans, 2 * i), NM_OK);
+    assert_int_equal(nm_spans_add(&spans, 2 * NM_SPAN_MAX + 2), NM_ERR_FULL);
+    assert_false(nm_spans_has(&spans, 2 * NM_SPAN_MAX + 2));
+    assert_int_equal(nm_spans_add(&spans, 1), NM_OK);
+    assert_int_equal(spans.seen, 2);
+}
+
+static void
+comes_back_as_it_went(void **state)
+{
+    (void) state;
+    nm_spans_t spans = { .seen = 5 }, back;
+    nm_buf_t out = { 0 };
+    nm_spans_add(&spans, 9);
+    nm_spans_add(&spans, 10);
+    nm_spans_add(&spans, 300);
+    nm_spans_write(&spans, &out);
+    assert_int_equal(nm_spans_read(&back, 5, nm_buf_bytes(&out)), NM_OK);
+    assert_int_equal(back.run_count, 2);
+    assert_int_equal(back.runs[0].first, 9);
+    assert_int_equal(back.runs[0].last, 10);
+    assert_int_equal(back.runs[1].last, 300);
+    //  The same runs are a lie below a higher watermark.
+    assert_int_equal(nm_spans_read(&back, 9, nm_buf_bytes(&out)), NM_ERR_MALFORMED);
+    nm_buf_free(&out);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rises_over_numbers_in_order),
+        cmocka_unit_test(knows_a_number_again_for_ever),
+        cmocka_unit_test(comes_to_the_same_whatever_the_order),
+        cmocka_unit_test(refuses_one_run_too_many_and_stays_as_it_was),
+        cmocka_unit_test(comes_back_as_it_went),
+    };
+    return cmocka_run_group_tests_name("broker/spans", tests, NULL, NULL);
+}
