@@ -86,6 +86,37 @@ reads_back_every_kind(void **state)
     nm_buf_free(&frame);
 }
 
+static void
+takes_whatever_comes_with_its_kind(void **state)
+{
+    (void) state;
+    static const nm_kind_t KINDS[] = { NM_KIND_LIST,  NM_KIND_NIL,  NM_KIND_BOOL, NM_KIND_UINT, NM_KIND_UINT,
+                                       NM_KIND_UINT,  NM_KIND_UINT, NM_KIND_INT,  NM_KIND_INT,  NM_KIND_INT,
+                                       NM_KIND_FLOAT, NM_KIND_STR,  NM_KIND_STR,  NM_KIND_BIN,  NM_KIND_LIST,
+                                       NM_KIND_UINT,  NM_KIND_UINT, NM_KIND_MAP,  NM_KIND_STR,  NM_KIND_UINT,
+                                       NM_KIND_NONE };
+    nm_buf_t frame = { 0 };
+    nm_reader_t reader;
+    nm_value_t values[NM_COUNT(KINDS)];
+    s_sample(&frame);
+    nm_reader_open(&reader, nm_buf_bytes(&frame));
+    for (size_t i = 0; i < NM_COUNT(KINDS); i++) {
+        assert_int_equal(nm_reader_peek(&reader), KINDS[i]);
+        assert_int_equal(nm_reader_value(&reader, &values[i]), KINDS[i]);
+        assert_int_equal(values[i].kind, KINDS[i]);
+    }
+    assert_int_equal(values[0].count, 15);
+    assert_true(values[2].flag);
+    assert_true(values[6].number == UINT64_MAX);
+    assert_true(values[9].negative == INT64_MIN);
+    assert_true(values[10].real == 1.5);
+    assert_true(nm_bytes_is(values[11].bytes, "gr\xc3\xbc\xc3\x9f"));
+    assert_int_equal(values[13].bytes.size, 4);
+    assert_int_equal(values[17].count, 1);
+    assert_false(nm_reader_done(&reader));  //  The end was asked for a value
+    nm_buf_free(&frame);
+}
+
 //  Each size is copied into memory of its own, so that a read past the end is seen.
 static void
 refuses_every_truncation(void **state)
@@ -290,6 +321,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_back_every_kind),
+        cmocka_unit_test(takes_whatever_comes_with_its_kind),
         cmocka_unit_test(refuses_every_truncation),
         cmocka_unit_test(refuses_a_trailing_byte),
         cmocka_unit_test(refuses_nothing_at_all),
