@@ -9,36 +9,36 @@ enum { S_AHEAD_MAX = 16 * NM_CREDIT_COUNT };
 
 //  -- Lanes
 
+//  The lane of a peer if one is named, else of the role. Lanes are few and made once.
 nm_lane_t *
 nm_mailbox_lane(nm_actor_t *self, nm_role_id_t role, const char *peer)
 {
-    char text[NM_LANE_TEXT_MAX];
-    if (peer)
-        snprintf(text, sizeof text, "peer:%s", peer);
-    else
-        snprintf(text, sizeof text, "role:%s", nm_role_text(role));
-    for (size_t i = 0; i < self->lane_count; i++)
-        if (strcmp(self->lanes[i].text, text) == 0)
-            return &self->lanes[i];
-
-    self->lanes = nm_realloc(self->lanes, (self->lane_count + 1) * sizeof *self->lanes);
-    nm_lane_t *lane = &self->lanes[self->lane_count++];
-    *lane = (nm_lane_t){ .role = peer ? NM_ROLE_NONE : role };
-    if (peer) {
-        const nm_peer_t *known = nm_directory_find(self->setup.directory, peer);
-        lane->peer = known ? known->actor.name : NULL;
+    for (size_t i = 0; i < self->lane_count; i++) {
+        nm_lane_t *lane = &self->lanes[i];
+        if (peer ? lane->peer && strcmp(lane->peer, peer) == 0 : lane->role == role)
+            return lane;
     }
-    memcpy(lane->text, text, sizeof text);
-    return lane;
+    return NULL;
+}
+
+static void
+s_add_lane(nm_actor_t *self, nm_role_id_t role, const char *peer)
+{
+    nm_lane_t *lane = nm_mailbox_lane(self, role, peer);
+    if (lane)
+        return;
+    self->lanes = nm_realloc(self->lanes, (self->lane_count + 1) * sizeof *self->lanes);
+    lane = &self->lanes[self->lane_count++];
+    *lane = (nm_lane_t){ .role = peer ? NM_ROLE_NONE : role, .peer = peer };
+    snprintf(lane->text, sizeof lane->text, peer ? "peer:%s" : "role:%s", peer ? peer : nm_role_text(role));
 }
 
 static nm_rc_t
-s_count_lane(nm_actor_t *self, nm_txn_t *txn, nm_lane_t *lane)
+s_count_lane(nm_txn_t *txn, nm_lane_t *lane)
 {
     nm_cursor_t cursor;
     nm_place_t place;
     nm_rc_t rc;
-    (void) self;
     lane->count = 0;
     nm_queue_open(&cursor, txn, &nm_outbox_waiting, nm_text(lane->text));
     while ((rc = nm_queue_next(&cursor, &place, NULL)) == NM_OK)
@@ -54,11 +54,11 @@ s_load_lanes(nm_actor_t *self, nm_txn_t *txn)
     nm_rc_t rc = NM_OK;
     for (nm_role_id_t role = NM_ROLE_GATEWAY; role < NM_ROLE_OPERATOR; role++)
         if (nm_roles_link(self->role->id, role))
-            nm_mailbox_lane(self, role, NULL);
+            s_add_lane(self, role, NULL);
     for (size_t i = 0; i < self->link_count; i++)
-        nm_mailbox_lane(self, NM_ROLE_NONE, self->links[i].peer->actor.name);
+        s_add_lane(self, NM_ROLE_NONE, self->links[i].peer->actor.name);
     for (size_t i = 0; i < self->lane_count && rc == NM_OK; i++)
-        rc = s_count_lane(self, txn, &self->lanes[i]);
+        rc = s_count_lane(txn, &self->lanes[i]);
     return rc;
 }
 
@@ -150,7 +150,7 @@ s_choose(nm_actor_t *self, const nm_lane_t *lane, size_t size)
     uint32_t best_room = 0;
     for (size_t i = 0; i < self->link_count; i++) {
         nm_link_t *link = &self->links[i];
-        bool wanted = lane->role ? link->peer->actor.role == lane->role : link->peer->actor.name == lane->peer;
+        bool wanted = lane->peer ? link->peer->actor.name == lane->peer : link->peer->actor.role == lane->role;
         if (!wanted || !nm_link_may_take(link, size))
             continue;
         uint32_t room = link->credit - link->open_count;
@@ -187,6 +187,8 @@ nm_mailbox_put(nm_actor_t *self, const nm_mail_out_t *mail)
     if (!nm_roles_may_mail(self->role->id, role, mail->kind) || mail->ref.size > NM_OUTBOX_REF_MAX)
         return NM_ERR_REFUSED;
     nm_lane_t *lane = nm_mailbox_lane(self, role, mail->peer);
+    if (!lane)
+        return NM_ERR_BUG;  //  Whoever may be mailed has a link, and each link a lane
     nm_outbox_mail_t kept = { .kind = mail->kind, .priority = mail->priority, .ref = mail->ref };
     if (!mail->ref.size)
         kept.body = mail->body;

@@ -13,7 +13,8 @@
 #endif
 
 #define ZAP_ENDPOINT "inproc://zeromq.zap.01"
-#define MESH_DOMAIN "mesh"
+#define MAILBOX_DOMAIN "mailbox"
+#define DESK_DOMAIN "desk"
 #define DOOR_DOMAIN "door"
 #define KEY_PROPERTY "Client-Key"  //  Z85 of the session's key
 #define TRUST_PROPERTY "Trust"     //  The domain that let it in
@@ -41,10 +42,9 @@ struct nm_net {
     nm_directory_t *directory;
     char public_text[NM_CURVE_TEXT_SIZE + 1];
     char secret_text[NM_CURVE_TEXT_SIZE + 1];
-    nm_metric_t *mesh_refused;
-    nm_metric_t *door_refused;
-    bool testing;           //  The refusal that the self-test provokes is no news
-    int64_t log_second_ms;  //  When the second began that the count is of
+    nm_metric_t *refused[NM_NET_DOOR + 1];  //  By where they knocked
+    bool testing;                           //  The refusal that the self-test provokes is no news
+    int64_t log_second_ms;                  //  When the second began that the count is of
     unsigned log_count;
 };
 
@@ -78,8 +78,8 @@ typedef struct {
 } kind_t;
 
 static const kind_t BIND_KINDS[] = {
-    [NM_NET_MAILBOX] = { ZMQ_PULL, MESH_DOMAIN, NM_FRAME_MAX, 2 * NM_CREDIT_COUNT, 1, { ZMQ_BACKLOG, 512 } },
-    [NM_NET_DESK] = { ZMQ_ROUTER, MESH_DOMAIN, NM_FRAME_MAX, 1000, 4000, { ZMQ_ROUTER_MANDATORY, 1 } },
+    [NM_NET_MAILBOX] = { ZMQ_PULL, MAILBOX_DOMAIN, NM_FRAME_MAX, 2 * NM_CREDIT_COUNT, 1, { ZMQ_BACKLOG, 512 } },
+    [NM_NET_DESK] = { ZMQ_ROUTER, DESK_DOMAIN, NM_FRAME_MAX, 1000, 4000, { ZMQ_ROUTER_MANDATORY, 1 } },
     [NM_NET_DOOR] = { ZMQ_ROUTER, DOOR_DOMAIN, NM_DOOR_FRAME_MAX, 256, 4000, { ZMQ_ROUTER_MANDATORY, 1 } },
 };
 
@@ -263,10 +263,8 @@ nm_net_new(const nm_cert_t *own, nm_directory_t *directory, nm_metrics_t *metric
     self->directory = directory;
     memcpy(self->public_text, own->public_text, sizeof self->public_text);
     memcpy(self->secret_text, own->secret_text, sizeof self->secret_text);
-    if (metrics) {
-        self->mesh_refused = nm_metrics_counter(metrics, "nmesh_refused_total", "domain", MESH_DOMAIN);
-        self->door_refused = nm_metrics_counter(metrics, "nmesh_refused_total", "domain", DOOR_DOMAIN);
-    }
+    for (size_t i = 0; metrics && i < NM_COUNT(BIND_KINDS); i++)
+        self->refused[i] = nm_metrics_counter(metrics, "nmesh_refused_total", "domain", BIND_KINDS[i].domain);
     self->context = zmq_ctx_new();
     if (!self->context || zmq_ctx_set(self->context, ZMQ_MAX_SOCKETS, SOCKET_MAX) != 0)
         nm_fail(error, NM_ERR_IO, "a ZeroMQ context cannot be made: %s", zmq_strerror(zmq_errno()));
@@ -364,10 +362,12 @@ s_note_refusal(nm_net_t *self, zap_request_t *request, const char *reason, int64
 {
     if (self->testing)
         return;
-    bool door = nm_bytes_is(s_frame(request, ZAP_DOMAIN), DOOR_DOMAIN);
-    nm_metric_t *metric = door ? self->door_refused : self->mesh_refused;
-    if (metric)
-        nm_metric_add(metric, 1);
+    size_t kind = 0;
+    while (kind < NM_COUNT(BIND_KINDS) && !nm_bytes_is(s_frame(request, ZAP_DOMAIN), BIND_KINDS[kind].domain))
+        kind++;
+    const char *where = kind < NM_COUNT(BIND_KINDS) ? BIND_KINDS[kind].domain : "unknown domain";
+    if (kind < NM_COUNT(BIND_KINDS) && self->refused[kind])
+        nm_metric_add(self->refused[kind], 1);
     if (!s_may_log(self, now_ms))
         return;
     char fingerprint[17] = "none";
@@ -375,8 +375,8 @@ s_note_refusal(nm_net_t *self, zap_request_t *request, const char *reason, int64
     if (key.size == NM_CURVE_KEY_SIZE)
         nm_cert_fingerprint(key.at, fingerprint);
     nm_bytes_t address = s_frame(request, ZAP_ADDRESS);
-    nm_log(NM_LOG_WARNING, "stranger_refused", "refused at the %s: %s (key %s, from %.*s)", door ? "door" : "mesh",
-           reason, fingerprint, address.size > 64 ? 64 : (int) address.size, (const char *) address.at);
+    nm_log(NM_LOG_WARNING, "stranger_refused", "refused at the %s: %s (key %s, from %.*s)", where, reason, fingerprint,
+           address.size > 64 ? 64 : (int) address.size, (const char *) address.at);
 }
 
 //  Who is it, by its key and where it knocks? A reason if it may not come in.
@@ -395,12 +395,15 @@ s_judge(nm_net_t *self, zap_request_t *request, int64_t now_ms, zap_verdict_t *v
         verdict->user = "client";
         return NM_OK;
     }
-    if (!nm_bytes_is(domain, MESH_DOMAIN))
+    bool mailbox = nm_bytes_is(domain, MAILBOX_DOMAIN);
+    if (!mailbox && !nm_bytes_is(domain, DESK_DOMAIN))
         return nm_fail(error, NM_ERR_REFUSED, "the domain is unknown");
     const nm_peer_t *peer = nm_directory_admit(self->directory, key.at, now_ms, error);
     if (!peer)
         return NM_ERR_REFUSED;
-    verdict->trust = MESH_DOMAIN;
+    if (mailbox && peer->actor.role == NM_ROLE_OPERATOR)
+        return nm_fail(error, NM_ERR_REFUSED, "the operator %s may ask and not mail", peer->actor.name);
+    verdict->trust = mailbox ? MAILBOX_DOMAIN : DESK_DOMAIN;
     verdict->user = peer->actor.name;
     return NM_OK;
 }

@@ -20,7 +20,7 @@
 typedef struct nm_net nm_net_t;
 
 typedef enum {
-    NM_NET_MAILBOX,  //  PULL: mail of certified actors
+    NM_NET_MAILBOX,  //  PULL: mail of certified actors, operators excluded
     NM_NET_DESK,     //  ROUTER: asks of certified actors and operators
     NM_NET_DOOR,     //  ROUTER: asks of clients with any CURVE key
 } nm_net_bind_t;

@@ -49,7 +49,7 @@ nm_turn_mail_withdraw(nm_turn_t *turn, nm_role_id_t role, nm_bytes_t ref)
 {
     nm_place_t place;
     nm_lane_t *lane = nm_mailbox_lane(turn->actor, role, NULL);
-    if (!lane->count)
+    if (!lane || !lane->count)
         return NM_ERR_MISSING;
     nm_rc_t rc = nm_outbox_find(turn->txn, nm_text(lane->text), ref, &place);
     if (rc == NM_OK)
