@@ -1,0 +1,578 @@
+#include "actors/gateway/accept.h"
+
+#include "actors/gateway/ops.h"
+#include "actors/gateway/tables.h"
+#include "lmdb_store/key.h"
+#include "lmdb_store/queue.h"
+#include "wire/id.h"
+#include "wire/reader.h"
+#include "wire/writer.h"
+
+#define NM_BATCH_FIELDS(F, R)                                                   \
+    F(R, 1, notifications, LIST, NM_NODE_MAX, MUST, NULL, "1 to 1,000 of them") \
+    F(R, 2, request_id, LINE, NM_IDEMPOTENCY_MAX, MAY, NULL, "Idempotency key in the body")
+NM_RECORD_DECLARE(batch, NM_BATCH_FIELDS);
+NM_RECORD_DEFINE(batch, NM_BATCH_FIELDS, NULL, 0);
+
+static const char OP_CREATE[] = "notifications.create";
+static const char OP_BATCH[] = "notifications.batch";
+static const char DETAIL_FAULTS[] = "The notification has faults; each is named in errors.";
+static const char DETAIL_FULL[] = "The store of this gateway is full; try again later.";
+
+//  -- What the mesh can do
+
+static const nm_role_id_t CHANNEL_ROLES[NM_CHANNEL_COUNT] = {
+    [NM_CHANNEL_EMAIL] = NM_ROLE_EMAIL,
+    [NM_CHANNEL_PUSH] = NM_ROLE_PUSH,
+    [NM_CHANNEL_SMS] = NM_ROLE_SMS,
+    [NM_CHANNEL_WHATSAPP] = NM_ROLE_SMS,
+};
+
+static bool
+s_is_present(const nm_gateway_t *gateway, nm_role_id_t role)
+{
+    return gateway->present >> role & 1;
+}
+
+//  The n-th of `channels`, or -1.
+static int
+s_channel_item(nm_bytes_t item)
+{
+    nm_reader_t reader;
+    nm_bytes_t word;
+    nm_reader_open(&reader, item);
+    return nm_reader_str(&reader, &word) == NM_OK ? nm_words_find(&nm_channel_words, word) : -1;
+}
+
+static void
+s_check_channels(const nm_gateway_t *gateway, nm_bytes_t raw, nm_faults_t *faults)
+{
+    nm_list_t list;
+    nm_bytes_t item;
+    if (nm_list_open(&list, raw) != NM_OK)
+        return;
+    for (unsigned i = 0; nm_list_next(&list, &item) == NM_OK; i++) {
+        char index[16];
+        int channel = s_channel_item(item);
+        snprintf(index, sizeof index, "%u", i);
+        if (channel >= 0 && !s_is_present(gateway, CHANNEL_ROLES[channel]))
+            nm_faults_add(faults, "/channels", index, "this mesh has no %s actor yet",
+                          nm_role_text(CHANNEL_ROLES[channel]));
+    }
+}
+
+//  Nobody would ever work on it: better said now than found out later.
+static void
+s_check_mesh(const nm_gateway_t *gateway, const nm_request_t *request, nm_faults_t *faults)
+{
+    if (NM_HAS(request, request, channel) && !s_is_present(gateway, CHANNEL_ROLES[request->channel]))
+        nm_faults_add(faults, "", "channel", "this mesh has no %s actor yet",
+                      nm_role_text(CHANNEL_ROLES[request->channel]));
+    if (NM_HAS(request, request, channels))
+        s_check_channels(gateway, request->channels, faults);
+    if (NM_HAS(request, request, user_id) && !s_is_present(gateway, NM_ROLE_USER))
+        nm_faults_add(faults, "", "user_id", "this mesh has no user actor yet");
+    if (NM_HAS(request, request, template) && !s_is_present(gateway, NM_ROLE_TEMPLATE))
+        nm_faults_add(faults, "", "template", "this mesh has no template actor yet");
+}
+
+static nm_channel_t
+s_first_channel(const nm_request_t *request)
+{
+    if (NM_HAS(request, request, channel))
+        return (nm_channel_t) request->channel;
+    nm_list_t list;
+    nm_bytes_t item;
+    int channel = -1;
+    if (nm_list_open(&list, request->channels) == NM_OK && nm_list_next(&list, &item) == NM_OK)
+        channel = s_channel_item(item);
+    return channel < 0 ? NM_CHANNEL_EMAIL : (nm_channel_t) channel;
+}
+
+//  -- Writing
+
+static bool
+s_first_recipient(const nm_request_t *request, nm_channel_t channel, nm_bytes_t *address)
+{
+    if (NM_HAS(request, request, recipient)) {
+        *address = request->recipient;
+        return true;
+    }
+    nm_recipients_t all;
+    if (!NM_HAS(request, request, recipients) ||
+        nm_record_decode(&nm_recipients_shape, &all, request->recipients, NULL, "") != NM_OK)
+        return false;
+    *address = channel == NM_CHANNEL_EMAIL ? all.email : channel == NM_CHANNEL_PUSH ? all.token : all.phone;
+    return address->size > 0;
+}
+
+static bool
+s_is_traceparent(nm_bytes_t text)
+{
+    enum { SIZE = 55 };  //  version-trace-parent-flags: 2, 32, 16, 2 lower-case hex digits
+    bool trace = false, parent = false;
+    if (text.size != SIZE || (text.at[0] == 'f' && text.at[1] == 'f'))
+        return false;
+    for (size_t i = 0; i < SIZE; i++) {
+        uint8_t c = text.at[i];
+        bool dash = i == 2 || i == 35 || i == 52;
+        if (dash ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+            return false;
+        if (i > 2 && i < 35)
+            trace |= c != '0';
+        else if (i > 35 && i < 52)
+            parent |= c != '0';
+    }
+    return trace && parent;
+}
+
+//  Passes an optional field on from the request to the note.
+#define S_PASS(note_, request_, name)                    \
+    do {                                                 \
+        if (NM_HAS(request_, request, name))             \
+            NM_PUT(note_, note, name, (request_)->name); \
+    } while (0)
+
+static void
+s_fill_note(nm_case_t *it, const nm_request_t *request, const nm_accepted_t *accepted, nm_note_t *note)
+{
+    nm_bytes_t recipient;
+    *note = (nm_note_t){ .has = 0 };
+    NM_PUT(note, note, service, it->who.service);
+    NM_PUT(note, note, status, (uint8_t) accepted->status);
+    NM_PUT(note, note, created_at, accepted->created_at);
+    NM_PUT(note, note, updated_at, accepted->created_at);
+    NM_PUT(note, note, channel, (uint8_t) accepted->channel);
+    NM_PUT(note, note, priority, NM_HAS(request, request, priority) ? request->priority : NM_PRIORITY_NORMAL);
+    NM_PUT(note, note, correlation_id, nm_text(it->asker.correlation));
+    if (s_is_traceparent(it->ask->headers.traceparent))
+        NM_PUT(note, note, traceparent, it->ask->headers.traceparent);
+    if (s_first_recipient(request, accepted->channel, &recipient))
+        NM_PUT(note, note, recipient, recipient);
+    S_PASS(note, request, channels);
+    S_PASS(note, request, user_id);
+    S_PASS(note, request, template);
+    S_PASS(note, request, template_version);
+    S_PASS(note, request, language);
+    S_PASS(note, request, provider);
+    S_PASS(note, request, metadata);
+    S_PASS(note, request, send_at);
+    S_PASS(note, request, expires_at);
+    NM_PUT(note, note, first_chunk, nm_journal_chunk(&it->gateway->journal, it->txn));
+}
+
+static nm_rc_t
+s_put_record(nm_case_t *it, const nm_id_t *id, const nm_note_t *note, nm_bytes_t raw)
+{
+    nm_key_t place = { .size = 0 };
+    nm_key_id(&place, &it->who.service);
+    nm_key_id(&place, id);
+    nm_rc_t rc = nm_notes_put(it->gateway, it->txn, id, note);
+    if (rc == NM_OK)
+        rc = nm_table_put(it->txn, &nm_contents_table, nm_bytes(id->at, NM_ID_SIZE), raw);
+    if (rc == NM_OK)
+        rc = nm_table_put(it->txn, &nm_by_service_table, nm_key_view(&place), nm_bytes(NULL, 0));
+    return rc;
+}
+
+static nm_rc_t
+s_put_due(nm_case_t *it, const nm_id_t *id, const nm_note_t *note)
+{
+    nm_rc_t rc = NM_OK;
+    if (note->status == NM_STATUS_SCHEDULED) {
+        rc = nm_due_put(it->txn, &nm_due_table, note->send_at, id);
+        nm_turn_wake(it->turn, note->send_at);
+    }
+    if (rc == NM_OK && NM_HAS(note, note, expires_at)) {
+        rc = nm_due_put(it->txn, &nm_due_table, note->expires_at, id);
+        nm_turn_wake(it->turn, note->expires_at);
+    }
+    return rc;
+}
+
+static nm_rc_t
+s_add_entry(nm_case_t *it, const nm_id_t *id, const nm_note_t *note, nm_event_kind_t kind)
+{
+    nm_entry_t entry = { .has = 0 };
+    NM_PUT(&entry, entry, notification, *id);
+    NM_PUT(&entry, entry, service, note->service);
+    NM_PUT(&entry, entry, kind, (uint8_t) kind);
+    NM_PUT(&entry, entry, status, note->status);
+    NM_PUT(&entry, entry, at, note->created_at);
+    return nm_journal_add(&it->gateway->journal, it->txn, &entry);
+}
+
+static nm_rc_t
+s_write(nm_case_t *it, const nm_request_t *request, nm_bytes_t raw, nm_accepted_t *accepted)
+{
+    nm_gateway_t *gateway = it->gateway;
+    bool scheduled = NM_HAS(request, request, send_at) && request->send_at > it->now_ms;
+    nm_turn_new_id(it->turn, &accepted->id);
+    accepted->code = 202;
+    accepted->created_at = nm_id_time_ms(&accepted->id);
+    accepted->status = scheduled ? NM_STATUS_SCHEDULED : NM_STATUS_PENDING;
+
+    nm_note_t note;
+    s_fill_note(it, request, accepted, &note);
+    nm_rc_t rc = s_put_record(it, &accepted->id, &note, raw);
+    if (rc == NM_OK)
+        rc = s_put_due(it, &accepted->id, &note);
+    if (rc == NM_OK)
+        rc = s_add_entry(it, &accepted->id, &note, NM_EVENT_ACCEPTED);
+    if (rc == NM_OK)
+        rc = scheduled ? s_add_entry(it, &accepted->id, &note, NM_EVENT_SCHEDULED)
+                       : nm_notes_mail(gateway, it->turn, &accepted->id, &note, raw);
+    gateway->counts[accepted->status]++;
+    gateway->counts_changed = true;
+    nm_metric_add(gateway->tally.accepts, 1);
+    nm_metric_observe(gateway->tally.accept_size, raw.size);
+    return rc;
+}
+
+//  -- One notification
+
+static nm_rc_t
+s_refuse(nm_accepted_t *accepted, const char *detail)
+{
+    accepted->code = 422;
+    accepted->detail = detail;
+    return NM_OK;
+}
+
+static nm_rc_t
+s_check_keys(nm_bytes_t header, bool has_body, nm_bytes_t body, nm_faults_t *faults, nm_bytes_t *key)
+{
+    *key = has_body ? body : header;
+    if (!has_body || !header.size || nm_bytes_equal(header, body))
+        return NM_OK;
+    nm_faults_add(faults, "", "request_id", "differs from the header Idempotency-Key; give one of the two");
+    return NM_ERR_REFUSED;
+}
+
+//  The one that is there already, unless it came to nothing.
+static nm_rc_t
+s_take_duplicate(nm_case_t *it, const nm_id_t *id, nm_accepted_t *accepted)
+{
+    nm_note_t note;
+    nm_rc_t rc = nm_notes_get(it->txn, id, &note);
+    if (rc != NM_OK)
+        return rc;
+    if (note.status == NM_STATUS_CANCELLED || note.status == NM_STATUS_FAILED || note.status == NM_STATUS_EXPIRED)
+        return NM_ERR_MISSING;
+    accepted->code = 200;
+    accepted->id = *id;
+    accepted->status = (nm_status_t) note.status;
+    accepted->channel = (nm_channel_t) note.channel;
+    accepted->created_at = note.created_at;
+    return NM_OK;
+}
+
+static nm_rc_t
+s_write_new(nm_case_t *it, const nm_request_t *request, nm_bytes_t raw, nm_accepted_t *accepted)
+{
+    uint8_t hash[NM_FINGERPRINT_SIZE];
+    nm_id_t id;
+    bool dedupe = NM_HAS(request, request, dedupe_seconds) && request->dedupe_seconds > 0;
+    if (dedupe) {
+        nm_rc_t rc = nm_duplicates_find(it, request, hash, &id);
+        if (rc == NM_OK)
+            rc = s_take_duplicate(it, &id, accepted);
+        if (rc != NM_ERR_MISSING)
+            return rc;
+    }
+    if (nm_turn_tight(it->turn)) {
+        accepted->code = 507;
+        accepted->detail = DETAIL_FULL;
+        return NM_OK;
+    }
+    accepted->channel = s_first_channel(request);
+    nm_rc_t rc = s_write(it, request, raw, accepted);
+    return rc == NM_OK && dedupe ? nm_duplicates_keep(it, hash, &accepted->id) : rc;
+}
+
+//  Takes one in. header is the bare idempotency key of the header, if any; the caller keeps the answer
+//  under idempotency when the code is 2xx and it is no replay.
+static nm_rc_t
+s_accept(nm_case_t *it, nm_bytes_t raw, nm_bytes_t header, nm_idempotency_t *idempotency, nm_accepted_t *accepted)
+{
+    nm_gateway_t *gateway = it->gateway;
+    nm_faults_t *faults = &gateway->faults;
+    nm_request_t request;
+    *accepted = (nm_accepted_t){ .code = 0 };
+    idempotency->key = nm_bytes(NULL, 0);
+    faults->count = faults->missed = 0;
+
+    bool sound = nm_record_decode(&nm_request_shape, &request, raw, faults, "") == NM_OK;
+    nm_bytes_t key;
+    if (s_check_keys(header, NM_HAS(&request, request, request_id), request.request_id, faults, &key) != NM_OK)
+        sound = false;
+    if (sound) {
+        nm_idempotency_set(it, idempotency, key, OP_CREATE, raw);
+        nm_rc_t rc = nm_idempotency_find(it, idempotency, &accepted->first);
+        if (rc == NM_OK) {
+            accepted->replayed = true;
+            accepted->code = (unsigned) accepted->first.status;
+            return NM_OK;
+        }
+        if (rc == NM_ERR_REFUSED) {
+            nm_faults_add(faults, "", "request_id", "was used before, with another body");
+            return s_refuse(accepted, "The idempotency key was used before, with another body.");
+        }
+        if (rc != NM_ERR_MISSING)
+            return rc;
+    }
+    nm_request_check(&request, it->now_ms, faults, "");
+    s_check_mesh(gateway, &request, faults);
+    if (faults->count)
+        return s_refuse(accepted, DETAIL_FAULTS);
+    return s_write_new(it, &request, raw, accepted);
+}
+
+//  -- Bodies
+
+static bool
+s_has_attachments(nm_bytes_t body)
+{
+    nm_bytes_t email, attachments;
+    return nm_reader_find(body, "email", &email) == NM_OK &&
+           nm_reader_find(email, "attachments", &attachments) == NM_OK;
+}
+
+static bool
+s_is_map(nm_bytes_t raw)
+{
+    nm_reader_t reader;
+    nm_reader_open(&reader, raw);
+    return nm_reader_peek(&reader) == NM_KIND_MAP;
+}
+
+//  The header's key, bare; what is wrong with size or kind of the body is answered.
+static nm_rc_t
+s_open_body(nm_case_t *it, bool batch, nm_bytes_t *key)
+{
+    nm_bytes_t body = it->ask->body;
+    *key = nm_bytes(NULL, 0);
+    if (body.size > NM_BODY_BATCH_MAX || (body.size > NM_BODY_MAX && !batch && !s_has_attachments(body))) {
+        nm_answer_problem(&it->answer, 413, NULL, "The body has %zu bytes; at most %u MiB are allowed.", body.size,
+                          batch || s_has_attachments(body) ? 10u : 1u);
+        return NM_ERR_REFUSED;
+    }
+    if (!s_is_map(body)) {
+        nm_answer_problem(&it->answer, 400, NULL, "The body must be an object.");
+        return NM_ERR_REFUSED;
+    }
+    if (NM_HAS(&it->ask->headers, ask_headers, idempotency_key) &&
+        nm_idempotency_key(it->ask->headers.idempotency_key, key) != NM_OK) {
+        nm_answer_problem(&it->answer, 400, NULL, "The header Idempotency-Key must have 1 to 255 bytes.");
+        return NM_ERR_REFUSED;
+    }
+    return NM_OK;
+}
+
+static nm_rc_t
+s_replay(nm_case_t *it, const nm_first_answer_t *first)
+{
+    nm_bytes_to_text(first->correlation_id, it->asker.correlation, sizeof it->asker.correlation);
+    return nm_answer_with(&it->answer, (unsigned) first->status, "idempotent-replayed", "true", first->body);
+}
+
+//  -- notifications.create
+
+static void
+s_pack_accepted(const nm_accepted_t *accepted, nm_buf_t *out)
+{
+    enum { PREFIX_SIZE = sizeof "/v1/notifications/" - 1 };
+    char self[PREFIX_SIZE + NM_ID_TEXT_SIZE + 1] = "/v1/notifications/";
+    char *id = self + PREFIX_SIZE;
+    nm_id_to_text(&accepted->id, id);
+
+    nm_buf_clear(out);
+    nm_writer_map(out, accepted->code == 200 ? 6 : 5);
+    nm_writer_pair_text(out, "id", id);
+    nm_writer_pair_text(out, "status", nm_words_text(&nm_status_words, accepted->status));
+    nm_writer_pair_text(out, "channel", nm_words_text(&nm_channel_words, accepted->channel));
+    nm_writer_pair_time(out, "created_at", accepted->created_at);
+    if (accepted->code == 200)
+        nm_writer_pair_bool(out, "deduplicated", true);
+    nm_writer_text(out, "links");
+    nm_writer_map(out, 1);
+    nm_writer_pair_text(out, "self", self);
+}
+
+nm_rc_t
+nm_op_create(nm_case_t *it)
+{
+    nm_bytes_t key;
+    nm_idempotency_t idempotency;
+    nm_accepted_t accepted;
+    if (s_open_body(it, false, &key) != NM_OK)
+        return NM_OK;
+    nm_rc_t rc = s_accept(it, it->ask->body, key, &idempotency, &accepted);
+    if (rc != NM_OK)
+        return rc;
+    if (accepted.replayed)
+        return s_replay(it, &accepted.first);
+    if (accepted.code >= 400)
+        return nm_answer_problem(&it->answer, accepted.code, accepted.code == 422 ? &it->gateway->faults : NULL, "%s",
+                                 accepted.detail);
+    nm_buf_t *body = &it->gateway->body;
+    s_pack_accepted(&accepted, body);
+    rc = nm_idempotency_keep(it, &idempotency, accepted.code, nm_buf_bytes(body));
+    return rc == NM_OK ? nm_answer(&it->answer, accepted.code, nm_buf_bytes(body)) : rc;
+}
+
+//  -- notifications.batch
+
+typedef struct {
+    uint64_t accepted;
+    uint64_t rejected;
+    nm_buf_t items;
+} batch_t;
+
+static void
+s_add_refused(nm_case_t *it, batch_t *batch, size_t index, const nm_accepted_t *accepted)
+{
+    batch->rejected++;
+    nm_writer_map(&batch->items, 4);
+    nm_writer_pair_uint(&batch->items, "index", index);
+    nm_writer_pair_uint(&batch->items, "status", accepted->code);
+    nm_writer_pair_text(&batch->items, "detail", accepted->detail);
+    nm_writer_text(&batch->items, "errors");
+    nm_faults_write(&it->gateway->faults, &batch->items);
+}
+
+static void
+s_add_taken(batch_t *batch, size_t index, const nm_accepted_t *accepted)
+{
+    batch->accepted++;
+    nm_writer_map(&batch->items, accepted->code == 200 ? 4 : 3);
+    nm_writer_pair_uint(&batch->items, "index", index);
+    nm_writer_pair_id(&batch->items, "id", &accepted->id);
+    nm_writer_pair_text(&batch->items, "status", nm_words_text(&nm_status_words, accepted->status));
+    if (accepted->code == 200)
+        nm_writer_pair_bool(&batch->items, "deduplicated", true);
+}
+
+//  An item that was taken before under its own request_id: its first answer has id and status.
+static nm_rc_t
+s_add_replayed(batch_t *batch, size_t index, const nm_first_answer_t *first)
+{
+    nm_bytes_t id, status;
+    if (nm_reader_find(first->body, "id", &id) != NM_OK || nm_reader_find(first->body, "status", &status) != NM_OK)
+        return NM_ERR_CORRUPT;
+    batch->accepted++;
+    nm_writer_map(&batch->items, 3);
+    nm_writer_pair_uint(&batch->items, "index", index);
+    nm_writer_pair_raw(&batch->items, "id", id);
+    nm_writer_pair_raw(&batch->items, "status", status);
+    return NM_OK;
+}
+
+static nm_rc_t
+s_take_item(nm_case_t *it, batch_t *batch, size_t index, nm_bytes_t raw)
+{
+    nm_idempotency_t idempotency;
+    nm_accepted_t accepted;
+    nm_rc_t rc = s_accept(it, raw, nm_bytes(NULL, 0), &idempotency, &accepted);
+    if (rc != NM_OK)
+        return rc;
+    if (accepted.replayed)
+        return s_add_replayed(batch, index, &accepted.first);
+    if (accepted.code >= 400) {
+        s_add_refused(it, batch, index, &accepted);
+        return NM_OK;
+    }
+    s_add_taken(batch, index, &accepted);
+    if (!idempotency.key.size)
+        return NM_OK;
+    s_pack_accepted(&accepted, &it->gateway->body);
+    return nm_idempotency_keep(it, &idempotency, accepted.code, nm_buf_bytes(&it->gateway->body));
+}
+
+static nm_rc_t
+s_take_items(nm_case_t *it, batch_t *batch, nm_list_t *list)
+{
+    nm_bytes_t item;
+    nm_rc_t rc = NM_OK;
+    nm_buf_clear(&batch->items);
+    nm_writer_list(&batch->items, list->count);
+    for (size_t i = 0; rc == NM_OK && nm_list_next(list, &item) == NM_OK; i++)
+        rc = s_take_item(it, batch, i, item);
+    return rc;
+}
+
+static void
+s_pack_batch(const batch_t *batch, nm_buf_t *out)
+{
+    nm_buf_clear(out);
+    nm_writer_map(out, 3);
+    nm_writer_pair_uint(out, "accepted", batch->accepted);
+    nm_writer_pair_uint(out, "rejected", batch->rejected);
+    nm_writer_pair_raw(out, "items", nm_buf_bytes(&batch->items));
+}
+
+//  Decodes the batch and its key; NM_ERR_REFUSED: it is answered.
+static nm_rc_t
+s_open_batch(nm_case_t *it, nm_bytes_t header, nm_list_t *list, nm_idempotency_t *idempotency)
+{
+    nm_batch_t batch;
+    nm_bytes_t key;
+    nm_faults_t *faults = &it->gateway->faults;
+    faults->count = faults->missed = 0;
+    nm_record_decode(&nm_batch_shape, &batch, it->ask->body, faults, "");
+    s_check_keys(header, NM_HAS(&batch, batch, request_id), batch.request_id, faults, &key);
+    if (NM_HAS(&batch, batch, notifications)) {
+        nm_list_open(list, batch.notifications);
+        if (list->count == 0 || list->count > NM_BATCH_COUNT)
+            nm_faults_add(faults, "", "notifications", "must have 1 to 1,000 items, not %u", list->count);
+    }
+    if (faults->count) {
+        nm_answer_problem(&it->answer, 422, faults, "The batch has faults; each is named in errors.");
+        return NM_ERR_REFUSED;
+    }
+    nm_idempotency_set(it, idempotency, key, OP_BATCH, it->ask->body);
+    return NM_OK;
+}
+
+static nm_rc_t
+s_run_batch(nm_case_t *it, nm_list_t *list, const nm_idempotency_t *idempotency)
+{
+    batch_t batch = { 0 };
+    nm_buf_t out = { 0 };
+    nm_rc_t rc = s_take_items(it, &batch, list);
+    if (rc != NM_OK)
+        goto done;
+    s_pack_batch(&batch, &out);
+    rc = nm_idempotency_keep(it, idempotency, 202, nm_buf_bytes(&out));
+    if (rc == NM_OK)
+        rc = nm_answer(&it->answer, 202, nm_buf_bytes(&out));
+
+done:
+    nm_buf_free(&batch.items);
+    nm_buf_free(&out);
+    return rc;
+}
+
+nm_rc_t
+nm_op_batch(nm_case_t *it)
+{
+    nm_bytes_t header;
+    nm_list_t list;
+    nm_idempotency_t idempotency;
+    nm_first_answer_t first;
+    if (s_open_body(it, true, &header) != NM_OK || s_open_batch(it, header, &list, &idempotency) != NM_OK)
+        return NM_OK;
+    nm_rc_t rc = nm_idempotency_find(it, &idempotency, &first);
+    if (rc == NM_OK)
+        return s_replay(it, &first);
+    if (rc == NM_ERR_REFUSED) {
+        nm_faults_add(&it->gateway->faults, "", "request_id", "was used before, with another body");
+        return nm_answer_problem(&it->answer, 422, &it->gateway->faults,
+                                 "The idempotency key was used before, with another body.");
+    }
+    if (rc != NM_ERR_MISSING)
+        return rc;
+    if (nm_turn_tight(it->turn))
+        return nm_answer_problem(&it->answer, 507, NULL, "%s", DETAIL_FULL);
+    return s_run_batch(it, &list, &idempotency);
+}

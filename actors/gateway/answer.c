@@ -1,0 +1,69 @@
+#include "actors/gateway/answer.h"
+
+#include "actors/gateway/state.h"
+#include "wire/writer.h"
+
+//  One row for each status that the gateway answers with.
+static const struct {
+    unsigned status;
+    const char *title;
+    const char *header, *value;  //  What always goes with it
+} STATUSES[] = {
+    { 400, "Bad Request", NULL, NULL },
+    { 401, "Unauthorized", "www-authenticate", "ApiKey realm=\"nmesh\"" },
+    { 403, "Forbidden", NULL, NULL },
+    { 404, "Not Found", NULL, NULL },
+    { 409, "Conflict", NULL, NULL },
+    { 413, "Content Too Large", NULL, NULL },
+    { 422, "Unprocessable Content", NULL, NULL },
+    { 429, "Too Many Requests", "retry-after", "1" },
+    { 503, "Service Unavailable", "retry-after", "1" },
+    { 507, "Insufficient Storage", NULL, NULL },
+};
+
+nm_rc_t
+nm_answer_with(const nm_answer_t *to, unsigned status, const char *header, const char *value, nm_bytes_t body)
+{
+    nm_buf_t *headers = &to->gateway->headers;
+    nm_buf_clear(headers);
+    nm_writer_map(headers, header ? 2 : 1);
+    nm_writer_pair_text(headers, "x-correlation-id", to->asker->correlation);
+    if (header)
+        nm_writer_pair_text(headers, header, value);
+    nm_turn_reply(to->turn, &to->asker->caller, status, nm_buf_bytes(headers), body);
+    nm_tally_answer(&to->gateway->tally, status);
+    return NM_OK;
+}
+
+nm_rc_t
+nm_answer(const nm_answer_t *to, unsigned status, nm_bytes_t body)
+{
+    return nm_answer_with(to, status, NULL, NULL, body);
+}
+
+nm_rc_t
+nm_answer_problem(const nm_answer_t *to, unsigned status, const nm_faults_t *faults, const char *format, ...)
+{
+    size_t row = 0;
+    while (row < NM_COUNT(STATUSES) - 1 && STATUSES[row].status != status)
+        row++;
+    char detail[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(detail, sizeof detail, format, args);
+    va_end(args);
+
+    nm_buf_t *body = &to->gateway->problem;
+    nm_buf_clear(body);
+    nm_writer_map(body, faults ? 6 : 5);
+    nm_writer_pair_text(body, "type", "about:blank");
+    nm_writer_pair_text(body, "title", STATUSES[row].title);
+    nm_writer_pair_uint(body, "status", status);
+    nm_writer_pair_text(body, "detail", detail);
+    nm_writer_pair_text(body, "correlation_id", to->asker->correlation);
+    if (faults) {
+        nm_writer_text(body, "errors");
+        nm_faults_write(faults, body);
+    }
+    return nm_answer_with(to, status, STATUSES[row].header, STATUSES[row].value, nm_buf_bytes(body));
+}

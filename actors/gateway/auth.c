@@ -1,0 +1,147 @@
+#include "actors/gateway/auth.h"
+
+#include <sodium.h>
+
+#include "wire/id.h"
+
+static const nm_id_t NO_ID = { { 0 } };
+
+void
+nm_auth_init(nm_auth_t *self, const uint8_t admin_hash[NM_SECRET_SIZE])
+{
+    *self = (nm_auth_t){ .cached = false };
+    memcpy(self->admin_hash, admin_hash, NM_SECRET_SIZE);
+    nm_id_from_text(nm_text(NM_ADMIN_SERVICE_TEXT), &self->admin);
+}
+
+void
+nm_auth_forget(nm_auth_t *self)
+{
+    self->cached = false;
+    sodium_memzero(self->cached_key, sizeof self->cached_key);
+}
+
+void
+nm_auth_hash(nm_bytes_t secret, uint8_t hash[NM_SECRET_SIZE])
+{
+    crypto_generichash(hash, NM_SECRET_SIZE, secret.at, secret.size, NULL, 0);
+}
+
+void
+nm_auth_operator(const nm_auth_t *self, nm_who_t *who)
+{
+    *who = (nm_who_t){ .service = self->admin, .scopes = (1u << NM_SCOPE_COUNT) - 1, .admin = true };
+}
+
+static bool
+s_is_hex(nm_bytes_t text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.at[i];
+        if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'f') && !(c >= 'A' && c <= 'F'))
+            return false;
+    }
+    return true;
+}
+
+//  Takes the key apart. A malformed one leaves zeros, which no service has, so that it is
+//  hashed and compared like any other.
+static bool
+s_split(nm_bytes_t key, nm_id_t *service, nm_bytes_t *secret)
+{
+    static const char NOTHING[] = "00000000000000000000000000000000";
+    *service = NO_ID;
+    *secret = nm_text(NOTHING);
+    if (key.size != NM_KEY_TEXT_SIZE || key.at[32] != '-')
+        return false;
+    *secret = nm_bytes(key.at + 33, 32);
+    return s_is_hex(*secret) && nm_id_from_text(nm_bytes(key.at, 32), service) == NM_OK;
+}
+
+static bool
+s_is_cached(const nm_auth_t *self, const nm_services_t *services, nm_bytes_t key)
+{
+    return self->cached && self->cached_changes == services->changes && key.size == NM_KEY_TEXT_SIZE &&
+           sodium_memcmp(self->cached_key, key.at, NM_KEY_TEXT_SIZE) == 0;
+}
+
+//  The key of the service that has this hash. All of the service's are compared, whichever
+//  is right, and one at least.
+static nm_tenant_key_t *
+s_find(nm_services_t *services, const nm_id_t *service, const uint8_t hash[NM_SECRET_SIZE])
+{
+    static const uint8_t NOBODYS[NM_SECRET_SIZE];
+    nm_tenant_key_t *found = NULL;
+    bool compared = false;
+    for (size_t i = 0; i < services->key_count; i++) {
+        if (!nm_id_equal(&services->keys[i].service, service))
+            continue;
+        compared = true;
+        if (sodium_memcmp(services->keys[i].hash, hash, NM_SECRET_SIZE) == 0)
+            found = &services->keys[i];
+    }
+    if (!compared && sodium_memcmp(NOBODYS, hash, NM_SECRET_SIZE) == 0)
+        return NULL;
+    return found;
+}
+
+static void
+s_note_use(nm_services_t *services, const nm_id_t *id, const nm_id_t *service, int64_t now_ms)
+{
+    enum { LAZY_MS = 60000 };
+    for (size_t i = 0; i < services->key_count; i++) {
+        nm_tenant_key_t *key = &services->keys[i];
+        if (!nm_id_equal(&key->id, id) || !nm_id_equal(&key->service, service))
+            continue;
+        if (now_ms - key->used_ms >= LAZY_MS) {
+            key->used_ms = now_ms;
+            key->used_changed = true;
+        }
+        return;
+    }
+}
+
+static nm_rc_t
+s_who(const nm_auth_t *self, const nm_services_t *services, const nm_id_t *service, uint32_t scopes, nm_who_t *who)
+{
+    if (nm_id_equal(service, &self->admin)) {
+        nm_auth_operator(self, who);
+        return NM_OK;
+    }
+    const nm_tenant_t *tenant = nm_services_find(services, service);
+    if (!tenant || tenant->deleted)
+        return NM_ERR_REFUSED;
+    *who = (nm_who_t){ .service = *service, .scopes = scopes, .inactive = !tenant->active };
+    return NM_OK;
+}
+
+nm_rc_t
+nm_auth_check(nm_auth_t *self, nm_services_t *services, nm_bytes_t key, int64_t now_ms, nm_who_t *who)
+{
+    if (s_is_cached(self, services, key)) {
+        *who = self->cached_who;
+        return NM_OK;
+    }
+
+    nm_id_t service;
+    nm_bytes_t secret;
+    uint8_t hash[NM_SECRET_SIZE];
+    bool well_formed = s_split(key, &service, &secret);
+    nm_auth_hash(secret, hash);
+    const nm_tenant_key_t *found = s_find(services, &service, hash);
+    bool is_admin = nm_id_equal(&service, &self->admin) && !sodium_is_zero(self->admin_hash, NM_SECRET_SIZE) &&
+                    sodium_memcmp(self->admin_hash, hash, NM_SECRET_SIZE) == 0;
+    if (!well_formed || (!found && !is_admin))
+        return NM_ERR_REFUSED;
+    nm_rc_t rc = s_who(self, services, &service, found ? found->scopes : 0, who);
+    if (rc != NM_OK)
+        return rc;
+
+    self->cached_id = found ? found->id : NO_ID;
+    s_note_use(services, &self->cached_id, &service, now_ms);
+    memcpy(self->cached_key, key.at, NM_KEY_TEXT_SIZE);
+    self->cached_who = *who;
+    self->cached_changes = services->changes;
+    self->cached = true;
+    return NM_OK;
+}

@@ -1,0 +1,267 @@
+#include "actors/gateway/duties.h"
+
+#include <sodium.h>
+
+#include "actors/gateway/tables.h"
+#include "lmdb_store/queue.h"
+#include "wire/id.h"
+
+enum {
+    DUE_COUNT = 500,      //  Due ones looked at in a turn
+    WITHDRAW_COUNT = 20,  //  Each walks a lane of the outbox
+    EXPIRE_COUNT = 2000,  //  Entries of other tables forgotten in a turn
+    RETIRE_COUNT = 500,   //  Notes forgotten in a turn
+    LOOK_COUNT = 2000,    //  Notes looked at for that
+    SWEEP_COUNT = 200,    //  Chunks of the journal forgotten in a turn
+};
+static const int64_t TIDY_MS = 60000;
+static const int64_t TIDY_AGAIN_MS = 50;  //  When there is more to do
+
+static const char FACT_SECRET[] = "secret";
+static const char FACT_COUNTS[] = "counts";
+
+//  -- Facts
+
+static nm_rc_t
+s_load_secret(nm_gateway_t *self, nm_txn_t *txn)
+{
+    nm_bytes_t value;
+    nm_rc_t rc = nm_table_get(txn, &nm_facts_table, nm_text(FACT_SECRET), &value);
+    if (rc == NM_OK && value.size != sizeof self->secret)
+        return NM_ERR_CORRUPT;
+    if (rc == NM_OK)
+        memcpy(self->secret, value.at, sizeof self->secret);
+    if (rc != NM_ERR_MISSING)
+        return rc;
+    randombytes_buf(self->secret, sizeof self->secret);
+    return nm_table_put(txn, &nm_facts_table, nm_text(FACT_SECRET), nm_bytes(self->secret, sizeof self->secret));
+}
+
+static nm_rc_t
+s_load_counts(nm_gateway_t *self, nm_txn_t *txn)
+{
+    nm_bytes_t value;
+    memset(self->counts, 0, sizeof self->counts);
+    self->counts_changed = false;
+    nm_rc_t rc = nm_table_get(txn, &nm_facts_table, nm_text(FACT_COUNTS), &value);
+    if (rc == NM_ERR_MISSING)
+        return NM_OK;
+    if (rc != NM_OK || value.size % 8 || value.size > sizeof self->counts)
+        return rc == NM_OK ? NM_ERR_CORRUPT : rc;
+    for (size_t i = 0; i < value.size / 8; i++)
+        self->counts[i] = nm_get_u64(value.at + 8 * i);
+    return NM_OK;
+}
+
+static nm_rc_t
+s_save_counts(nm_gateway_t *self, nm_txn_t *txn)
+{
+    uint8_t raw[8 * NM_STATUS_COUNT];
+    if (!self->counts_changed)
+        return NM_OK;
+    self->counts_changed = false;
+    for (size_t i = 0; i < NM_STATUS_COUNT; i++)
+        nm_put_u64(raw + 8 * i, self->counts[i]);
+    return nm_table_put(txn, &nm_facts_table, nm_text(FACT_COUNTS), nm_bytes(raw, sizeof raw));
+}
+
+//  Contents are there until the final status, under ids that begin with their time.
+static nm_rc_t
+s_find_oldest(nm_gateway_t *self, nm_txn_t *txn)
+{
+    nm_cursor_t cursor;
+    nm_bytes_t key;
+    nm_id_t id;
+    nm_cursor_open(&cursor, txn, &nm_contents_table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
+    nm_rc_t rc = nm_cursor_next(&cursor, &key, NULL);
+    self->oldest_ms = 0;
+    if (rc == NM_OK && key.size == NM_ID_SIZE) {
+        memcpy(id.at, key.at, NM_ID_SIZE);
+        self->oldest_ms = nm_id_time_ms(&id);
+    }
+    nm_cursor_close(&cursor);
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+void
+nm_duties_look(nm_gateway_t *self)
+{
+    self->present = 0;
+    for (unsigned role = NM_ROLE_NONE + 1; role < NM_ROLE_COUNT; role++)
+        if (nm_directory_list(self->directory, (nm_role_id_t) role, NULL, 0) > 0)
+            self->present |= UINT64_C(1) << role;
+}
+
+nm_rc_t
+nm_duties_load(nm_gateway_t *self, nm_turn_t *turn)
+{
+    nm_txn_t *txn = nm_turn_txn(turn);
+    nm_rc_t rc = s_load_secret(self, txn);
+    if (rc == NM_OK)
+        rc = s_load_counts(self, txn);
+    if (rc == NM_OK)
+        rc = s_find_oldest(self, txn);
+    self->tidy_at_ms = nm_turn_now(turn);
+    nm_turn_wake(turn, self->tidy_at_ms);
+    return rc;
+}
+
+//  -- What is due
+
+typedef struct {
+    size_t withdrawn;  //  Looks into the outbox
+    bool again;        //  There was more than one turn may do
+} due_t;
+
+//  Nobody took it up in time: if it still waits with us it ends here; if not, whoever has it sees to it.
+static nm_rc_t
+s_expire(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, nm_note_t *note, due_t *due)
+{
+    nm_rc_t rc = NM_OK;
+    if (note->status == NM_STATUS_PENDING) {
+        if (++due->withdrawn > WITHDRAW_COUNT) {
+            due->again = true;
+            return nm_due_put(nm_turn_txn(turn), &nm_due_table, note->expires_at, id);
+        }
+        rc = nm_turn_mail_withdraw(turn, NM_ROLE_ROUTER, nm_bytes(id->at, NM_ID_SIZE));
+    }
+    if (rc == NM_OK)
+        rc = nm_notes_end(self, turn, id, note, NM_EVENT_EXPIRED, "nobody could take it up in time");
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+static nm_rc_t
+s_handle(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, due_t *due)
+{
+    nm_note_t note;
+    int64_t now_ms = nm_turn_now(turn);
+    nm_rc_t rc = nm_notes_get(nm_turn_txn(turn), id, &note);
+    if (rc != NM_OK)
+        return rc == NM_ERR_MISSING ? NM_OK : rc;
+    if (note.status != NM_STATUS_SCHEDULED && note.status != NM_STATUS_PENDING)
+        return NM_OK;
+    if (NM_HAS(&note, note, expires_at) && note.expires_at <= now_ms)
+        return s_expire(self, turn, id, &note, due);
+    if (note.status == NM_STATUS_SCHEDULED && note.send_at <= now_ms)
+        return nm_notes_release(self, turn, id, &note);
+    return NM_OK;
+}
+
+static nm_rc_t
+s_do_due(nm_gateway_t *self, nm_turn_t *turn)
+{
+    nm_txn_t *txn = nm_turn_txn(turn);
+    due_t due = { .again = false };
+    int64_t at_ms, now_ms = nm_turn_now(turn);
+    nm_id_t id;
+    nm_rc_t rc = NM_OK;
+    for (size_t i = 0; i < DUE_COUNT && !due.again; i++) {
+        rc = nm_due_take(txn, &nm_due_table, now_ms, &at_ms, &id);
+        if (rc == NM_OK)
+            rc = s_handle(self, turn, &id, &due);
+        if (rc != NM_OK)
+            break;
+    }
+    if (rc == NM_ERR_MISSING)
+        rc = NM_OK;
+    if (rc == NM_OK && (rc = nm_due_next(txn, &nm_due_table, &at_ms)) == NM_OK)
+        nm_turn_wake(turn, at_ms > now_ms ? at_ms : now_ms);
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+//  -- What is old
+
+static int64_t
+s_retention_ms(const nm_gateway_t *self, const nm_note_t *note)
+{
+    const nm_tenant_t *tenant = nm_services_find(&self->services, &note->service);
+    return tenant && tenant->retention_ms ? tenant->retention_ms : self->retention_ms;
+}
+
+//  Notes stand under ids that begin with their time, so the old ones come first. What has
+//  outlived its time is gathered and then deleted: a walk does not suffer other changes.
+static nm_rc_t
+s_gather_old(nm_gateway_t *self, nm_txn_t *txn, int64_t now_ms, nm_id_t *ids, size_t *count, bool *again)
+{
+    enum { DAY_MS = 86400000 };  //  Nobody's retention is shorter
+    nm_cursor_t cursor;
+    nm_bytes_t key, value;
+    nm_note_t note;
+    nm_rc_t rc = NM_OK;
+    size_t looked = 0;
+    *count = 0;
+    nm_cursor_open(&cursor, txn, &nm_notes_table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
+    while (*count < RETIRE_COUNT && looked++ < LOOK_COUNT && (rc = nm_cursor_next(&cursor, &key, &value)) == NM_OK) {
+        memcpy(ids[*count].at, key.at, NM_ID_SIZE);
+        if (now_ms - nm_id_time_ms(&ids[*count]) < DAY_MS)
+            break;
+        if (nm_record_decode(&nm_note_shape, &note, value, NULL, "") != NM_OK) {
+            rc = NM_ERR_CORRUPT;
+            break;
+        }
+        if (nm_status_is_final((nm_status_t) note.status) && now_ms - note.updated_at >= s_retention_ms(self, &note))
+            (*count)++;
+    }
+    nm_cursor_close(&cursor);
+    *again = *count == RETIRE_COUNT;
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+static nm_rc_t
+s_retire(nm_gateway_t *self, nm_txn_t *txn, int64_t now_ms, bool *again)
+{
+    nm_id_t ids[RETIRE_COUNT + 1];
+    size_t count;
+    nm_note_t note;
+    nm_rc_t rc = s_gather_old(self, txn, now_ms, ids, &count, again);
+    for (size_t i = 0; rc == NM_OK && i < count; i++) {
+        rc = nm_notes_get(txn, &ids[i], &note);
+        if (rc == NM_OK)
+            rc = nm_notes_delete(self, txn, &ids[i], &note);
+    }
+    return rc;
+}
+
+static nm_rc_t
+s_tidy(nm_gateway_t *self, nm_turn_t *turn)
+{
+    nm_txn_t *txn = nm_turn_txn(turn);
+    int64_t now_ms = nm_turn_now(turn);
+    size_t gone = 0;
+    bool again = false;
+    if (now_ms < self->tidy_at_ms)
+        return NM_OK;
+    nm_duties_look(self);
+    nm_auth_forget(&self->auth);  //  So that the use of a key is noted once a minute
+    nm_rc_t rc = nm_expiry_sweep(txn, now_ms, EXPIRE_COUNT, &gone);
+    if (rc == NM_OK)
+        rc = nm_journal_sweep(txn, now_ms - self->event_keep_ms, SWEEP_COUNT);
+    if (rc == NM_OK)
+        rc = s_retire(self, txn, now_ms, &again);
+    if (rc == NM_OK)
+        rc = nm_services_save_used(&self->services, txn);
+    self->tidy_at_ms = now_ms + (again || gone == EXPIRE_COUNT ? TIDY_AGAIN_MS : TIDY_MS);
+    return rc;
+}
+
+nm_rc_t
+nm_duties_due(nm_gateway_t *self, nm_turn_t *turn)
+{
+    nm_txn_t *txn = nm_turn_txn(turn);
+    nm_rc_t rc = s_do_due(self, turn);
+    if (rc == NM_OK)
+        rc = nm_cancels_due(self, turn);
+    if (rc == NM_OK)
+        rc = s_tidy(self, turn);
+    if (rc == NM_OK)
+        rc = s_save_counts(self, txn);
+    if (rc == NM_OK)
+        rc = nm_journal_flush(&self->journal, txn);
+    if (rc == NM_OK)
+        rc = nm_polls_due(self, turn);
+    if (rc == NM_OK)
+        rc = s_find_oldest(self, txn);
+    nm_journal_end_turn(&self->journal);
+    nm_turn_wake(turn, self->tidy_at_ms);
+    return rc;
+}

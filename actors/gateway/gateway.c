@@ -1,0 +1,437 @@
+#include "actors/gateway/gateway.h"
+
+#include "actors/gateway/duties.h"
+#include "actors/gateway/ops.h"
+#include "actors/gateway/tables.h"
+#include "wire/id.h"
+#include "wire/reader.h"
+#include "wire/writer.h"
+
+static const int64_t DAY_MS = INT64_C(86400000);
+
+//  -- Operations
+
+static const struct {
+    const char *op;
+    nm_scope_t scope;
+    nm_op_fn *run;
+} OPS[] = {
+    { "notifications.create", NM_SCOPE_NOTIFICATIONS_WRITE, nm_op_create },
+    { "notifications.batch", NM_SCOPE_NOTIFICATIONS_WRITE, nm_op_batch },
+    { "notifications.get", NM_SCOPE_NOTIFICATIONS_READ, nm_op_get },
+    { "notifications.list", NM_SCOPE_NOTIFICATIONS_READ, nm_op_list },
+    { "notifications.cancel", NM_SCOPE_NOTIFICATIONS_WRITE, nm_op_cancel },
+    { "events.read", NM_SCOPE_NOTIFICATIONS_READ, nm_op_events },
+    { "dead_letters.list", NM_SCOPE_DEAD_LETTERS, nm_op_dead_letters },
+    { "dead_letters.get", NM_SCOPE_DEAD_LETTERS, nm_op_dead_letters },
+    { "dead_letters.replay", NM_SCOPE_DEAD_LETTERS, nm_op_dead_letters },
+    { "dead_letters.replay_many", NM_SCOPE_DEAD_LETTERS, nm_op_dead_letters },
+    { "dead_letters.discard", NM_SCOPE_DEAD_LETTERS, nm_op_dead_letters },
+    { "services.create", NM_SCOPE_ADMIN, nm_op_services_create },
+    { "services.list", NM_SCOPE_ADMIN, nm_op_services_list },
+    { "services.get", NM_SCOPE_ADMIN, nm_op_services_get },
+    { "services.patch", NM_SCOPE_ADMIN, nm_op_services_patch },
+    { "services.delete", NM_SCOPE_ADMIN, nm_op_services_delete },
+    { "keys.create", NM_SCOPE_ADMIN, nm_op_keys_create },
+    { "keys.list", NM_SCOPE_ADMIN, nm_op_keys_list },
+    { "keys.delete", NM_SCOPE_ADMIN, nm_op_keys_delete },
+    { "health", NM_SCOPE_OPEN, nm_op_health },
+    { "health.ready", NM_SCOPE_OPEN, nm_op_ready },
+};
+
+nm_rc_t
+nm_op_health(nm_case_t *it)
+{
+    nm_buf_t *body = &it->gateway->body;
+    nm_buf_clear(body);
+    nm_writer_map(body, 1);
+    nm_writer_pair_text(body, "status", "ok");
+    return nm_answer(&it->answer, 200, nm_buf_bytes(body));
+}
+
+static uint64_t
+s_unfinished(const nm_gateway_t *self)
+{
+    uint64_t count = 0;
+    for (unsigned status = 0; status < NM_STATUS_COUNT; status++)
+        if (!nm_status_is_final((nm_status_t) status))
+            count += self->counts[status];
+    return count;
+}
+
+//  A notification is accepted as long as there is room on our disk: whoever is away gets
+//  it later. So the others are shown, and only room decides.
+nm_rc_t
+nm_op_ready(nm_case_t *it)
+{
+    enum { ALIVE_MAX = 64 };
+    const char *names[ALIVE_MAX];
+    nm_gateway_t *gateway = it->gateway;
+    nm_buf_t *body = &gateway->body;
+    bool tight = nm_turn_tight(it->turn);
+    nm_buf_clear(body);
+    nm_writer_map(body, 4);
+    nm_writer_pair_text(body, "status", tight ? "full" : "ok");
+    nm_writer_pair_text(body, "store", tight ? "tight" : "ok");
+    nm_writer_pair_uint(body, "backlog", s_unfinished(gateway));
+    nm_writer_text(body, "roles");
+    size_t mark = nm_writer_map_open(body), count = 0;
+    for (unsigned role = NM_ROLE_NONE + 1; role < NM_ROLE_OPERATOR; role++) {
+        if (!(gateway->present >> role & 1) || role == NM_ROLE_GATEWAY)
+            continue;
+        nm_writer_pair_uint(body, nm_role_text((nm_role_id_t) role),
+                            nm_turn_alive(it->turn, (nm_role_id_t) role, names, ALIVE_MAX));
+        count++;
+    }
+    nm_writer_map_close(body, mark, count);
+    return nm_answer(&it->answer, tight ? 503 : 200, nm_buf_bytes(body));
+}
+
+//  -- What operations share
+
+static void
+s_point_at_query(nm_faults_t *faults)
+{
+    for (size_t i = 0; i < faults->count; i++)
+        if (faults->items[i].pointer[0] == '/')
+            faults->items[i].pointer[0] = '?';
+}
+
+nm_rc_t
+nm_case_decode(nm_case_t *it, const nm_shape_t *shape, void *record, bool query)
+{
+    static const uint8_t EMPTY_MAP = 0x80;
+    nm_faults_t *faults = &it->gateway->faults;
+    nm_bytes_t body = it->ask->body.size ? it->ask->body : nm_bytes(&EMPTY_MAP, 1);
+    nm_reader_t reader;
+    faults->count = faults->missed = 0;
+    nm_reader_open(&reader, body);
+    if (nm_reader_peek(&reader) != NM_KIND_MAP) {
+        nm_answer_problem(&it->answer, 400, NULL, "The body must be an object.");
+        return NM_ERR_REFUSED;
+    }
+    if (nm_record_decode(shape, record, body, faults, "") == NM_OK)
+        return NM_OK;
+    if (query)
+        s_point_at_query(faults);
+    nm_answer_problem(&it->answer, 422, faults, "The request has faults; each is named in errors.");
+    return NM_ERR_REFUSED;
+}
+
+nm_rc_t
+nm_case_refuse(nm_case_t *it, const char *pointer, const char *detail)
+{
+    nm_faults_t *faults = &it->gateway->faults;
+    faults->count = faults->missed = 0;
+    nm_faults_add(faults, pointer, NULL, "%s", detail);
+    return nm_answer_problem(&it->answer, 422, faults, "The request has faults; each is named in errors.");
+}
+
+nm_rc_t
+nm_case_unknown(nm_case_t *it, const char *what)
+{
+    return nm_answer_problem(&it->answer, 404, NULL, "There is no such %s.", what);
+}
+
+//  Another gateway is the owner: it is named, because nobody passes the question on yet.
+static nm_rc_t
+s_answer_elsewhere(nm_case_t *it, uint16_t number)
+{
+    const nm_peer_t *owner = nm_directory_gateway(it->gateway->directory, number);
+    if (!owner)
+        return nm_case_unknown(it, "notification");
+    return nm_answer_problem(&it->answer, 404, NULL, "There is no such notification here; ask %s.", owner->actor.name);
+}
+
+nm_rc_t
+nm_case_find(nm_case_t *it, nm_bytes_t text, nm_id_t *id, nm_note_t *note)
+{
+    nm_rc_t rc = nm_id_from_text(text, id) == NM_OK ? NM_OK : NM_ERR_MISSING;
+    if (rc == NM_OK && nm_id_gateway(id) != it->gateway->number) {
+        s_answer_elsewhere(it, nm_id_gateway(id));
+        return NM_ERR_REFUSED;
+    }
+    if (rc == NM_OK)
+        rc = nm_notes_get(it->txn, id, note);
+    if (rc == NM_OK && !nm_case_may_see(it, &note->service))
+        rc = NM_ERR_MISSING;
+    if (rc != NM_ERR_MISSING)
+        return rc;
+    nm_case_unknown(it, "notification");
+    return NM_ERR_REFUSED;
+}
+
+void
+nm_cursor_text(const nm_id_t *id, char out[NM_CURSOR_TEXT_SIZE + 1])
+{
+    static const char DIGITS[] = "0123456789abcdef";
+    for (size_t i = 0; i < NM_ID_SIZE; i++) {
+        *out++ = DIGITS[id->at[i] >> 4];
+        *out++ = DIGITS[id->at[i] & 15];
+    }
+    *out = 0;
+}
+
+nm_rc_t
+nm_case_page(nm_case_t *it, bool has_limit, uint64_t *limit, bool has_cursor, nm_bytes_t cursor, nm_id_t *from)
+{
+    enum { LIMIT_DEFAULT = 50 };
+    if (!has_limit)
+        *limit = LIMIT_DEFAULT;
+    if (*limit == 0) {
+        nm_case_refuse(it, "?limit", "must be 1 to 200");
+        return NM_ERR_REFUSED;
+    }
+    if (has_cursor && (cursor.size != NM_CURSOR_TEXT_SIZE || nm_id_from_text(cursor, from) != NM_OK)) {
+        nm_answer_problem(&it->answer, 400, NULL, "The cursor is not one of ours.");
+        return NM_ERR_REFUSED;
+    }
+    return NM_OK;
+}
+
+//  -- Asks
+
+static bool
+s_is_correlation(nm_bytes_t text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.at[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!letter && c != '.' && c != '_' && c != '-')
+            return false;
+    }
+    return text.size > 0 && text.size <= NM_CORRELATION_MAX;
+}
+
+static void
+s_set_asker(nm_case_t *it)
+{
+    it->asker.caller = it->ask->caller;
+    if (s_is_correlation(it->ask->headers.correlation_id)) {
+        nm_bytes_to_text(it->ask->headers.correlation_id, it->asker.correlation, sizeof it->asker.correlation);
+        return;
+    }
+    nm_id_t made;
+    nm_put_u64(made.at, nm_turn_random(it->turn));
+    nm_put_u64(made.at + 8, nm_turn_random(it->turn));
+    nm_cursor_text(&made, it->asker.correlation);
+}
+
+//  NM_ERR_REFUSED: answered.
+static nm_rc_t
+s_authenticate(nm_case_t *it, nm_scope_t scope)
+{
+    nm_gateway_t *gateway = it->gateway;
+    const nm_ask_headers_t *headers = &it->ask->headers;
+    bool has_key = NM_HAS(headers, ask_headers, api_key);
+    nm_rc_t rc = NM_ERR_REFUSED;
+    if (has_key)
+        rc = nm_auth_check(&gateway->auth, &gateway->services, headers->api_key, it->now_ms, &it->who);
+    else if (it->ask->role == NM_ROLE_OPERATOR) {
+        nm_auth_operator(&gateway->auth, &it->who);
+        rc = NM_OK;
+    }
+    if (rc != NM_OK) {
+        nm_answer_problem(&it->answer, 401, NULL, has_key ? "The API key is wrong." : "An API key is needed.");
+        return NM_ERR_REFUSED;
+    }
+    if (it->who.inactive) {
+        nm_answer_problem(&it->answer, 403, NULL, "The service is switched off.");
+        return NM_ERR_REFUSED;
+    }
+    if (it->who.admin || (scope < NM_SCOPE_COUNT && it->who.scopes >> scope & 1))
+        return NM_OK;
+    if (scope == NM_SCOPE_ADMIN)
+        nm_answer_problem(&it->answer, 403, NULL, "Only the admin may do this.");
+    else
+        nm_answer_problem(&it->answer, 403, NULL, "The key has not the scope %s.",
+                          nm_words_text(&nm_scope_words, scope));
+    return NM_ERR_REFUSED;
+}
+
+static nm_rc_t
+s_on_ask(void *state, nm_turn_t *turn, const nm_ask_in_t *ask)
+{
+    nm_case_t it = { .gateway = state, .turn = turn, .ask = ask };
+    it.txn = nm_turn_txn(turn);
+    it.now_ms = nm_turn_now(turn);
+    it.answer = (nm_answer_t){ it.gateway, turn, &it.asker };
+    s_set_asker(&it);
+
+    size_t row = 0;
+    while (row < NM_COUNT(OPS) && !nm_bytes_is(ask->op, OPS[row].op))
+        row++;
+    if (row == NM_COUNT(OPS))
+        return nm_answer_problem(&it.answer, 404, NULL, "There is no operation %.*s.", NM_PRINT(ask->op));
+    if (OPS[row].scope != NM_SCOPE_OPEN && s_authenticate(&it, OPS[row].scope) != NM_OK)
+        return NM_OK;
+    return OPS[row].run(&it);
+}
+
+static nm_rc_t
+s_on_reply(void *state, nm_turn_t *turn, const nm_reply_in_t *reply)
+{
+    switch (nm_token_kind(reply->token)) {
+    case NM_TOKEN_CANCEL: return nm_cancels_reply(state, turn, reply);
+    case NM_TOKEN_FORWARD: return nm_forwards_reply(state, turn, reply);
+    default: return NM_OK;
+    }
+}
+
+//  -- Mail
+
+static nm_rc_t
+s_on_mail(void *state, nm_turn_t *turn, const nm_mail_in_t *mail)
+{
+    nm_event_t event;
+    nm_attempt_t attempt;
+    if (mail->kind != NM_MAIL_EVENT)
+        return NM_ERR_MALFORMED;
+    if (mail->body.size == 0)  //  What it spoke of was over when it left
+        return NM_OK;
+    nm_rc_t rc = nm_record_decode(&nm_event_shape, &event, mail->body, NULL, "");
+    if (rc == NM_OK && NM_HAS(&event, event, attempt))
+        rc = nm_record_decode(&nm_attempt_shape, &attempt, event.attempt, NULL, "");
+    return rc == NM_OK ? nm_notes_event(state, turn, &event, mail->peer) : NM_ERR_MALFORMED;
+}
+
+static nm_rc_t
+s_load_body(void *state, nm_turn_t *turn, uint8_t kind, nm_bytes_t ref, nm_bytes_t *body)
+{
+    nm_id_t id;
+    if (kind != NM_MAIL_WORK || ref.size != NM_ID_SIZE)
+        return NM_ERR_MISSING;
+    memcpy(id.at, ref.at, NM_ID_SIZE);
+    return nm_notes_work(state, nm_turn_txn(turn), &id, body);
+}
+
+//  -- Life
+
+static nm_rc_t
+s_read_settings(nm_gateway_t *self, const nm_mesh_t *mesh, nm_error_t *error)
+{
+    static const char *const NAMES[] = { "retention_days", "event_days" };
+    const nm_zpl_t *part = nm_mesh_part(mesh, "gateway");
+    uint64_t retention_days = 30, event_days = 7;
+    nm_rc_t rc = NM_OK;
+    if (part)
+        rc = nm_zpl_only(part, NAMES, NM_COUNT(NAMES), error);
+    if (part && rc == NM_OK)
+        rc = nm_zpl_number(part, "retention_days", 1, 3650, retention_days, &retention_days, error);
+    if (part && rc == NM_OK)
+        rc = nm_zpl_number(part, "event_days", 1, 365, event_days, &event_days, error);
+    self->retention_ms = (int64_t) retention_days * DAY_MS;
+    self->event_keep_ms = (int64_t) event_days * DAY_MS;
+    return rc;
+}
+
+static void
+s_close(void *state)
+{
+    nm_gateway_t *self = state;
+    if (!self)
+        return;
+    nm_auth_forget(&self->auth);
+    nm_services_free(&self->services);
+    nm_journal_free(&self->journal);
+    nm_polls_free(&self->polls);
+    nm_cancels_free(&self->cancels);
+    nm_forwards_free(&self->forwards);
+    nm_history_free(&self->history);
+    nm_buf_free(&self->body);
+    nm_buf_free(&self->headers);
+    nm_buf_free(&self->problem);
+    nm_buf_free(&self->note);
+    nm_buf_free(&self->work);
+    free(self);
+}
+
+static nm_rc_t
+s_open(void **state, const nm_setup_t *setup, nm_error_t *error)
+{
+    nm_gateway_t *self = nm_alloc(sizeof *self);
+    self->directory = setup->directory;
+    self->number = setup->self->number;
+    nm_auth_init(&self->auth, setup->mesh->admin_key_hash);
+    nm_tally_init(&self->tally, setup->metrics);
+    nm_duties_look(self);
+    nm_rc_t rc = s_read_settings(self, setup->mesh, error);
+    if (rc != NM_OK) {
+        s_close(self);
+        return rc;
+    }
+    *state = self;
+    return NM_OK;
+}
+
+static nm_rc_t
+s_load(void *state, nm_turn_t *turn)
+{
+    nm_gateway_t *self = state;
+    nm_txn_t *txn = nm_turn_txn(turn);
+    nm_auth_forget(&self->auth);
+    nm_polls_undo(&self->polls);
+    nm_cancels_undo(&self->cancels, nm_turn_now(turn));
+    nm_forwards_undo(&self->forwards);
+    nm_rc_t rc = nm_services_load(&self->services, txn);
+    if (rc == NM_OK)
+        rc = nm_journal_load(&self->journal, txn);
+    return rc == NM_OK ? nm_duties_load(self, turn) : rc;
+}
+
+static nm_rc_t
+s_due(void *state, nm_turn_t *turn)
+{
+    return nm_duties_due(state, turn);
+}
+
+static void
+s_committed(void *state)
+{
+    nm_gateway_t *self = state;
+    nm_polls_commit(&self->polls);
+    nm_cancels_commit(&self->cancels);
+    nm_forwards_commit(&self->forwards);
+}
+
+static void
+s_backlog(void *state, uint64_t *count, int64_t *oldest_ms)
+{
+    const nm_gateway_t *self = state;
+    *count = s_unfinished(self);
+    *oldest_ms = self->oldest_ms;
+}
+
+static size_t
+s_status(void *state, nm_buf_t *out)
+{
+    const nm_gateway_t *self = state;
+    nm_writer_text(out, "notifications");
+    nm_writer_map(out, NM_STATUS_COUNT);
+    for (unsigned status = 0; status < NM_STATUS_COUNT; status++)
+        nm_writer_pair_uint(out, nm_words_text(&nm_status_words, status), self->counts[status]);
+    nm_writer_pair_uint(out, "services", self->services.tenant_count);
+    nm_writer_pair_uint(out, "waiting_for_events", self->polls.count);
+    return 3;
+}
+
+const nm_role_t nm_gateway_role = {
+    .name = "gateway",
+    .id = NM_ROLE_GATEWAY,
+    .tables = nm_gateway_tables,
+    .table_count = NM_GATEWAY_TABLE_COUNT,
+    .mail_drains = true,
+    .mail_patience_ms = 3,
+    .open = s_open,
+    .close = s_close,
+    .load = s_load,
+    .mail = s_on_mail,
+    .ask = s_on_ask,
+    .reply = s_on_reply,
+    .due = s_due,
+    .every_turn = true,
+    .committed = s_committed,
+    .load_body = s_load_body,
+    .backlog = s_backlog,
+    .status = s_status,
+};

@@ -1,0 +1,176 @@
+#include "actors/gateway/idempotency.h"
+
+#include "actors/gateway/tables.h"
+#include "lmdb_store/key.h"
+#include "lmdb_store/queue.h"
+
+NM_RECORD_DEFINE(first_answer, NM_FIRST_ANSWER_FIELDS, NULL, 0);
+
+static const int64_t ANSWER_KEEP_MS = INT64_C(24) * 3600 * 1000;
+static const int64_t DUPLICATE_KEEP_MS = (int64_t) NM_DEDUPE_MAX * 1000;
+
+nm_rc_t
+nm_idempotency_key(nm_bytes_t header, nm_bytes_t *key)
+{
+    if (header.size >= 2 && header.at[0] == '"' && header.at[header.size - 1] == '"')
+        header = nm_bytes(header.at + 1, header.size - 2);
+    *key = header;
+    return header.size && header.size <= NM_IDEMPOTENCY_MAX ? NM_OK : NM_ERR_MALFORMED;
+}
+
+void
+nm_idempotency_set(nm_case_t *it, nm_idempotency_t *self, nm_bytes_t key, const char *op, nm_bytes_t body)
+{
+    self->key = key;
+    if (!key.size)
+        return;
+    nm_fingerprint_t print;
+    nm_fingerprint_start(&print, it->gateway->secret);
+    nm_fingerprint_bytes(&print, nm_text(op));
+    nm_fingerprint_value(&print, body);
+    nm_fingerprint_end(&print, self->fingerprint);
+}
+
+//  Entries stand under their hash and their time: an entry that has outlived its time and
+//  is replaced before it was swept must not take its successor with it.
+static nm_key_t
+s_prefix(const uint8_t hash[NM_FINGERPRINT_SIZE])
+{
+    nm_key_t key = { .size = 0 };
+    nm_key_bytes(&key, nm_bytes(hash, NM_FINGERPRINT_SIZE));
+    return key;
+}
+
+static nm_key_t
+s_place(const uint8_t hash[NM_FINGERPRINT_SIZE], int64_t at_ms)
+{
+    nm_key_t key = s_prefix(hash);
+    nm_key_u64(&key, (uint64_t) at_ms);
+    return key;
+}
+
+//  The latest entry of a hash, and its time.
+static nm_rc_t
+s_find(nm_txn_t *txn, const nm_table_t *table, const uint8_t hash[NM_FINGERPRINT_SIZE], int64_t *at_ms,
+       nm_bytes_t *value)
+{
+    nm_key_t prefix = s_prefix(hash);
+    nm_cursor_t cursor;
+    nm_bytes_t key;
+    nm_cursor_open(&cursor, txn, table, nm_key_view(&prefix), nm_bytes(NULL, 0), true);
+    nm_rc_t rc = nm_cursor_next(&cursor, &key, value);
+    if (rc == NM_OK)
+        *at_ms = (int64_t) nm_get_u64(key.at + NM_FINGERPRINT_SIZE);
+    nm_cursor_close(&cursor);
+    return rc;
+}
+
+static nm_rc_t
+s_keep(nm_txn_t *txn, const nm_table_t *table, const nm_key_t *place, nm_bytes_t value, int64_t until_ms)
+{
+    nm_rc_t rc = nm_table_put(txn, table, nm_key_view(place), value);
+    return rc == NM_OK ? nm_expiry_put(txn, table, nm_key_view(place), until_ms) : rc;
+}
+
+//  -- First answers
+
+static void
+s_hash_key(nm_case_t *it, nm_bytes_t key, uint8_t hash[NM_FINGERPRINT_SIZE])
+{
+    nm_fingerprint_t print;
+    nm_fingerprint_start(&print, it->gateway->secret);
+    nm_fingerprint_bytes(&print, nm_bytes(it->who.service.at, NM_ID_SIZE));
+    nm_fingerprint_bytes(&print, key);
+    nm_fingerprint_end(&print, hash);
+}
+
+nm_rc_t
+nm_idempotency_find(nm_case_t *it, const nm_idempotency_t *self, nm_first_answer_t *first)
+{
+    if (!self->key.size)
+        return NM_ERR_MISSING;
+    uint8_t hash[NM_FINGERPRINT_SIZE];
+    int64_t at_ms;
+    nm_bytes_t value;
+    s_hash_key(it, self->key, hash);
+    nm_rc_t rc = s_find(it->txn, &nm_answers_table, hash, &at_ms, &value);
+    if (rc != NM_OK)
+        return rc;
+    if (it->now_ms - at_ms >= ANSWER_KEEP_MS)
+        return NM_ERR_MISSING;
+    if (nm_record_decode(&nm_first_answer_shape, first, value, NULL, "") != NM_OK)
+        return NM_ERR_CORRUPT;
+    return nm_bytes_equal(first->fingerprint, nm_bytes(self->fingerprint, NM_FINGERPRINT_SIZE)) ? NM_OK
+                                                                                                : NM_ERR_REFUSED;
+}
+
+nm_rc_t
+nm_idempotency_keep(nm_case_t *it, const nm_idempotency_t *self, unsigned status, nm_bytes_t body)
+{
+    if (!self->key.size)
+        return NM_OK;
+    nm_first_answer_t first = { .has = 0 };
+    NM_PUT(&first, first_answer, fingerprint, nm_bytes(self->fingerprint, NM_FINGERPRINT_SIZE));
+    NM_PUT(&first, first_answer, at, it->now_ms);
+    NM_PUT(&first, first_answer, status, status);
+    NM_PUT(&first, first_answer, correlation_id, nm_text(it->asker.correlation));
+    NM_PUT(&first, first_answer, body, body);
+
+    uint8_t hash[NM_FINGERPRINT_SIZE];
+    s_hash_key(it, self->key, hash);
+    nm_key_t place = s_place(hash, it->now_ms);
+    nm_buf_t *packed = &it->gateway->work;
+    nm_buf_clear(packed);
+    nm_record_encode(&nm_first_answer_shape, &first, NM_BY_TAG, packed);
+    return s_keep(it->txn, &nm_answers_table, &place, nm_buf_bytes(packed), it->now_ms + ANSWER_KEEP_MS);
+}
+
+//  -- Duplicates by content
+
+static void
+s_hash_content(nm_case_t *it, const nm_request_t *request, uint8_t hash[NM_FINGERPRINT_SIZE])
+{
+    const nm_bytes_t texts[] = { request->recipient, request->template, request->language,
+                                 request->subject,   request->content,  request->html };
+    const nm_bytes_t values[] = { request->channels, request->recipients, request->variables, request->push,
+                                  request->email };
+    nm_fingerprint_t print;
+    nm_fingerprint_start(&print, it->gateway->secret);
+    nm_fingerprint_bytes(&print, nm_bytes(it->who.service.at, NM_ID_SIZE));
+    nm_fingerprint_number(&print, NM_HAS(request, request, channel) ? request->channel : NM_CHANNEL_COUNT);
+    nm_fingerprint_number(&print, NM_HAS(request, request, strategy) ? request->strategy : NM_STRATEGY_FIRST);
+    nm_fingerprint_number(&print, request->template_version);
+    nm_fingerprint_bytes(&print, nm_bytes(request->user_id.at, NM_ID_SIZE));
+    for (size_t i = 0; i < NM_COUNT(texts); i++)
+        nm_fingerprint_bytes(&print, texts[i]);
+    for (size_t i = 0; i < NM_COUNT(values); i++) {
+        nm_fingerprint_number(&print, values[i].size != 0);
+        if (values[i].size)
+            nm_fingerprint_value(&print, values[i]);
+    }
+    nm_fingerprint_end(&print, hash);
+}
+
+nm_rc_t
+nm_duplicates_find(nm_case_t *it, const nm_request_t *request, uint8_t hash[NM_FINGERPRINT_SIZE], nm_id_t *id)
+{
+    int64_t at_ms;
+    nm_bytes_t value;
+    s_hash_content(it, request, hash);
+    nm_rc_t rc = s_find(it->txn, &nm_duplicates_table, hash, &at_ms, &value);
+    if (rc != NM_OK)
+        return rc;
+    if (value.size != NM_ID_SIZE)
+        return NM_ERR_CORRUPT;
+    if (it->now_ms - at_ms >= (int64_t) request->dedupe_seconds * 1000)
+        return NM_ERR_MISSING;
+    memcpy(id->at, value.at, NM_ID_SIZE);
+    return NM_OK;
+}
+
+nm_rc_t
+nm_duplicates_keep(nm_case_t *it, const uint8_t hash[NM_FINGERPRINT_SIZE], const nm_id_t *id)
+{
+    nm_key_t place = s_place(hash, it->now_ms);
+    return s_keep(it->txn, &nm_duplicates_table, &place, nm_bytes(id->at, NM_ID_SIZE), it->now_ms + DUPLICATE_KEEP_MS);
+}

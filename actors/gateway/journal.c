@@ -1,0 +1,197 @@
+#include "actors/gateway/journal.h"
+
+#include "actors/gateway/tables.h"
+#include "lmdb_store/key.h"
+
+NM_RECORD_DEFINE(entry, NM_ENTRY_FIELDS, NULL, 0);
+
+enum { CHUNK_SIZE = 32 * 1024, INDEX_BITS = 16, INDEX_MAX = 0xffff };
+
+static nm_key_t
+s_key(uint64_t chunk)
+{
+    nm_key_t key = { .size = 0 };
+    nm_key_u64(&key, chunk);
+    return key;
+}
+
+nm_rc_t
+nm_journal_load(nm_journal_t *self, nm_txn_t *txn)
+{
+    nm_cursor_t cursor;
+    nm_bytes_t key;
+    nm_cursor_open(&cursor, txn, &nm_journal_table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), true);
+    nm_rc_t rc = nm_cursor_next(&cursor, &key, NULL);
+    self->last_chunk = rc == NM_OK ? nm_get_u64(key.at) : 0;
+    nm_cursor_close(&cursor);
+    self->open = false;
+    self->count = 0;
+    nm_buf_clear(&self->entries);
+    nm_journal_end_turn(self);
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+void
+nm_journal_free(nm_journal_t *self)
+{
+    nm_buf_free(&self->entries);
+}
+
+uint64_t
+nm_journal_chunk(nm_journal_t *self, nm_txn_t *txn)
+{
+    if (!self->open) {
+        self->last_chunk = nm_txn_next(txn, NM_COUNTER_ROLE_1);
+        self->open = true;
+        self->count = 0;
+        nm_buf_clear(&self->entries);
+    }
+    return self->last_chunk;
+}
+
+static void
+s_note_service(nm_journal_t *self, const nm_id_t *service)
+{
+    if (self->service_count > NM_JOURNAL_SERVICE_COUNT)
+        return;
+    for (size_t i = self->service_count; i-- > 0;)
+        if (nm_id_equal(&self->services[i], service))
+            return;
+    if (self->service_count < NM_JOURNAL_SERVICE_COUNT)
+        self->services[self->service_count] = *service;
+    self->service_count++;
+}
+
+nm_rc_t
+nm_journal_add(nm_journal_t *self, nm_txn_t *txn, const nm_entry_t *entry)
+{
+    nm_journal_chunk(self, txn);
+    nm_record_encode(&nm_entry_shape, entry, NM_BY_TAG, &self->entries);
+    self->count++;
+    s_note_service(self, &entry->service);
+    return self->entries.size >= CHUNK_SIZE || self->count == INDEX_MAX - 1 ? nm_journal_flush(self, txn) : NM_OK;
+}
+
+nm_rc_t
+nm_journal_flush(nm_journal_t *self, nm_txn_t *txn)
+{
+    if (!self->open)
+        return NM_OK;
+    self->open = false;
+    nm_key_t key = s_key(self->last_chunk);
+    return nm_table_put(txn, &nm_journal_table, nm_key_view(&key), nm_buf_bytes(&self->entries));
+}
+
+void
+nm_journal_end_turn(nm_journal_t *self)
+{
+    self->service_count = 0;
+}
+
+bool
+nm_journal_has_news(const nm_journal_t *self, const nm_id_t *service)
+{
+    if (!service || self->service_count > NM_JOURNAL_SERVICE_COUNT)
+        return self->service_count > 0;
+    for (size_t i = 0; i < self->service_count; i++)
+        if (nm_id_equal(&self->services[i], service))
+            return true;
+    return false;
+}
+
+uint64_t
+nm_journal_at(uint64_t chunk)
+{
+    return chunk << INDEX_BITS;
+}
+
+uint64_t
+nm_journal_end(const nm_journal_t *self)
+{
+    return self->last_chunk << INDEX_BITS | (self->open ? self->count : INDEX_MAX);
+}
+
+//  -- Walking
+
+void
+nm_journal_walk(nm_journal_walk_t *self, nm_txn_t *txn, uint64_t from)
+{
+    *self = (nm_journal_walk_t){ .from = from };
+    nm_key_t key = s_key(from >> INDEX_BITS);
+    nm_cursor_open(&self->cursor, txn, &nm_journal_table, nm_bytes(NULL, 0), nm_key_view(&key), false);
+}
+
+static nm_rc_t
+s_open_chunk(nm_journal_walk_t *self)
+{
+    nm_bytes_t key, value;
+    nm_rc_t rc = nm_cursor_next(&self->cursor, &key, &value);
+    if (rc != NM_OK)
+        return rc;
+    if (key.size != sizeof self->chunk)
+        return NM_ERR_CORRUPT;
+    self->chunk = nm_get_u64(key.at);
+    self->index = 0;
+    self->chunk_count++;
+    self->in_chunk = true;
+    nm_reader_open(&self->reader, value);
+    return NM_OK;
+}
+
+nm_rc_t
+nm_journal_next(nm_journal_walk_t *self, nm_entry_t *entry, uint64_t *position)
+{
+    for (;;) {
+        if (!self->in_chunk || nm_reader_done(&self->reader)) {
+            nm_rc_t rc = s_open_chunk(self);
+            if (rc != NM_OK)
+                return rc;
+            continue;
+        }
+        nm_bytes_t raw;
+        if (nm_reader_raw(&self->reader, &raw) != NM_OK)
+            return NM_ERR_CORRUPT;
+        uint64_t at = self->chunk << INDEX_BITS | self->index++;
+        if (at < self->from)
+            continue;
+        *position = at + 1;
+        return nm_record_decode(&nm_entry_shape, entry, raw, NULL, "") == NM_OK ? NM_OK : NM_ERR_CORRUPT;
+    }
+}
+
+void
+nm_journal_close(nm_journal_walk_t *self)
+{
+    nm_cursor_close(&self->cursor);
+}
+
+//  -- Forgetting
+
+static nm_rc_t
+s_is_old(nm_bytes_t chunk, int64_t before_ms, bool *old)
+{
+    nm_reader_t reader;
+    nm_bytes_t raw;
+    nm_entry_t entry;
+    nm_reader_open(&reader, chunk);
+    if (nm_reader_raw(&reader, &raw) != NM_OK || nm_record_decode(&nm_entry_shape, &entry, raw, NULL, "") != NM_OK)
+        return NM_ERR_CORRUPT;
+    *old = entry.at < before_ms;
+    return NM_OK;
+}
+
+nm_rc_t
+nm_journal_sweep(nm_txn_t *txn, int64_t before_ms, size_t limit)
+{
+    nm_cursor_t cursor;
+    nm_bytes_t value;
+    nm_rc_t rc = NM_OK;
+    nm_cursor_open(&cursor, txn, &nm_journal_table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
+    while (limit-- && (rc = nm_cursor_next(&cursor, NULL, &value)) == NM_OK) {
+        bool old;
+        if ((rc = s_is_old(value, before_ms, &old)) != NM_OK || !old || (rc = nm_cursor_delete(&cursor)) != NM_OK)
+            break;
+    }
+    nm_cursor_close(&cursor);
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}

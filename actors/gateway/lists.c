@@ -1,0 +1,192 @@
+//  lists - notifications.get and notifications.list.
+
+#include "actors/gateway/ops.h"
+#include "actors/gateway/show.h"
+#include "actors/gateway/tables.h"
+#include "lmdb_store/key.h"
+#include "wire/id.h"
+#include "wire/writer.h"
+
+#define NM_GET_FIELDS(F, R) F(R, 1, id, LINE, 64, MUST, NULL, "Of the notification")
+NM_RECORD_DECLARE(get, NM_GET_FIELDS);
+NM_RECORD_DEFINE(get, NM_GET_FIELDS, NULL, 0);
+
+#define NM_LIST_FIELDS(F, R)                                                          \
+    F(R, 1, limit, UINT, NM_LIST_MAX, MAY, NULL, "At most so many; 50 if absent")     \
+    F(R, 2, cursor, LINE, NM_CURSOR_MAX, MAY, NULL, "next_cursor of the page before") \
+    F(R, 3, status, ENUM, 0, MAY, &nm_status_words, "Only with this status")          \
+    F(R, 4, channel, ENUM, 0, MAY, &nm_channel_words, "Only over this channel")       \
+    F(R, 5, user_id, ID, 0, MAY, NULL, "Only to this user")                           \
+    F(R, 6, created_after, TIME, 0, MAY, NULL, "Accepted at this time or later")      \
+    F(R, 7, created_before, TIME, 0, MAY, NULL, "Accepted before this time")          \
+    F(R, 8, service_id, LINE, 64, MAY, NULL, "Only of this service; for admins")
+NM_RECORD_DECLARE(list_ask, NM_LIST_FIELDS);
+NM_RECORD_DEFINE(list_ask, NM_LIST_FIELDS, NULL, 0);
+
+//  What one ask may look at, so that a turn stays short, and how large its answer may grow.
+enum { LOOK_MAX = 5000, ANSWER_SIZE_MAX = 4 * 1024 * 1024 };
+
+nm_rc_t
+nm_op_get(nm_case_t *it)
+{
+    nm_get_t ask;
+    nm_id_t id;
+    nm_note_t note;
+    nm_buf_t *body = &it->gateway->body;
+    if (nm_case_decode(it, &nm_get_shape, &ask, false) != NM_OK)
+        return NM_OK;
+    nm_rc_t rc = nm_case_find(it, ask.id, &id, &note);
+    if (rc != NM_OK)
+        return rc == NM_ERR_REFUSED ? NM_OK : rc;
+    nm_buf_clear(body);
+    rc = nm_show_note(&it->gateway->history, &id, &note, body);
+    return rc == NM_OK ? nm_answer(&it->answer, 200, nm_buf_bytes(body)) : rc;
+}
+
+//  -- Lists
+
+typedef struct {
+    nm_list_ask_t ask;
+    bool everybodys;  //  Walks all notes rather than those of one service
+    nm_id_t service;
+    uint64_t limit;
+    nm_id_t before;  //  Only ids below this one
+    nm_id_t last;    //  That was looked at
+    size_t looked;
+    size_t count;  //  Items found
+    nm_buf_t items;
+} page_t;
+
+//  The first id that a moment can have.
+static nm_id_t
+s_first_id(int64_t at_ms)
+{
+    nm_id_t id = { { 0 } };
+    nm_put_u64(id.at, (uint64_t) at_ms << 16);
+    return id;
+}
+
+static bool
+s_matches(const nm_list_ask_t *ask, const nm_note_t *note)
+{
+    if (NM_HAS(ask, list_ask, status) && ask->status != note->status)
+        return false;
+    if (NM_HAS(ask, list_ask, channel) && ask->channel != note->channel)
+        return false;
+    if (NM_HAS(ask, list_ask, user_id) && (!NM_HAS(note, note, user_id) || !nm_id_equal(&ask->user_id, &note->user_id)))
+        return false;
+    return true;
+}
+
+static void
+s_open(const page_t *page, nm_txn_t *txn, nm_cursor_t *cursor)
+{
+    nm_key_t prefix = { .size = 0 }, from = { .size = 0 };
+    if (!page->everybodys) {
+        nm_key_id(&prefix, &page->service);
+        nm_key_id(&from, &page->service);
+    }
+    nm_key_id(&from, &page->before);
+    nm_cursor_open(cursor, txn, page->everybodys ? &nm_notes_table : &nm_by_service_table, nm_key_view(&prefix),
+                   nm_key_view(&from), true);
+}
+
+//  NM_ERR_MISSING: there is nothing more.
+static nm_rc_t
+s_look(nm_case_t *it, page_t *page, nm_cursor_t *cursor)
+{
+    nm_bytes_t key;
+    nm_note_t note;
+    nm_id_t id;
+    nm_rc_t rc = nm_cursor_next(cursor, &key, NULL);
+    if (rc != NM_OK)
+        return rc;
+    if (key.size < NM_ID_SIZE)
+        return NM_ERR_CORRUPT;
+    memcpy(id.at, key.at + key.size - NM_ID_SIZE, NM_ID_SIZE);
+    if (memcmp(id.at, page->before.at, NM_ID_SIZE) >= 0)
+        return NM_OK;
+    if (NM_HAS(&page->ask, list_ask, created_after) && nm_id_time_ms(&id) < page->ask.created_after)
+        return NM_ERR_MISSING;
+    page->last = id;
+    page->looked++;
+    rc = nm_notes_get(it->txn, &id, &note);
+    if (rc != NM_OK)
+        return rc == NM_ERR_MISSING ? NM_ERR_CORRUPT : rc;
+    if (!s_matches(&page->ask, &note))
+        return NM_OK;
+    page->count++;
+    return nm_show_note(&it->gateway->history, &id, &note, &page->items);
+}
+
+static nm_rc_t
+s_fill(nm_case_t *it, page_t *page, bool *more)
+{
+    nm_cursor_t cursor;
+    nm_rc_t rc = NM_OK;
+    s_open(page, it->txn, &cursor);
+    while (rc == NM_OK && page->count < page->limit && page->looked < LOOK_MAX && page->items.size < ANSWER_SIZE_MAX)
+        rc = s_look(it, page, &cursor);
+    if (rc == NM_OK)
+        rc = nm_cursor_next(&cursor, NULL, NULL);
+    nm_cursor_close(&cursor);
+    *more = rc == NM_OK;
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+//  Where to begin, and whose. NM_ERR_REFUSED: answered.
+static nm_rc_t
+s_prepare(nm_case_t *it, page_t *page)
+{
+    const nm_list_ask_t *ask = &page->ask;
+    memset(page->before.at, 0xff, NM_ID_SIZE);
+    page->service = it->who.service;
+    page->everybodys = it->who.admin && !NM_HAS(ask, list_ask, service_id);
+    if (NM_HAS(ask, list_ask, service_id) &&
+        (nm_id_from_text(ask->service_id, &page->service) != NM_OK || !nm_case_may_see(it, &page->service))) {
+        nm_case_unknown(it, "service");
+        return NM_ERR_REFUSED;
+    }
+    page->limit = ask->limit;
+    nm_rc_t rc = nm_case_page(it, NM_HAS(ask, list_ask, limit), &page->limit, NM_HAS(ask, list_ask, cursor),
+                              ask->cursor, &page->before);
+    if (rc != NM_OK)
+        return rc;
+    if (NM_HAS(ask, list_ask, created_before)) {
+        nm_id_t bound = s_first_id(ask->created_before);
+        if (memcmp(bound.at, page->before.at, NM_ID_SIZE) < 0)
+            page->before = bound;
+    }
+    return NM_OK;
+}
+
+nm_rc_t
+nm_op_list(nm_case_t *it)
+{
+    page_t page = { .looked = 0 };
+    nm_buf_t *body = &it->gateway->body;
+    bool more;
+    if (nm_case_decode(it, &nm_list_ask_shape, &page.ask, true) != NM_OK || s_prepare(it, &page) != NM_OK)
+        return NM_OK;
+    nm_rc_t rc = s_fill(it, &page, &more);
+    if (rc != NM_OK)
+        goto done;
+
+    char cursor[NM_CURSOR_TEXT_SIZE + 1];
+    nm_buf_clear(body);
+    nm_writer_map(body, 2);
+    nm_writer_text(body, "items");
+    nm_writer_list(body, page.count);
+    nm_buf_add_bytes(body, nm_buf_bytes(&page.items));
+    nm_writer_text(body, "next_cursor");
+    nm_cursor_text(&page.last, cursor);
+    if (more)
+        nm_writer_text(body, cursor);
+    else
+        nm_writer_nil(body);
+    rc = nm_answer(&it->answer, 200, nm_buf_bytes(body));
+
+done:
+    nm_buf_free(&page.items);
+    return rc;
+}

@@ -1,0 +1,240 @@
+#include "actors/gateway/notes.h"
+
+#include "actors/gateway/state.h"
+#include "actors/gateway/tables.h"
+#include "lmdb_store/key.h"
+
+NM_RECORD_DEFINE(note, NM_NOTE_FIELDS, NULL, 0);
+
+bool
+nm_status_is_final(nm_status_t status)
+{
+    return status >= NM_STATUS_SENT;
+}
+
+static nm_bytes_t
+s_key(const nm_id_t *id)
+{
+    return nm_bytes(id->at, NM_ID_SIZE);
+}
+
+nm_rc_t
+nm_notes_get(nm_txn_t *txn, const nm_id_t *id, nm_note_t *note)
+{
+    nm_bytes_t value;
+    nm_rc_t rc = nm_table_get(txn, &nm_notes_table, s_key(id), &value);
+    if (rc != NM_OK)
+        return rc;
+    return nm_record_decode(&nm_note_shape, note, value, NULL, "") == NM_OK ? NM_OK : NM_ERR_CORRUPT;
+}
+
+nm_rc_t
+nm_notes_put(nm_gateway_t *self, nm_txn_t *txn, const nm_id_t *id, const nm_note_t *note)
+{
+    nm_buf_clear(&self->note);
+    nm_record_encode(&nm_note_shape, note, NM_BY_TAG, &self->note);
+    return nm_table_put(txn, &nm_notes_table, s_key(id), nm_buf_bytes(&self->note));
+}
+
+static nm_rc_t
+s_delete_content(nm_txn_t *txn, const nm_id_t *id)
+{
+    nm_rc_t rc = nm_table_delete(txn, &nm_contents_table, s_key(id));
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+nm_rc_t
+nm_notes_delete(nm_gateway_t *self, nm_txn_t *txn, const nm_id_t *id, const nm_note_t *note)
+{
+    nm_key_t place = { .size = 0 };
+    nm_key_id(&place, &note->service);
+    nm_key_id(&place, id);
+    nm_rc_t rc = nm_table_delete(txn, &nm_by_service_table, nm_key_view(&place));
+    if (rc == NM_OK || rc == NM_ERR_MISSING)
+        rc = s_delete_content(txn, id);
+    if (rc == NM_OK)
+        rc = nm_table_delete(txn, &nm_notes_table, s_key(id));
+    if (rc == NM_OK && self->counts[note->status] > 0) {
+        self->counts[note->status]--;
+        self->counts_changed = true;
+    }
+    return rc;
+}
+
+//  -- Work for a router
+
+static nm_bytes_t
+s_pack_work(nm_gateway_t *self, const nm_id_t *id, const nm_note_t *note, nm_bytes_t request)
+{
+    nm_work_t work = { .has = 0 };
+    NM_PUT(&work, work, notification, *id);
+    NM_PUT(&work, work, service, note->service);
+    NM_PUT(&work, work, generation, 0);
+    NM_PUT(&work, work, created_at, note->created_at);
+    NM_PUT(&work, work, correlation_id, note->correlation_id);
+    if (NM_HAS(note, note, traceparent))
+        NM_PUT(&work, work, traceparent, note->traceparent);
+    NM_PUT(&work, work, request, request);
+    nm_buf_clear(&self->work);
+    nm_record_encode(&nm_work_shape, &work, NM_BY_TAG, &self->work);
+    return nm_buf_bytes(&self->work);
+}
+
+nm_rc_t
+nm_notes_mail(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, const nm_note_t *note, nm_bytes_t request)
+{
+    nm_mail_out_t mail = {
+        .role = NM_ROLE_ROUTER,
+        .kind = NM_MAIL_WORK,
+        .priority = note->priority,
+        .body = s_pack_work(self, id, note, request),
+        .ref = s_key(id),
+    };
+    return nm_turn_mail(turn, &mail);
+}
+
+nm_rc_t
+nm_notes_work(nm_gateway_t *self, nm_txn_t *txn, const nm_id_t *id, nm_bytes_t *body)
+{
+    nm_note_t note;
+    nm_bytes_t request;
+    nm_rc_t rc = nm_notes_get(txn, id, &note);
+    if (rc == NM_OK)
+        rc = nm_table_get(txn, &nm_contents_table, s_key(id), &request);
+    if (rc != NM_OK)
+        return rc;
+    nm_bytes_t packed = s_pack_work(self, id, &note, request);
+    uint8_t *at = nm_txn_alloc(txn, packed.size);
+    memcpy(at, packed.at, packed.size);
+    *body = nm_bytes(at, packed.size);
+    return NM_OK;
+}
+
+//  -- Moving
+
+static nm_rc_t
+s_move(nm_gateway_t *self, nm_txn_t *txn, const nm_id_t *id, nm_note_t *note, nm_status_t status)
+{
+    if (note->status == status)
+        return NM_OK;
+    if (self->counts[note->status] > 0)
+        self->counts[note->status]--;
+    self->counts[status]++;
+    self->counts_changed = true;
+    NM_PUT(note, note, status, (uint8_t) status);
+    if (!nm_status_is_final(status))
+        return NM_OK;
+    nm_metric_add(self->tally.finals[status], 1);
+    return s_delete_content(txn, id);
+}
+
+//  The record is encoded again with the lists that the history has written.
+static nm_rc_t
+s_save(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, nm_note_t *note, const nm_event_t *event)
+{
+    nm_txn_t *txn = nm_turn_txn(turn);
+    nm_history_write(&self->history, note);
+    NM_PUT(note, note, updated_at, nm_turn_now(turn));
+    nm_rc_t rc = nm_notes_put(self, txn, id, note);
+    if (rc != NM_OK)
+        return rc;
+
+    nm_entry_t entry = { .has = 0 };
+    NM_PUT(&entry, entry, notification, *id);
+    NM_PUT(&entry, entry, service, note->service);
+    NM_PUT(&entry, entry, kind, event->kind);
+    NM_PUT(&entry, entry, status, note->status);
+    NM_PUT(&entry, entry, at, event->at);
+    if (event->number)
+        NM_PUT(&entry, entry, number, event->number);
+    if (NM_HAS(event, event, reason))
+        NM_PUT(&entry, entry, reason, event->reason);
+    if (NM_HAS(event, event, detail))
+        NM_PUT(&entry, entry, detail, event->detail);
+    return nm_journal_add(&self->journal, txn, &entry);
+}
+
+//  Whoever tried last is the provider of the record.
+static void
+s_note_provider(const nm_history_t *history, nm_note_t *note)
+{
+    if (history->try_count)
+        NM_PUT(note, note, provider, history->attempts[history->try_count - 1].provider);
+}
+
+static bool
+s_may_become(const nm_note_t *note, nm_status_t next, bool reopened)
+{
+    if (reopened || !nm_status_is_final((nm_status_t) note->status))
+        return true;
+    return note->status == NM_STATUS_SENT && (next == NM_STATUS_DELIVERED || next == NM_STATUS_BOUNCED);
+}
+
+nm_rc_t
+nm_notes_event(nm_gateway_t *self, nm_turn_t *turn, const nm_event_t *event, const char *peer)
+{
+    nm_txn_t *txn = nm_turn_txn(turn);
+    nm_note_t note;
+    nm_metric_add(self->tally.events, 1);
+    nm_rc_t rc = nm_notes_get(txn, &event->notification, &note);
+    if (rc == NM_ERR_MISSING) {
+        nm_metric_add(self->tally.unknown_events, 1);
+        return NM_OK;
+    }
+    if (rc == NM_OK)
+        rc = nm_history_read(&self->history, &note);
+    if (rc == NM_OK)
+        rc = nm_history_apply(&self->history, event, peer);
+    if (rc != NM_OK)
+        return rc == NM_ERR_DUPLICATE ? NM_OK : rc;
+
+    uint64_t known = NM_HAS(&note, note, deliveries) ? note.deliveries : 1;
+    if (NM_HAS(event, event, deliveries) && event->deliveries > known)
+        NM_PUT(&note, note, deliveries, known = event->deliveries);
+    if (event->generation > (NM_HAS(&note, note, generation) ? note.generation : 0))
+        NM_PUT(&note, note, generation, event->generation);
+    s_note_provider(&self->history, &note);
+
+    nm_status_t next = nm_history_status(&self->history, known);
+    if (s_may_become(&note, next, self->history.reopened))
+        rc = s_move(self, txn, &event->notification, &note, next);
+    return rc == NM_OK ? s_save(self, turn, &event->notification, &note, event) : rc;
+}
+
+nm_rc_t
+nm_notes_release(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, nm_note_t *note)
+{
+    nm_txn_t *txn = nm_turn_txn(turn);
+    nm_bytes_t request;
+    nm_rc_t rc = nm_table_get(txn, &nm_contents_table, s_key(id), &request);
+    if (rc == NM_OK)
+        rc = s_move(self, txn, id, note, NM_STATUS_PENDING);
+    NM_PUT(note, note, updated_at, nm_turn_now(turn));
+    if (rc == NM_OK)
+        rc = nm_notes_put(self, txn, id, note);
+    return rc == NM_OK ? nm_notes_mail(self, turn, id, note, request) : rc;
+}
+
+nm_rc_t
+nm_notes_end(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, nm_note_t *note, nm_event_kind_t kind,
+             const char *detail)
+{
+    nm_status_t status = nm_history_status_of(kind);
+    nm_event_t event = { .has = 0 };
+    NM_PUT(&event, event, notification, *id);
+    NM_PUT(&event, event, kind, (uint8_t) kind);
+    NM_PUT(&event, event, at, nm_turn_now(turn));
+    NM_PUT(&event, event, number, 0);
+    NM_PUT(&event, event, generation, NM_HAS(note, note, generation) ? note->generation : 0);
+    NM_PUT(&event, event, order, NM_ORDER_OWN);
+    if (detail)
+        NM_PUT(&event, event, detail, nm_text(detail));
+
+    nm_rc_t rc = nm_history_read(&self->history, note);
+    if (rc != NM_OK)
+        return rc;
+    nm_history_end(&self->history, status);
+    nm_history_note(&self->history, &event);
+    rc = s_move(self, nm_turn_txn(turn), id, note, status);
+    return rc == NM_OK ? s_save(self, turn, id, note, &event) : rc;
+}

@@ -1,0 +1,19 @@
+/*  ops - the operations of the gateway, one function each; gateway.c has the table.
+ */
+#ifndef NM_GATEWAY_OPS_H
+#define NM_GATEWAY_OPS_H
+
+#include "actors/gateway/state.h"
+
+nm_op_fn nm_op_create;  //  accept.c
+nm_op_fn nm_op_batch;
+nm_op_fn nm_op_get;  //  lists.c
+nm_op_fn nm_op_list;
+nm_op_fn nm_op_cancel;                                                                          //  cancel.c
+nm_op_fn nm_op_events;                                                                          //  polls.c
+nm_op_fn nm_op_dead_letters;                                                                    //  forward.c
+nm_op_fn nm_op_services_create, nm_op_services_list, nm_op_services_get, nm_op_services_patch;  //  admin.c
+nm_op_fn nm_op_services_delete, nm_op_keys_create, nm_op_keys_list, nm_op_keys_delete;
+nm_op_fn nm_op_health, nm_op_ready;  //  gateway.c
+
+#endif

@@ -1,0 +1,113 @@
+/*  services - the tenants and their API keys: on disk, and in memory for every ask.
+ *
+ *  An ask is authenticated without a look at the disk: all services and keys are loaded
+ *  at start and follow each change that is made here. A key is shown once; what is kept is
+ *  BLAKE2b-256 of its secret half, the 32 hex digits as they were written.
+ *
+ *  The book of services is this gateway's own. Where there are several, a change has to be
+ *  made at each: everything that changes goes through nm_services_put and
+ *  nm_services_put_key, which is where a book that others follow will stand.
+ */
+#ifndef NM_SERVICES_H
+#define NM_SERVICES_H
+
+#include "broker/turn.h"
+
+enum { NM_SECRET_SIZE = 32, NM_KEY_TEXT_SIZE = 65 };
+
+//  What a key may do. Service and key operations want the admin.
+typedef enum {
+    NM_SCOPE_NOTIFICATIONS_WRITE,
+    NM_SCOPE_NOTIFICATIONS_READ,
+    NM_SCOPE_USERS_WRITE,
+    NM_SCOPE_USERS_READ,
+    NM_SCOPE_TEMPLATES_WRITE,
+    NM_SCOPE_TEMPLATES_READ,
+    NM_SCOPE_WEBHOOKS,
+    NM_SCOPE_DEAD_LETTERS,
+    NM_SCOPE_COUNT,
+    NM_SCOPE_ADMIN,  //  Not given to keys: the keys of the service admin have it
+    NM_SCOPE_OPEN,   //  Anybody
+} nm_scope_t;
+extern const nm_words_t nm_scope_words;
+
+#define NM_LIMITS_FIELDS(F, R)                                               \
+    F(R, 1, per_minute, UINT, UINT32_MAX, MAY, NULL, "Requests in a minute") \
+    F(R, 2, burst, UINT, UINT32_MAX, MAY, NULL, "Requests at once")          \
+    F(R, 3, per_day, UINT, UINT32_MAX, MAY, NULL, "Requests in a day")
+NM_RECORD_DECLARE(limits, NM_LIMITS_FIELDS);
+
+#define NM_RECIPIENT_LIMITS_FIELDS(F, R)                                       \
+    F(R, 1, per_hour, UINT, UINT32_MAX, MAY, NULL, "Notifications in an hour") \
+    F(R, 2, per_day, UINT, UINT32_MAX, MAY, NULL, "Notifications in a day")
+NM_RECORD_DECLARE(recipient_limits, NM_RECIPIENT_LIMITS_FIELDS);
+
+#define NM_SERVICE_FIELDS(F, R)                                                                          \
+    F(R, 1, id, ID, 0, MUST, NULL, "Its id")                                                             \
+    F(R, 2, name, LINE, NM_NAME_MAX, MUST, NULL, "Unique among services")                                \
+    F(R, 3, description, STR, 1024, MAY, NULL, "For people")                                             \
+    F(R, 4, is_active, BOOL, 0, MUST, NULL, "Its keys work")                                             \
+    F(R, 5, limits, RECORD, 512, MAY, &nm_limits_shape, "How much it may ask")                           \
+    F(R, 6, recipient_limits, RECORD, 512, MAY, &nm_recipient_limits_shape, "How much a recipient gets") \
+    F(R, 7, retention_days, UINT, 3650, MAY, NULL, "How long ended notifications are kept")              \
+    F(R, 8, accept, UINT, 2, MAY, NULL, "On how many disks before the 202")                              \
+    F(R, 9, created_at, TIME, 0, MUST, NULL, "When it was made")                                         \
+    F(R, 10, updated_at, TIME, 0, MUST, NULL, "When it was changed last")                                \
+    F(R, 11, deleted_at, TIME, 0, MAY, NULL, "When it was deleted; its data goes after retention")
+NM_RECORD_DECLARE(service, NM_SERVICE_FIELDS);
+
+#define NM_API_KEY_FIELDS(F, R)                                           \
+    F(R, 1, id, ID, 0, MUST, NULL, "Its id")                              \
+    F(R, 2, service, ID, 0, MUST, NULL, "Whose it is")                    \
+    F(R, 3, name, LINE, NM_NAME_MAX, MUST, NULL, "For people")            \
+    F(R, 4, scopes, UINT, UINT32_MAX, MUST, NULL, "A bit for each scope") \
+    F(R, 5, hash, BIN, 32, MUST, NULL, "BLAKE2b-256 of the secret half")  \
+    F(R, 6, created_at, TIME, 0, MUST, NULL, "When it was made")          \
+    F(R, 7, last_used_at, TIME, 0, MAY, NULL, "Up to a minute old")
+NM_RECORD_DECLARE(api_key, NM_API_KEY_FIELDS);
+
+//  What is kept in memory of a service and of a key.
+typedef struct {
+    nm_id_t id;
+    bool active;
+    bool deleted;
+    int64_t retention_ms;  //  0: the gateway's
+} nm_tenant_t;
+
+typedef struct {
+    nm_id_t service;
+    nm_id_t id;
+    uint8_t hash[NM_SECRET_SIZE];
+    uint32_t scopes;
+    int64_t used_ms;
+    bool used_changed;  //  used_ms is newer than what the disk has
+} nm_tenant_key_t;
+
+//  {0} is an empty one. changes counts every change, so that whoever caches can see one.
+typedef struct {
+    nm_tenant_t *tenants;
+    size_t tenant_count, tenant_room;
+    nm_tenant_key_t *keys;
+    size_t key_count, key_room;
+    uint64_t changes;
+} nm_services_t;
+
+//  Takes everything from the disk, forgetting what was in memory.
+nm_rc_t nm_services_load(nm_services_t *self, nm_txn_t *txn);
+void nm_services_free(nm_services_t *self);
+
+const nm_tenant_t *nm_services_find(const nm_services_t *self, const nm_id_t *id);
+
+//  Reads a service or key of the disk; views live until the transaction ends.
+nm_rc_t nm_services_get(nm_txn_t *txn, const nm_id_t *id, nm_service_t *service);
+nm_rc_t nm_services_get_key(nm_txn_t *txn, const nm_id_t *service, const nm_id_t *id, nm_api_key_t *key);
+
+//  Adds or replaces, on disk and in memory.
+nm_rc_t nm_services_put(nm_services_t *self, nm_txn_t *txn, const nm_service_t *service);
+nm_rc_t nm_services_put_key(nm_services_t *self, nm_txn_t *txn, const nm_api_key_t *key);
+nm_rc_t nm_services_delete_key(nm_services_t *self, nm_txn_t *txn, const nm_id_t *service, const nm_id_t *id);
+
+//  Writes down when keys were used last, for those that were used since.
+nm_rc_t nm_services_save_used(nm_services_t *self, nm_txn_t *txn);
+
+#endif

@@ -1,0 +1,91 @@
+/*  state - what a gateway holds in memory, and one ask on its way through it.
+ *
+ *  Private to actors/gateway/. All of it but the askers that wait follows from the store,
+ *  and load makes it again when a turn was undone.
+ */
+#ifndef NM_GATEWAY_STATE_H
+#define NM_GATEWAY_STATE_H
+
+#include "actors/gateway/answer.h"
+#include "actors/gateway/auth.h"
+#include "actors/gateway/cancel.h"
+#include "actors/gateway/fingerprint.h"
+#include "actors/gateway/forward.h"
+#include "actors/gateway/history.h"
+#include "actors/gateway/journal.h"
+#include "actors/gateway/polls.h"
+#include "actors/gateway/services.h"
+#include "actors/gateway/tally.h"
+
+typedef struct nm_gateway {
+    const nm_directory_t *directory;
+    uint16_t number;        //  That the ids of this gateway carry
+    int64_t retention_ms;   //  How long ended notifications are kept
+    int64_t event_keep_ms;  //  How long journal entries are kept
+    nm_auth_t auth;
+    nm_services_t services;
+    nm_journal_t journal;
+    nm_polls_t polls;
+    nm_cancels_t cancels;
+    nm_forwards_t forwards;
+    nm_tally_t tally;
+
+    uint8_t secret[NM_FINGERPRINT_KEY_SIZE];  //  Keys the hashes on disk
+    uint64_t counts[NM_STATUS_COUNT];         //  Notifications by status
+    bool counts_changed;                      //  ... since they were written
+    int64_t oldest_ms;                        //  Of the unfinished; 0: none
+    int64_t tidy_at_ms;                       //  When the minute's upkeep is due
+    uint64_t present;                         //  A bit for each role that the directory knows
+
+    //  Scratch, so that nothing is allocated for each notification.
+    nm_buf_t body, headers, problem, note, work;
+    nm_faults_t faults;
+    nm_history_t history;
+} nm_gateway_t;
+
+//  An id as a cursor: 32 hex digits.
+enum { NM_CURSOR_TEXT_SIZE = 32 };
+void nm_cursor_text(const nm_id_t *id, char out[NM_CURSOR_TEXT_SIZE + 1]);
+
+//  One ask, once it is known who asks.
+typedef struct {
+    nm_gateway_t *gateway;
+    nm_turn_t *turn;
+    nm_txn_t *txn;
+    const nm_ask_in_t *ask;
+    nm_who_t who;
+    nm_asker_t asker;
+    nm_answer_t answer;  //  Goes to asker
+    int64_t now_ms;
+} nm_case_t;
+
+//  An operation: answers the ask, or keeps it to answer later.
+typedef nm_rc_t(nm_op_fn)(nm_case_t *it);
+
+//  May this one see what belongs to that service?
+static inline bool
+nm_case_may_see(const nm_case_t *it, const nm_id_t *service)
+{
+    return it->who.admin || nm_id_equal(&it->who.service, service);
+}
+
+//  Decodes the body by name, an absent one as an empty map. On a fault it answers (400
+//  for what is no map, 422 with every fault), and returns NM_ERR_REFUSED: the handler then
+//  ends with NM_OK. query: faults point at "?name" rather than at "/name".
+nm_rc_t nm_case_decode(nm_case_t *it, const nm_shape_t *shape, void *record, bool query);
+
+//  Finds a notification by the text of its id, for one who may see it. NM_ERR_REFUSED: it is
+//  not there, somebody else's, or another gateway's; answered.
+nm_rc_t nm_case_find(nm_case_t *it, nm_bytes_t text, nm_id_t *id, nm_note_t *note);
+
+//  Reads limit and cursor of a list: 1 to 200, 50 if absent; the cursor is an id.
+//  NM_ERR_REFUSED: answered.
+nm_rc_t nm_case_page(nm_case_t *it, bool has_limit, uint64_t *limit, bool has_cursor, nm_bytes_t cursor, nm_id_t *from);
+
+//  Answers 422 for one fault.
+nm_rc_t nm_case_refuse(nm_case_t *it, const char *pointer, const char *detail);
+
+//  Answers 404 in the same words, whether it is not there or somebody else's.
+nm_rc_t nm_case_unknown(nm_case_t *it, const char *what);
+
+#endif

@@ -1,0 +1,17 @@
+#include "actors/gateway/tables.h"
+
+const nm_table_t nm_notes_table = { NM_TABLE_ROLE, true, "notes" };
+const nm_table_t nm_contents_table = { NM_TABLE_ROLE + 1, true, "contents" };
+const nm_table_t nm_by_service_table = { NM_TABLE_ROLE + 2, false, "by_service" };
+const nm_table_t nm_due_table = { NM_TABLE_ROLE + 3, false, "due" };
+const nm_table_t nm_journal_table = { NM_TABLE_ROLE + 4, true, "journal" };
+const nm_table_t nm_answers_table = { NM_TABLE_ROLE + 5, true, "answers" };
+const nm_table_t nm_duplicates_table = { NM_TABLE_ROLE + 6, false, "duplicates" };
+const nm_table_t nm_facts_table = { NM_TABLE_ROLE + 7, true, "facts" };
+const nm_table_t nm_services_table = { NM_TABLE_ROLE + 8, true, "services" };
+const nm_table_t nm_keys_table = { NM_TABLE_ROLE + 9, true, "keys" };
+
+const nm_table_t *const nm_gateway_tables[NM_GATEWAY_TABLE_COUNT] = {
+    &nm_notes_table,   &nm_contents_table,   &nm_by_service_table, &nm_due_table,      &nm_journal_table,
+    &nm_answers_table, &nm_duplicates_table, &nm_facts_table,      &nm_services_table, &nm_keys_table,
+};

@@ -1,0 +1,33 @@
+/*  tables - what a gateway keeps on disk.
+ *
+ *      notes        notification id                    -> nm_note_t, status and history
+ *      contents     notification id                    -> the request as it came; unfinished ones only
+ *      by_service   service, notification id           -> nothing; lists walk it
+ *      due          time, notification id              -> when a scheduled one starts, when one expires
+ *      journal      number of a chunk                  -> events of one turn, for those who follow
+ *      answers      hash of service and key, time      -> first answers, for idempotency; 24 h
+ *      duplicates   hash of service and content, time  -> notification id; one day
+ *      facts        name                               -> counts by status, the secret of the hashes
+ *      services     service id                         -> nm_service_t
+ *      keys         service id, key id                 -> nm_api_key_t
+ */
+#ifndef NM_GATEWAY_TABLES_H
+#define NM_GATEWAY_TABLES_H
+
+#include "lmdb_store/store.h"
+
+extern const nm_table_t nm_notes_table;
+extern const nm_table_t nm_contents_table;
+extern const nm_table_t nm_by_service_table;
+extern const nm_table_t nm_due_table;
+extern const nm_table_t nm_journal_table;
+extern const nm_table_t nm_answers_table;
+extern const nm_table_t nm_duplicates_table;
+extern const nm_table_t nm_facts_table;
+extern const nm_table_t nm_services_table;
+extern const nm_table_t nm_keys_table;
+
+enum { NM_GATEWAY_TABLE_COUNT = 10 };
+extern const nm_table_t *const nm_gateway_tables[NM_GATEWAY_TABLE_COUNT];
+
+#endif
