@@ -586,6 +586,16 @@ s_replay_at_rate(nm_bench_t *bench, uint64_t rate_per_second)
     assert_int_equal(s_status(bench, "dead_letters.replay_many", body), 202);
 }
 
+static void
+s_expect_backlog(nm_bench_t *bench, uint64_t expected)
+{
+    uint64_t count;
+    int64_t oldest_ms;
+    nm_deadletter_role.backlog(nm_bench_state(bench), &count, &oldest_ms);
+    assert_int_equal(count, expected);
+    assert_int_equal(oldest_ms != 0, expected != 0);
+}
+
 //  Lets time pass in small steps, as it does.
 static void
 s_pass(nm_bench_t *bench, int64_t ms)
@@ -655,11 +665,24 @@ goes_on_at_the_rate_after_it_was_stopped_for_an_hour(void **state)
 }
 
 static void
+goes_on_at_the_rate_after_the_clock_was_set_back(void **state)
+{
+    s_die_many(*state, 1, 6);
+    s_replay_at_rate(*state, 2);
+    nm_bench_wait(*state, -3600 * 1000);
+    nm_bench_restart(*state);
+    assert_int_equal(nm_bench_turn(*state), NM_OK);
+    s_expect_rate_of_two(*state);
+}
+
+static void
 discards_a_letter_out_of_the_line(void **state)
 {
     s_die_many(*state, 1, 2);
     s_replay_at_rate(*state, 1);
+    s_expect_backlog(*state, 1);
     assert_int_equal(s_status(*state, "dead_letters.discard", s_body_of(&TENANT_A, 2)), 204);
+    s_expect_backlog(*state, 0);
     s_pass(*state, 5000);
     assert_int_equal(nm_bench_mails(*state, NM_MAIL_REPLAY), 1);
 }
@@ -715,16 +738,6 @@ refuses_replays_and_discards_still_when_the_store_is_tight(void **state)
 }
 
 //  -- What others are told
-
-static void
-s_expect_backlog(nm_bench_t *bench, uint64_t expected)
-{
-    uint64_t count;
-    int64_t oldest_ms;
-    nm_deadletter_role.backlog(nm_bench_state(bench), &count, &oldest_ms);
-    assert_int_equal(count, expected);
-    assert_int_equal(oldest_ms != 0, expected != 0);
-}
 
 static void
 counts_replays_under_way_as_backlog_and_open_letters_not(void **state)
@@ -783,6 +796,7 @@ main(void)
         CLAIM(does_not_line_a_letter_up_twice),
         CLAIM(goes_on_at_the_rate_after_a_crash_and_an_hour),
         CLAIM(goes_on_at_the_rate_after_it_was_stopped_for_an_hour),
+        CLAIM(goes_on_at_the_rate_after_the_clock_was_set_back),
         CLAIM(discards_a_letter_out_of_the_line),
         CLAIM(names_every_fault_of_a_replay_of_many),
         CLAIM(forgets_content_and_address_when_it_discards),

@@ -49,29 +49,57 @@ takes_one_step_for_one_address(void **state)
     assert_true(nm_bytes_is(route.steps[0].recipient, "ada@example.org"));
 }
 
-static void
-takes_a_channel_that_is_named_twice_once(void **state)
+//  A request for channels, with an address for e-mail and sms.
+static nm_rc_t
+s_make(const char *const *channels, size_t count, nm_strategy_t strategy, nm_route_t *route)
 {
-    (void) state;
-    static const char *const CHANNELS[] = { "sms", "email", "sms" };
     nm_buf_t list = { 0 };
     nm_buf_t inner = { 0 };
-    nm_request_t request = s_channels_request(&list, CHANNELS, NM_COUNT(CHANNELS));
+    nm_request_t request = s_channels_request(&list, channels, count);
     nm_recipients_t recipients = { .has = 0 };
     NM_PUT(&recipients, recipients, email, nm_text("ada@example.org"));
     NM_PUT(&recipients, recipients, phone, nm_text("+491701234567"));
     nm_record_encode(&nm_recipients_shape, &recipients, NM_BY_NAME, &inner);
     NM_PUT(&request, request, recipients, nm_buf_bytes(&inner));
-    NM_PUT(&request, request, strategy, NM_STRATEGY_ALL);
-
-    nm_route_t route;
-    assert_int_equal(nm_route_make(&request, EVERYBODY, &route), NM_OK);
-    assert_int_equal(route.count, 2);
-    assert_int_equal(route.steps[0].channel, NM_CHANNEL_SMS);
-    assert_true(nm_bytes_is(route.steps[0].recipient, "+491701234567"));
-    assert_int_equal(route.steps[1].channel, NM_CHANNEL_EMAIL);
+    NM_PUT(&request, request, strategy, (uint8_t) strategy);
+    nm_rc_t rc = nm_route_make(&request, EVERYBODY, route);
     nm_buf_free(&list);
     nm_buf_free(&inner);
+    return rc;
+}
+
+static void
+takes_a_channel_that_is_named_twice_once(void **state)
+{
+    (void) state;
+    static const char *const CHANNELS[] = { "sms", "email", "sms" };
+    nm_route_t route;
+    assert_int_equal(s_make(CHANNELS, 3, NM_STRATEGY_ALL, &route), NM_OK);
+    assert_int_equal(route.count, 2);
+    assert_int_equal(route.steps[0].channel, NM_CHANNEL_SMS);
+    assert_int_equal(route.steps[1].channel, NM_CHANNEL_EMAIL);
+}
+
+static void
+takes_one_channel_when_the_first_will_do(void **state)
+{
+    (void) state;
+    static const char *const CHANNELS[] = { "sms", "email" };
+    nm_route_t route;
+    assert_int_equal(s_make(CHANNELS, 2, NM_STRATEGY_FIRST, &route), NM_OK);
+    assert_int_equal(route.count, 1);
+    assert_int_equal(route.steps[0].channel, NM_CHANNEL_SMS);
+}
+
+static void
+passes_over_a_channel_without_an_address(void **state)
+{
+    (void) state;
+    static const char *const CHANNELS[] = { "push", "email" };
+    nm_route_t route;
+    assert_int_equal(s_make(CHANNELS, 2, NM_STRATEGY_FIRST, &route), NM_OK);
+    assert_int_equal(route.count, 1);
+    assert_int_equal(route.steps[0].channel, NM_CHANNEL_EMAIL);
 }
 
 static void
@@ -146,6 +174,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_one_step_for_one_address),
         cmocka_unit_test(takes_a_channel_that_is_named_twice_once),
+        cmocka_unit_test(takes_one_channel_when_the_first_will_do),
+        cmocka_unit_test(passes_over_a_channel_without_an_address),
         cmocka_unit_test(refuses_a_channel_that_does_not_exist),
         cmocka_unit_test(refuses_a_request_without_a_channel),
         cmocka_unit_test(refuses_more_copies_than_a_notification_may_have),

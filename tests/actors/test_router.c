@@ -5,6 +5,7 @@
 
 #include "actors/router/router.h"
 #include "broker/bench.h"
+#include "broker/inbox.h"
 #include "wire/id.h"
 #include "wire/writer.h"
 
@@ -227,12 +228,28 @@ tells_the_owner_how_many_deliveries_there_are(void **state)
     assert_int_equal(event.deliveries, 2);
 }
 
+static nm_rc_t
+s_count_quarantine(nm_txn_t *txn, void *arg)
+{
+    *(uint64_t *) arg = nm_table_count(txn, &nm_inbox_quarantine);
+    return NM_OK;
+}
+
+static void
+s_expect_quarantine(nm_bench_t *bench, uint64_t expected)
+{
+    uint64_t count = UINT64_MAX;
+    assert_int_equal(nm_store_view(nm_bench_store(bench), s_count_quarantine, &count), NM_OK);
+    assert_int_equal(count, expected);
+}
+
 static void
 passes_over_work_that_is_over(void **state)
 {
     nm_bench_mail(*state, "gateway-1", NM_MAIL_WORK, nm_bytes(NULL, 0));
     assert_int_equal(nm_bench_turn(*state), NM_OK);
     assert_int_equal(nm_bench_mails(*state, 0), 0);
+    s_expect_quarantine(*state, 0);
 }
 
 static void
@@ -316,11 +333,12 @@ fails_a_notification_whose_request_cannot_be_read(void **state)
 }
 
 static void
-survives_mail_that_is_no_record(void **state)
+keeps_mail_that_is_no_record_apart_and_goes_on(void **state)
 {
     nm_bench_mail(*state, "gateway-1", NM_MAIL_WORK, nm_text("\x81\xa1"));
     assert_int_equal(nm_bench_turn(*state), NM_OK);
     assert_int_equal(nm_bench_mails(*state, 0), 0);
+    s_expect_quarantine(*state, 1);
     sample_t sample = s_email();
     s_work(*state, 1, &sample);
     assert_int_equal(nm_bench_mails(*state, NM_MAIL_DELIVERY), 1);
@@ -343,7 +361,7 @@ keeps_a_delivery_over_a_crash_until_an_actor_is_there(void **state)
 //  -- Replays
 
 static nm_bytes_t
-s_replay(nm_bench_t *bench, nm_channel_t channel, nm_buf_t *inner)
+s_replay(nm_bench_t *bench, nm_channel_t channel, int64_t expires_at, nm_buf_t *inner)
 {
     nm_id_t letter = { { 9, 8, 7 } };
     nm_id_t service = { { 5, 6, 7 } };
@@ -357,6 +375,7 @@ s_replay(nm_bench_t *bench, nm_channel_t channel, nm_buf_t *inner)
     NM_PUT(&delivery, delivery, priority, NM_PRIORITY_LOW);
     NM_PUT(&delivery, delivery, created_at, INT64_C(1795219200123));
     NM_PUT(&delivery, delivery, correlation_id, nm_text("corr-23"));
+    NM_PUT(&delivery, delivery, expires_at, expires_at);
     nm_record_encode(&nm_delivery_shape, &delivery, NM_BY_TAG, inner);
     nm_replay_t replay = { .has = 0 };
     NM_PUT(&replay, replay, dead_letter, letter);
@@ -370,7 +389,7 @@ static void
 mails_a_replayed_delivery_as_it_came(void **state)
 {
     nm_buf_t inner = { 0 };
-    nm_bytes_t packed = s_replay(*state, NM_CHANNEL_EMAIL, &inner);
+    nm_bytes_t packed = s_replay(*state, NM_CHANNEL_EMAIL, INT64_C(1999999999999), &inner);
     assert_int_equal(nm_bench_mails(*state, 0), 1);
     assert_true(nm_bytes_equal(nm_bench_sent(*state, NM_MAIL_DELIVERY, 0)->body, packed));
     assert_int_equal(nm_bench_sent(*state, NM_MAIL_DELIVERY, 0)->priority, NM_PRIORITY_LOW);
@@ -381,10 +400,23 @@ static void
 buries_a_replay_again_when_nobody_works_on_it(void **state)
 {
     nm_buf_t inner = { 0 };
-    s_replay(*state, NM_CHANNEL_SMS, &inner);
+    s_replay(*state, NM_CHANNEL_SMS, INT64_C(1999999999999), &inner);
     assert_int_equal(s_dead_letter(*state, 0).reason, NM_REASON_NO_PROVIDER);
     nm_event_t event = s_event(*state, 0);
     assert_int_equal(event.kind, NM_EVENT_FAILED);
+    assert_int_equal(event.generation, 2);
+    assert_int_equal(event.number, 3);
+    nm_buf_free(&inner);
+}
+
+static void
+ends_a_replay_that_has_expired(void **state)
+{
+    nm_buf_t inner = { 0 };
+    s_replay(*state, NM_CHANNEL_EMAIL, nm_bench_now(*state), &inner);
+    assert_int_equal(nm_bench_mails(*state, 0), 1);
+    nm_event_t event = s_event(*state, 0);
+    assert_int_equal(event.kind, NM_EVENT_EXPIRED);
     assert_int_equal(event.generation, 2);
     assert_int_equal(event.number, 3);
     nm_buf_free(&inner);
@@ -420,10 +452,11 @@ main(void)
         CLAIM(takes_the_next_channel_when_nobody_works_on_the_first),
         CLAIM(serves_each_channel_when_all_are_wanted),
         CLAIM(fails_a_notification_whose_request_cannot_be_read),
-        CLAIM(survives_mail_that_is_no_record),
+        CLAIM(keeps_mail_that_is_no_record_apart_and_goes_on),
         CLAIM(keeps_a_delivery_over_a_crash_until_an_actor_is_there),
         CLAIM(mails_a_replayed_delivery_as_it_came),
         CLAIM(buries_a_replay_again_when_nobody_works_on_it),
+        CLAIM(ends_a_replay_that_has_expired),
         CLAIM(gives_no_delivery_back),
     };
     return cmocka_run_group_tests_name("actors/router", tests, NULL, NULL);
