@@ -46,7 +46,7 @@ s_enhanced(unsigned code, nm_bytes_t text)
 static bool
 s_is_transient_fault(unsigned code, s_enhanced_t enhanced)
 {
-    if (code == 421)
+    if (code == 421 || code == 432 || code == 454)
         return true;
     if (code == 450)
         return false;

@@ -7,8 +7,9 @@
  *  |---|---|---|---|
  *  | 2yz | sent | - | RFC 5321 section 4.2.1 |
  *  | 421 | later | yes | "closing transmission channel": the service, not the mail (RFC 5321 4.2.3) |
+ *  | 432, 454 | later | yes | TLS or AUTH not now (RFC 3207, RFC 4954 section 6) |
  *  | 450 | later | no | mailbox busy; what greylisting answers (RFC 6647) |
- *  | 451, 452, 454, other 4yz | later | yes, but x.1, x.2, x.7 and 4.5.3 | local error, no storage, TLS or AUTH not now |
+ *  | 451, 452, other 4yz | later | yes, but 4.1.x, 4.2.x, 4.7.x, 4.5.3 | local error, no storage; those four are about this mail |
  *  | 530, 534, 535, 538 | later | yes | we are not let in (RFC 4954 section 6) |
  *  | 500, 502, 503, 504, 521 | later | yes | the server does not speak with us (RFC 5321, RFC 7504) |
  *  | 501, 550, 551, 552, 553, 554, 555, 556, other 5yz | refused | no | this recipient or this message |
