@@ -11,6 +11,7 @@
 
 enum {
     S_GATHER_COUNT = 1024,             //  Inputs of one turn
+    S_COMPANY_COUNT = 48,              //  So many share a commit well: no reason to wait for more
     S_GATHER_SIZE = 16 * 1024 * 1024,  //  ... and bytes
     S_CURL_FDS = 1024,
     S_RECONNECT_MS = 10000,  //  A peer silent for so long gets a new connection: libzmq gives up on refused ones
@@ -64,8 +65,8 @@ struct nm_loop {
     nm_net_sender_t senders[S_GATHER_COUNT];
     size_t count;
     size_t size;
-    bool urgent;         //  Something among them cannot wait
-    int64_t patient_ms;  //  Until when the rest may (monotonic)
+    bool urgent;      //  Something among them cannot wait
+    int64_t turn_ms;  //  When the last turn with inputs was (monotonic)
 
     int64_t watchdog_ms;
     int64_t fed_ms;
@@ -222,10 +223,7 @@ s_add(nm_loop_t *self, nm_input_kind_t kind, const nm_caller_t *caller)
         input->caller = *caller;
     self->size += input->bytes.size;
     self->count++;
-    if (kind != NM_IN_FRAME || !self->config.role->mail_patience_ms)
-        self->urgent = true;
-    else if (!self->patient_ms)
-        self->patient_ms = self->clock.last.mono_ms + self->config.role->mail_patience_ms;
+    self->urgent |= kind == NM_IN_ASK || kind == NM_IN_REPLY;
 }
 
 //  Receives one frame. NM_ERR_MISSING: there is none. NM_ERR_MALFORMED: it had more frames than
@@ -279,7 +277,6 @@ s_add_result(nm_loop_t *self, const nm_result_t *result)
     zmq_msg_init(&self->messages[at]);
     self->results[at] = *result;
     self->inputs[at] = (nm_input_t){ .kind = NM_IN_RESULT, .peer = "", .result = &self->results[at] };
-    self->urgent = true;
 }
 
 static void
@@ -302,7 +299,6 @@ s_forget_inputs(nm_loop_t *self)
     }
     self->count = self->size = 0;
     self->urgent = false;
-    self->patient_ms = 0;
 }
 
 //  After a turn that was undone: results cannot come a second time, so they stay for the next one.
@@ -322,8 +318,7 @@ s_keep_results(nm_loop_t *self)
     }
     self->count = kept;
     self->size = 0;
-    self->urgent = kept > 0;
-    self->patient_ms = 0;
+    self->urgent = false;
 }
 
 //  -- Letting go
@@ -449,8 +444,8 @@ s_timeout(const nm_loop_t *self, int effects_ms)
     int64_t now_ms = self->clock.last.mono_ms;
     if (self->urgent)
         return 0;
-    if (self->patient_ms && self->patient_ms < wake_ms)
-        wake_ms = self->patient_ms;
+    if (self->count && self->turn_ms + self->config.role->pace_ms < wake_ms)
+        wake_ms = self->turn_ms + self->config.role->pace_ms;
     if (self->watchdog_ms && self->fed_ms + self->watchdog_ms < wake_ms)
         wake_ms = self->fed_ms + self->watchdog_ms;
     int64_t wait_ms = wake_ms > now_ms ? wake_ms - now_ms : 0;
@@ -524,8 +519,9 @@ static bool
 s_turn_due(const nm_loop_t *self)
 {
     int64_t now_ms = self->clock.last.mono_ms;
-    return self->urgent || !s_has_room(self) || (self->patient_ms && now_ms >= self->patient_ms) ||
-           now_ms >= nm_actor_wake(self->config.actor);
+    bool paced =
+        self->count && (self->count >= S_COMPANY_COUNT || now_ms >= self->turn_ms + self->config.role->pace_ms);
+    return self->urgent || paced || now_ms >= nm_actor_wake(self->config.actor);
 }
 
 static void
@@ -543,6 +539,8 @@ s_turn(nm_loop_t *self)
 {
     nm_now_t now = nm_clock_read(&self->clock);
     nm_rc_t rc = nm_actor_turn(self->config.actor, self->inputs, self->count, now);
+    if (self->count)
+        self->turn_ms = now.mono_ms;
     s_release(self);
     if (nm_actor_exit(self->config.actor))
         return nm_actor_exit(self->config.actor);

@@ -1,8 +1,8 @@
 /*  loop - the edge of an actor: sockets, signals and effects around nm_actor_turn.
  *
  *  One thread. It polls, gathers inputs up to a bound, runs one turn, and lets the outputs
- *  go. It decides nothing but when: mail that may wait (role->mail_patience_ms) is kept for
- *  company a few ms, so that it shares a commit with what cannot wait.
+ *  go. It decides nothing but when: an ask cannot wait; mail and results keep the role's pace,
+ *  so that under load many share one commit.
  */
 #ifndef NM_LOOP_H
 #define NM_LOOP_H

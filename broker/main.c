@@ -199,7 +199,7 @@ s_open_store(s_main_t *self, nm_error_t *error)
                                  .reserve = reserve };
     self->store = nm_store_new(&config, error);
     sodium_memzero(self->keys, sizeof self->keys);
-    return self->store ? NM_OK : NM_ERR_IO;
+    return self->store ? NM_OK : NM_ERR_REFUSED;
 }
 
 static nm_rc_t
@@ -301,7 +301,8 @@ nm_main_with_effects(int argc, char **argv, const nm_role_t *role, const nm_effe
         nm_log(NM_LOG_INFO, "stopped", "%s has stopped with code %d.", self.name, code);
     } else {
         nm_log(NM_LOG_CRITICAL, "start_failed", "%s", error.text);
-        code = rc == NM_ERR_CORRUPT ? NM_EXIT_FAILED : NM_EXIT_CONFIG;
+        //  A port that is still taken may be free in a moment; a fault in the settings stays one.
+        code = rc == NM_ERR_IO ? NM_EXIT_FAILED : NM_EXIT_CONFIG;
     }
     s_end(&self);
     return code;

@@ -81,9 +81,9 @@ typedef struct {
     //  credit stays when the store is tight.
     bool mail_drains;
 
-    //  How long mail to this role may wait for company before it costs a commit of its
-    //  own; 0 for work, a few ms for news (events).
-    int64_t mail_patience_ms;
+    //  Turns that are not caused by an ask are at least so far apart: what comes in between shares
+    //  one commit. An actor at rest answers at once all the same. See docs/decisions/0002.
+    int64_t pace_ms;
 
     //  Reads its settings from the mesh file, makes its state. error: FILE line N: reason.
     nm_rc_t (*open)(void **state, const nm_setup_t *setup, nm_error_t *error);

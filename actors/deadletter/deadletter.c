@@ -138,6 +138,7 @@ const nm_role_t nm_deadletter_role = {
     .id = NM_ROLE_DEADLETTER,
     .tables = TABLES,
     .table_count = NM_COUNT(TABLES),
+    .pace_ms = 3,
     .open = s_open,
     .close = s_close,
     .load = s_load,

@@ -342,6 +342,7 @@ s_on_ask(void *state, nm_turn_t *turn, const nm_ask_in_t *ask)
 const nm_role_t nm_router_role = {
     .name = "router",
     .id = NM_ROLE_ROUTER,
+    .pace_ms = 3,
     .open = s_open,
     .close = s_close,
     .load = s_load,
