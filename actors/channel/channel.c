@@ -205,7 +205,7 @@ nm_channel_due(void *state, nm_turn_t *turn)
     while ((slot = nm_slots_due(self->slots)) && slot->due_ms <= now_ms)
         nm_slots_move(self->slots, slot, NM_SLOT_READY, 0);
 
-    for (size_t i = 0; i < NM_CHANNEL_START_MAX; i++) {
+    for (size_t i = 0; i < NM_CHANNEL_START_MAX && !nm_turn_leaving(turn); i++) {
         slot = nm_slots_ready(self->slots);
         if (!slot || nm_slots_calling(self->slots) >= self->settings.concurrency)
             break;
@@ -213,7 +213,8 @@ nm_channel_due(void *state, nm_turn_t *turn)
         if (rc != NM_OK)
             return rc;
     }
-    if (nm_slots_ready(self->slots) && nm_slots_calling(self->slots) < self->settings.concurrency)
+    bool more = nm_slots_ready(self->slots) && nm_slots_calling(self->slots) < self->settings.concurrency;
+    if (more && !nm_turn_leaving(turn))
         nm_turn_wake(turn, now_ms);
     if ((slot = nm_slots_due(self->slots)))
         nm_turn_wake(turn, slot->due_ms);

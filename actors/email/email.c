@@ -15,6 +15,7 @@ const nm_role_t nm_email_role = {
     .id = NM_ROLE_EMAIL,
     .tables = nm_channel_tables,
     .table_count = NM_CHANNEL_TABLE_COUNT,
+    .pace_ms = 2,
     .open = s_open,
     .close = nm_channel_close,
     .load = nm_channel_load,
