@@ -4,6 +4,8 @@
 #include "wire/record.h"
 #include "wire/writer.h"
 
+enum { S_WAIT_MAX_MS = 60000 };  //  What a gateway lets an asker wait for events
+
 //  An answer that is waited for. The frame it came in is gone when the poll returns, so it
 //  is copied into the client's buffer.
 typedef struct {
@@ -258,9 +260,9 @@ nmesh_events(nmesh_t *self, char cursor[NMESH_CURSOR_SIZE], int wait_ms, nmesh_e
     nmesh_reply_t reply;
     nm_buf_t body = { 0 };
     nm_writer_map(&body, cursor[0] ? 2 : 1);
-    nm_writer_pair_uint(&body, "wait_ms", (uint64_t) wait_ms);
+    nm_writer_pair_uint(&body, "wait_ms", (uint64_t) (wait_ms < S_WAIT_MAX_MS ? wait_ms : S_WAIT_MAX_MS));
     if (cursor[0])
-        nm_writer_pair_text(&body, "cursor", cursor);
+        nm_writer_pair_text(&body, "after", cursor);
     nmesh_ask_t ask = {
         .op = "events.read",
         .body = { body.at, body.size },

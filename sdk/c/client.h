@@ -2,11 +2,11 @@
 #ifndef NM_CLIENT_H
 #define NM_CLIENT_H
 
-#include "sdk/c/asks.h"
+#include "sdk/c/pending.h"
 #include "sdk/c/line.h"
 
 struct nmesh {
-    nm_asks_t *asks;
+    nm_pending_t *pending;
     nm_line_t *line;
     int timeout_ms;
     int silence_ms;

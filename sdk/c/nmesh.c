@@ -1,4 +1,4 @@
-//  The client: asks.c says what is open, line.c carries it, this drives the two.
+//  The client: pending.c says what is open, line.c carries it, this drives the two.
 #include "sdk/c/client.h"
 #include "sdk/c/notification.h"
 #include "wire/reader.h"
@@ -23,7 +23,7 @@ nmesh_open(const nmesh_options_t *options, nmesh_error_t *error)
     nmesh_t *self = nm_alloc(sizeof *self);
     self->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : S_TIMEOUT_MS;
     self->silence_ms = options->silence_ms > 0 ? options->silence_ms : S_SILENCE_MS;
-    self->asks = nm_asks_new(options->api_key, NMESH_OPEN_MAX);
+    self->pending = nm_pending_new(options->api_key, NMESH_OPEN_MAX);
     self->line = nm_line_new(options, error);
     if (!self->line || getrandom(&self->random, sizeof self->random, 0) != sizeof self->random)
         nmesh_close(&self);
@@ -37,7 +37,7 @@ nmesh_close(nmesh_t **self_p)
     if (!self)
         return;
     nm_line_destroy(&self->line);
-    nm_asks_destroy(&self->asks);
+    nm_pending_destroy(&self->pending);
     nm_buf_free(&self->frame);
     nm_buf_free(&self->body);
     nm_buf_free(&self->kept);
@@ -55,7 +55,7 @@ nmesh_submit_ask(nmesh_t *self, const nmesh_ask_t *ask, nmesh_fn *fn, void *arg)
         whole.silence_ms = self->silence_ms;
     if (whole.body.size && nm_reader_check(nm_bytes(whole.body.at, whole.body.size)) != NM_OK)
         return -1;
-    return nm_asks_add(self->asks, &whole, s_now_ms(), fn, arg) == NM_OK ? 0 : -1;
+    return nm_pending_add(self->pending, &whole, s_now_ms(), fn, arg) == NM_OK ? 0 : -1;
 }
 
 //  A key of our own makes asking again safe: the gateway knows what it has accepted.
@@ -80,7 +80,7 @@ nmesh_submit(nmesh_t *self, const nmesh_notification_t *notification, nmesh_fn *
 size_t
 nmesh_open_count(const nmesh_t *self)
 {
-    return nm_asks_open_count(self->asks);
+    return nm_pending_open_count(self->pending);
 }
 
 int
@@ -100,11 +100,11 @@ s_send(nmesh_t *self)
 {
     for (;;) {
         nm_buf_clear(&self->frame);
-        if (nm_asks_frame(self->asks, &self->frame) != NM_OK)
+        if (nm_pending_frame(self->pending, &self->frame) != NM_OK)
             return;
         if (nm_line_send(self->line, nm_buf_bytes(&self->frame)) != NM_OK)
             return;
-        nm_asks_sent(self->asks, s_now_ms());
+        nm_pending_sent(self->pending, s_now_ms());
     }
 }
 
@@ -114,11 +114,11 @@ s_take(nmesh_t *self)
     int count = 0;
     nm_bytes_t frame;
     while (nm_line_take(self->line, &frame) == NM_OK) {
-        nm_asks_end_t end;
+        nm_pending_end_t end;
         self->heard_ms = s_now_ms();
-        if (nm_asks_open_replies(self->asks, frame) != NM_OK)
+        if (nm_pending_open_replies(self->pending, frame) != NM_OK)
             continue;
-        while (nm_asks_next(self->asks, &end) == NM_OK) {
+        while (nm_pending_next(self->pending, &end) == NM_OK) {
             end.fn(self, &end.reply, end.arg);
             count++;
         }
@@ -130,20 +130,20 @@ static int
 s_upkeep(nmesh_t *self, int64_t now_ms)
 {
     int count = 0;
-    nm_asks_end_t end;
+    nm_pending_end_t end;
     if (now_ms - self->upkeep_ms < S_UPKEEP_MS)
         return 0;
     self->upkeep_ms = now_ms;
-    if (nm_asks_silent(self->asks, now_ms, self->heard_ms)) {
-        nm_asks_again(self->asks);
+    if (nm_pending_silent(self->pending, now_ms, self->heard_ms)) {
+        nm_pending_again(self->pending);
         nm_line_move(self->line);
         self->moved_ms = now_ms;
-    } else if (nm_asks_waiting_count(self->asks) && now_ms - self->heard_ms > self->silence_ms &&
+    } else if (nm_pending_waiting_count(self->pending) && now_ms - self->heard_ms > self->silence_ms &&
                now_ms - self->moved_ms > self->silence_ms) {
         nm_line_move(self->line);  //  No connection came about: nothing could even be sent
         self->moved_ms = now_ms;
     }
-    while (nm_asks_late(self->asks, now_ms, &end) == NM_OK) {
+    while (nm_pending_late(self->pending, now_ms, &end) == NM_OK) {
         end.fn(self, &end.reply, end.arg);
         count++;
     }
@@ -162,10 +162,10 @@ nmesh_poll(nmesh_t *self, int timeout_ms)
         count += s_take(self);
         int64_t now_ms = s_now_ms();
         count += s_upkeep(self, now_ms);
-        if (count || now_ms >= end_ms || !nm_asks_open_count(self->asks))
+        if (count || now_ms >= end_ms || !nm_pending_open_count(self->pending))
             break;
         int64_t wait_ms = end_ms - now_ms < S_UPKEEP_MS ? end_ms - now_ms : S_UPKEEP_MS;
-        nm_line_wait(self->line, (int) wait_ms, nm_asks_waiting_count(self->asks) > 0);
+        nm_line_wait(self->line, (int) wait_ms, nm_pending_waiting_count(self->pending) > 0);
     }
     s_send(self);  //  What the callbacks submitted goes now, not at the next poll
     return count;

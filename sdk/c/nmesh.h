@@ -169,9 +169,10 @@ typedef struct {
 
 typedef void(nmesh_event_fn)(const nmesh_event_t *event, void *arg);
 
-//  Waits up to wait_ms for events after the cursor, calls fn for each and moves the cursor.
+//  Waits up to wait_ms (at most 60,000) for events after the cursor, calls fn for each and moves the cursor.
 //  Start with an empty cursor for "from now"; keep it to go on later without a gap. Returns
-//  how many there were, 0 if the time passed quietly, -1 on error.
+//  how many there were, 0 if the time passed quietly, -1 on error. A gateway tells only of what
+//  it accepted itself, and a cursor is its own: open one client for each, with that door alone.
 int nmesh_events(nmesh_t *self, char cursor[NMESH_CURSOR_SIZE], int wait_ms, nmesh_event_fn *fn, void *arg,
                  nmesh_error_t *error);
 

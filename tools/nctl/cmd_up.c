@@ -43,6 +43,8 @@ static bool
 s_has_ended(pid_t pid)
 {
     siginfo_t state = { .si_pid = 0 };
+    if (!pid)
+        return false;
     return waitid(P_PID, (id_t) pid, &state, WEXITED | WNOHANG | WNOWAIT) != 0 || state.si_pid == pid;
 }
 
@@ -100,7 +102,8 @@ nm_up_await(nm_reach_t *reach, pid_t supervisor, json_t **statuses, int64_t time
             nm_nctl_say("%zu of %zu actors answer", answered_count, count);
         said_count = answered_count;
         if (s_is_stop_wanted(answered_count < count ? 20 : 0)) {
-            kill(supervisor, SIGTERM);
+            if (supervisor)
+                kill(supervisor, SIGTERM);
             break;
         }
     }

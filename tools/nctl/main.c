@@ -16,6 +16,33 @@ const nm_command_t nm_commands[] = {
       "pauses, unless it ended with 74, 75 or 78: then a person has to look." },
     { "down", nm_cmd_down, "", "Stops what up started", NULL, 0, 0, NULL },
     { "ps", nm_cmd_ps, "", "Lists the actors: state, backlog, store, links", NULL, 0, 0, NULL },
+    { "top", nm_cmd_top, "", "The same live, with rates; q ends it", nm_top_options, 0, 0, NULL },
+    { "send", nm_cmd_send, "[FILE]", "Sends one notification, or many as JSON lines", nm_send_options, 0, 1,
+      "With --to one notification is made from the options. Else each line of FILE (or of stdin, for - or no FILE) is "
+      "one notification as POST /v1/notifications takes it. Lines that are refused are named on stderr." },
+    { "show", nm_cmd_show, "ID", "Shows one notification: status, attempts, timeline", NULL, 1, 1, NULL },
+    { "list", nm_cmd_list, "", "Lists notifications, newest first", nm_list_options, 0, 0, NULL },
+    { "tail", nm_cmd_tail, "", "Prints events as they happen", nm_tail_options, 0, 0, NULL },
+    { "cancel", nm_cmd_cancel, "ID", "Cancels a notification that was not sent yet", NULL, 1, 1, NULL },
+    { "dlq", nm_cmd_dlq, "list|show ID|replay ID|discard ID", "Dead letters", nm_dlq_options, 1, 2, NULL },
+    { "replay", nm_cmd_replay, "", "Replays dead letters by filter", nm_replay_options, 0, 0,
+      "Without any filter every open dead letter is replayed; try --dry-run first." },
+    { "service", nm_cmd_service, "create NAME|list|show ID|patch ID|delete ID", "Services, that is tenants",
+      nm_service_options, 1, 2, NULL },
+    { "key", nm_cmd_key, "create SERVICE|list SERVICE|delete SERVICE KEY", "API keys of a service", nm_key_options, 2, 3,
+      "A new key is shown once." },
+    { "cert", nm_cmd_cert, "issue NAME ROLE|list|show NAME", "Certificates of actors and operators", nm_cert_options, 1, 3,
+      "issue needs authority.key in the mesh's folder. An actor also needs its entry in the mesh file." },
+    { "backup", nm_cmd_backup, "ACTOR FILE", "Writes a copy of a running actor's store", NULL, 2, 2,
+      "FILE is made by the actor, on its machine, and must not exist." },
+    { "restore", nm_cmd_restore, "ACTOR FILE", "Puts a backup in place of a stopped actor's store", nm_restore_options, 2, 2,
+      "The restored store takes a new epoch, so that its peers send again what it does not have." },
+    { "check", nm_cmd_check, "[ACTOR]", "Reads every value of stopped stores and checks it", NULL, 0, 1, NULL },
+    { "bench", nm_cmd_bench, "", "Measures a mesh under generated load", nm_bench_options, 0, 0,
+      "Without --mesh a scratch mesh and a mail sink (smtp-sink of postfix) are made for it and removed after. With "
+      "--json each figure is one object a line: figure, payload_bytes, value, unit." },
+    { "completion", nm_cmd_completion, "bash", "Prints a completion script for the shell", NULL, 1, 1, NULL },
+    { "man", nm_cmd_man, "", "Prints the manual page as roff", NULL, 0, 0, NULL },
     { NULL, NULL, NULL, NULL, NULL, 0, 0, NULL }
 };
 

@@ -94,8 +94,9 @@ s_open(const nmesh_options_t *options, nm_error_t *error)
     return client;
 }
 
-nmesh_t *
-nm_reach_door(nm_reach_t *self, nm_error_t *error)
+//  only: that gateway, or NULL for all.
+static nmesh_t *
+s_door(nm_reach_t *self, const nm_mesh_actor_t *only, nm_error_t *error)
 {
     enum { DOOR_MAX = 64 };
     nmesh_door_t doors[DOOR_MAX];
@@ -105,7 +106,8 @@ nm_reach_door(nm_reach_t *self, nm_error_t *error)
     nm_fail(error, NM_ERR_MISSING, "the mesh file has no gateway");
     for (size_t i = 0; i < self->mesh->actor_count && count < DOOR_MAX; i++) {
         const nm_mesh_actor_t *actor = &self->mesh->actors[i];
-        if (actor->role != NM_ROLE_GATEWAY || s_certificate(self, actor->name, &certs[count], error) != NM_OK)
+        if (actor->role != NM_ROLE_GATEWAY || (only && actor != only) ||
+            s_certificate(self, actor->name, &certs[count], error) != NM_OK)
             continue;
         doors[count] = (nmesh_door_t){ .endpoint = actor->door, .server_key = certs[count].public_text };
         count++;
@@ -118,6 +120,18 @@ nm_reach_door(nm_reach_t *self, nm_error_t *error)
     nmesh_t *client = s_open(&options, error);
     sodium_memzero(api_key, sizeof api_key);
     return client;
+}
+
+nmesh_t *
+nm_reach_door(nm_reach_t *self, nm_error_t *error)
+{
+    return s_door(self, NULL, error);
+}
+
+nmesh_t *
+nm_reach_gateway(nm_reach_t *self, const nm_mesh_actor_t *gateway, nm_error_t *error)
+{
+    return s_door(self, gateway, error);
 }
 
 nmesh_t *

@@ -22,6 +22,9 @@ void *nm_reach_context(nm_reach_t *self);  //  The ZeroMQ context that its clien
 //  else admin.key. NULL and a sentence on failure. The caller closes it before the reach.
 nmesh_t *nm_reach_door(nm_reach_t *self, nm_error_t *error);
 
+//  The same at the door of one gateway alone.
+nmesh_t *nm_reach_gateway(nm_reach_t *self, const nm_mesh_actor_t *gateway, nm_error_t *error);
+
 //  A client at one actor's desk.
 nmesh_t *nm_reach_desk(nm_reach_t *self, const nm_mesh_actor_t *actor, nm_error_t *error);
 

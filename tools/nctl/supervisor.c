@@ -16,8 +16,8 @@
 enum {
     S_BACKOFF_MS = 200,
     S_BACKOFF_MAX_MS = 10000,
-    S_CRASH_COUNT = 3,        //  So many ends within
-    S_CRASH_SPAN_MS = 60000,  //  ... so long mean the longest pause
+    S_CRASH_COUNT = 3,        //  So many ends within ...
+    S_CRASH_SPAN_MS = 60000,  //  ... so long mean longer pauses
     S_STEADY_MS = 10000,      //  Who ran for so long starts with the shortest pause again
     S_GRACE_MS = 5000,
 };
@@ -207,18 +207,20 @@ s_describe_end(int status, char *out, size_t size)
         snprintf(out, size, "exit code %d", WEXITSTATUS(status));
 }
 
-//  Doubling pauses; the longest one at once for who crashes again and again.
+//  Doubling pauses, and longer ones for who ends again and again. Somebody who kills an
+//  actor on purpose gets it back soon: that is no fault of the actor.
 static void
-s_plan_restart(s_child_t *child, int64_t now_ms)
+s_plan_restart(s_child_t *child, int status, int64_t now_ms)
 {
     memmove(child->ends_ms, child->ends_ms + 1, sizeof child->ends_ms - sizeof child->ends_ms[0]);
     child->ends_ms[S_CRASH_COUNT - 1] = now_ms;
-    if (now_ms - child->started_ms > S_STEADY_MS || !child->backoff_ms)
+    bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    bool again = child->ends_ms[0] && now_ms - child->ends_ms[0] < S_CRASH_SPAN_MS;
+    if (killed || !child->backoff_ms || now_ms - child->started_ms > S_STEADY_MS)
         child->backoff_ms = S_BACKOFF_MS;
-    else if (child->backoff_ms < S_BACKOFF_MAX_MS)
-        child->backoff_ms *= 2;
-    if (child->backoff_ms > S_BACKOFF_MAX_MS ||
-        (child->ends_ms[0] && now_ms - child->ends_ms[0] < S_CRASH_SPAN_MS && child->backoff_ms > 2 * S_BACKOFF_MS))
+    else
+        child->backoff_ms *= again ? 4 : 2;
+    if (child->backoff_ms > S_BACKOFF_MAX_MS)
         child->backoff_ms = S_BACKOFF_MAX_MS;
     child->restart_ms = now_ms + child->backoff_ms;
 }
@@ -236,7 +238,7 @@ s_ended(s_supervisor_t *self, s_child_t *child, int status)
     } else if (verdict) {
         s_say(self, "%s: ended, pid %d, %s: %s. It is not started again.", child->actor->name, (int) pid, how, verdict);
     } else {
-        s_plan_restart(child, nm_when_mono());
+        s_plan_restart(child, status, nm_when_mono());
         s_say(self, "%s: ended, pid %d, %s; starting again in %.1f s", child->actor->name, (int) pid, how,
               (double) child->backoff_ms / 1000);
     }

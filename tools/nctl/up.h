@@ -11,7 +11,7 @@
 //  detached it ends with this process. SIGTERM stops it and the actors.
 pid_t nm_up_start(const nm_mesh_t *mesh, bool detach, nm_error_t *error);
 
-//  Waits until every actor has answered, the time is over, or the supervisor has ended.
+//  Waits until every actor has answered, the time is over, or the supervisor (0: not ours) has ended.
 //  Returns how many answered; statuses as for nm_reach_statuses.
 size_t nm_up_await(nm_reach_t *reach, pid_t supervisor, json_t **statuses, int64_t timeout_ms, bool speak);
 

@@ -1,4 +1,4 @@
-#include "sdk/c/asks.h"
+#include "sdk/c/pending.h"
 #include "wire/frames.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -19,7 +19,7 @@ typedef struct s_open {
     struct s_open *next;  //  In the line of those that wait
 } s_open_t;
 
-struct nm_asks {
+struct nm_pending {
     char *api_key;
     s_open_t *slots;  //  An ask with id n stands in slot n & mask
     size_t mask;
@@ -33,10 +33,10 @@ struct nm_asks {
     nm_list_t replies;
 };
 
-nm_asks_t *
-nm_asks_new(const char *api_key, size_t open_max)
+nm_pending_t *
+nm_pending_new(const char *api_key, size_t open_max)
 {
-    nm_asks_t *self = nm_alloc(sizeof *self);
+    nm_pending_t *self = nm_alloc(sizeof *self);
     size_t room = 16;
     while (room < open_max * 2)
         room *= 2;
@@ -51,9 +51,9 @@ nm_asks_new(const char *api_key, size_t open_max)
 }
 
 void
-nm_asks_destroy(nm_asks_t **self_p)
+nm_pending_destroy(nm_pending_t **self_p)
 {
-    nm_asks_t *self = *self_p;
+    nm_pending_t *self = *self_p;
     if (!self)
         return;
     for (size_t i = 0; self->slots && i <= self->mask; i++)
@@ -65,19 +65,19 @@ nm_asks_destroy(nm_asks_t **self_p)
 }
 
 size_t
-nm_asks_open_count(const nm_asks_t *self)
+nm_pending_open_count(const nm_pending_t *self)
 {
     return self->open_count;
 }
 
 size_t
-nm_asks_waiting_count(const nm_asks_t *self)
+nm_pending_waiting_count(const nm_pending_t *self)
 {
     return self->waiting_count;
 }
 
 static void
-s_wait(nm_asks_t *self, s_open_t *ask)
+s_wait(nm_pending_t *self, s_open_t *ask)
 {
     ask->state = S_WAITING;
     ask->next = NULL;
@@ -91,7 +91,7 @@ s_wait(nm_asks_t *self, s_open_t *ask)
 
 //  The number is ours to choose, so one whose slot is taken is passed over.
 static s_open_t *
-s_slot(nm_asks_t *self)
+s_slot(nm_pending_t *self)
 {
     s_open_t *ask;
     do
@@ -124,7 +124,7 @@ s_pack(nm_buf_t *out, uint64_t id, const nmesh_ask_t *ask)
 }
 
 nm_rc_t
-nm_asks_add(nm_asks_t *self, const nmesh_ask_t *ask, int64_t now_ms, nmesh_fn *fn, void *arg)
+nm_pending_add(nm_pending_t *self, const nmesh_ask_t *ask, int64_t now_ms, nmesh_fn *fn, void *arg)
 {
     if (self->open_count >= self->open_max)
         return NM_ERR_FULL;
@@ -143,7 +143,7 @@ nm_asks_add(nm_asks_t *self, const nmesh_ask_t *ask, int64_t now_ms, nmesh_fn *f
 //  An ask that ended while it waited stays in the line as a free slot would; the line is
 //  cleaned of such when a frame is made.
 static void
-s_drop_ended(nm_asks_t *self)
+s_drop_ended(nm_pending_t *self)
 {
     s_open_t **at = &self->first;
     s_open_t *last = NULL;
@@ -159,14 +159,14 @@ s_drop_ended(nm_asks_t *self)
 }
 
 nm_rc_t
-nm_asks_frame(nm_asks_t *self, nm_buf_t *out)
+nm_pending_frame(nm_pending_t *self, nm_buf_t *out)
 {
     if (!self->first)
         return NM_ERR_MISSING;
     size_t count = 0;
     size_t size = 0;
     for (s_open_t *ask = self->first; ask && count < NM_ASK_BATCH_COUNT; ask = ask->next) {
-        if (count && size + ask->packed.size > NM_ASKS_FRAME_SIZE)
+        if (count && size + ask->packed.size > NM_PENDING_FRAME_SIZE)
             break;
         size += ask->packed.size;
         count++;
@@ -187,7 +187,7 @@ nm_asks_frame(nm_asks_t *self, nm_buf_t *out)
 }
 
 void
-nm_asks_sent(nm_asks_t *self, int64_t now_ms)
+nm_pending_sent(nm_pending_t *self, int64_t now_ms)
 {
     for (; self->framed_count; self->framed_count--) {
         s_open_t *ask = self->first;
@@ -202,9 +202,9 @@ nm_asks_sent(nm_asks_t *self, int64_t now_ms)
 
 //  The slot is free when this returns, so the callback may add the next ask.
 static void
-s_end(nm_asks_t *self, s_open_t *ask, nm_asks_end_t *end)
+s_end(nm_pending_t *self, s_open_t *ask, nm_pending_end_t *end)
 {
-    *end = (nm_asks_end_t){ .fn = ask->fn, .arg = ask->arg };
+    *end = (nm_pending_end_t){ .fn = ask->fn, .arg = ask->arg };
     bool waiting = ask->state == S_WAITING;
     ask->state = S_FREE;
     self->open_count--;
@@ -215,7 +215,7 @@ s_end(nm_asks_t *self, s_open_t *ask, nm_asks_end_t *end)
 }
 
 nm_rc_t
-nm_asks_open_replies(nm_asks_t *self, nm_bytes_t frame)
+nm_pending_open_replies(nm_pending_t *self, nm_bytes_t frame)
 {
     nm_reply_frame_t replies;
     nm_rc_t rc = nm_record_decode(&nm_reply_frame_shape, &replies, frame, NULL, "");
@@ -225,7 +225,7 @@ nm_asks_open_replies(nm_asks_t *self, nm_bytes_t frame)
 }
 
 nm_rc_t
-nm_asks_next(nm_asks_t *self, nm_asks_end_t *end)
+nm_pending_next(nm_pending_t *self, nm_pending_end_t *end)
 {
     nm_bytes_t raw;
     while (nm_list_next(&self->replies, &raw) == NM_OK) {
@@ -245,7 +245,7 @@ nm_asks_next(nm_asks_t *self, nm_asks_end_t *end)
 }
 
 nm_rc_t
-nm_asks_late(nm_asks_t *self, int64_t now_ms, nm_asks_end_t *end)
+nm_pending_late(nm_pending_t *self, int64_t now_ms, nm_pending_end_t *end)
 {
     for (size_t i = 0; self->open_count && i <= self->mask; i++) {
         s_open_t *ask = &self->slots[i];
@@ -260,7 +260,7 @@ nm_asks_late(nm_asks_t *self, int64_t now_ms, nm_asks_end_t *end)
 
 //  Back into the line, or lost if it must not be asked twice.
 static void
-s_again(nm_asks_t *self, s_open_t *ask)
+s_again(nm_pending_t *self, s_open_t *ask)
 {
     if (ask->once)
         ask->state = S_LOST;
@@ -269,7 +269,7 @@ s_again(nm_asks_t *self, s_open_t *ask)
 }
 
 bool
-nm_asks_silent(nm_asks_t *self, int64_t now_ms, int64_t heard_ms)
+nm_pending_silent(nm_pending_t *self, int64_t now_ms, int64_t heard_ms)
 {
     for (size_t i = 0; self->open_count && i <= self->mask; i++) {
         s_open_t *ask = &self->slots[i];
@@ -283,7 +283,7 @@ nm_asks_silent(nm_asks_t *self, int64_t now_ms, int64_t heard_ms)
 }
 
 void
-nm_asks_again(nm_asks_t *self)
+nm_pending_again(nm_pending_t *self)
 {
     for (size_t i = 0; self->open_count && i <= self->mask; i++) {
         if (self->slots[i].state == S_SENT)

@@ -1,0 +1,113 @@
+#include "tools/nctl/json.h"
+#include "tools/nctl/nctl.h"
+#include "tools/nctl/pages.h"
+#include "tools/nctl/reach.h"
+
+// clang-format off
+const nm_option_t nm_service_options[] = {
+    { "description", 0, "TEXT", "create, patch: for people" },
+    { "name", 0, "NAME", "patch: a new name" },
+    { "active", 0, "yes|no", "patch: whether its keys work" },
+    { "retention-days", 0, "N", "create, patch: how long ended notifications are kept" },
+    { "per-minute", 0, "N", "create, patch: requests in a minute" },
+    { "limit", 'n', "N", "list: at most so many, up to 200 (50)" },
+    { "cursor", 0, "CURSOR", "list: goes on after a page" },
+    { NULL, 0, NULL, NULL }
+};
+
+static const nm_column_t COLUMNS[] = {
+    { "ID", "id" }, { "NAME", "name" }, { "ACTIVE", "is_active" }, { "CREATED", "created_at" },
+    { "DESCRIPTION", "description" },
+};
+// clang-format on
+
+//  What create and patch share.
+static nm_rc_t
+s_add_settings(nm_nctl_t *self, json_t *body, nm_error_t *error)
+{
+    const nm_options_t *options = &self->options;
+    nm_pages_text(body, options, "description", "description");
+    nm_rc_t rc = nm_pages_number(body, options, "retention-days", "retention_days", 3650, error);
+    if (rc == NM_OK && nm_options_has(options, "per-minute")) {
+        json_t *limits = json_object();
+        json_object_set_new(body, "limits", limits);
+        rc = nm_pages_number(limits, options, "per-minute", "per_minute", UINT32_MAX, error);
+    }
+    return rc;
+}
+
+static int
+s_change(nm_nctl_t *self, const char *op, json_t *body, const char *what)
+{
+    json_t *reply;
+    nm_error_t error = { "" };
+    if (s_add_settings(self, body, &error) != NM_OK) {
+        json_decref(body);
+        return nm_nctl_misused(self, "%s", error.text);
+    }
+    int code = nm_reach_ask(self, op, body, strcmp(op, "services.create") == 0, &reply);
+    if (code == NM_DONE)
+        nm_pages_done(self, reply, "%s %s %s", nm_json_text(reply, "id"), nm_json_text(reply, "name"), what);
+    json_decref(reply);
+    return code;
+}
+
+static int
+s_patch(nm_nctl_t *self, const char *id)
+{
+    json_t *body = json_pack("{ss}", "id", id);
+    const char *active = nm_options_text(&self->options, "active", NULL);
+    nm_pages_text(body, &self->options, "name", "name");
+    if (active && strcmp(active, "yes") && strcmp(active, "no")) {
+        json_decref(body);
+        return nm_nctl_misused(self, "--active \"%s\": yes or no was expected", active);
+    }
+    if (active)
+        json_object_set_new(body, "is_active", json_boolean(strcmp(active, "yes") == 0));
+    return s_change(self, "services.patch", body, "is changed");
+}
+
+static int
+s_list(nm_nctl_t *self)
+{
+    nm_error_t error = { "" };
+    json_t *body = json_object();
+    nm_pages_text(body, &self->options, "cursor", "cursor");
+    if (nm_pages_number(body, &self->options, "limit", "limit", 200, &error) == NM_OK)
+        return nm_pages_print(self, "services.list", body, COLUMNS, NM_COUNT(COLUMNS));
+    json_decref(body);
+    return nm_nctl_misused(self, "%s", error.text);
+}
+
+static int
+s_simple(nm_nctl_t *self, const char *op, const char *id)
+{
+    json_t *reply;
+    int code = nm_reach_ask(self, op, json_pack("{ss}", "id", id), false, &reply);
+    if (code == NM_DONE && reply)
+        nm_json_print(reply, !self->json, stdout);
+    else if (code == NM_DONE)
+        nm_pages_done(self, NULL, "%s is deleted", id);
+    json_decref(reply);
+    return code;
+}
+
+int
+nm_cmd_service(nm_nctl_t *self)
+{
+    const char *verb = self->options.args[0];
+    const char *what = self->options.arg_count > 1 ? self->options.args[1] : NULL;
+    if (strcmp(verb, "list") == 0)
+        return s_list(self);
+    if (!what)
+        return nm_nctl_misused(self, "\"%s\": create NAME, list, show ID, patch ID or delete ID was expected", verb);
+    if (strcmp(verb, "create") == 0)
+        return s_change(self, "services.create", json_pack("{ss}", "name", what), "is made");
+    if (strcmp(verb, "show") == 0)
+        return s_simple(self, "services.get", what);
+    if (strcmp(verb, "patch") == 0)
+        return s_patch(self, what);
+    if (strcmp(verb, "delete") == 0)
+        return s_simple(self, "services.delete", what);
+    return nm_nctl_misused(self, "\"%s\": create, list, show, patch or delete was expected", verb);
+}

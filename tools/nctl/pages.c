@@ -1,0 +1,112 @@
+#include "tools/nctl/pages.h"
+#include "tools/nctl/grid.h"
+#include "tools/nctl/json.h"
+#include "tools/nctl/reach.h"
+#include "tools/nctl/when.h"
+
+static void
+s_cell(nm_grid_t *grid, const json_t *value)
+{
+    if (json_is_boolean(value)) {
+        nm_grid_text(grid, json_is_true(value) ? "yes" : "no");
+    } else if (json_is_integer(value)) {
+        nm_grid_add(grid, "%lld", (long long) json_integer_value(value));
+    } else if (json_is_array(value) || json_is_object(value)) {
+        char *text = json_dumps(value, JSON_COMPACT);
+        nm_grid_text(grid, text);
+        free(text);
+    } else {
+        nm_grid_text(grid, json_string_value(value));
+    }
+}
+
+static void
+s_print_items(const json_t *items, const nm_column_t *columns, size_t column_count)
+{
+    size_t i;
+    json_t *item;
+    nm_buf_t titles = { 0 };
+    for (size_t column = 0; column < column_count; column++)
+        nm_buf_format(&titles, "%s%s", column ? "|" : "", columns[column].title);
+    nm_buf_add(&titles, "", 1);
+    nm_grid_t *grid = nm_grid_new((char *) titles.at);
+    json_array_foreach(items, i, item)
+    {
+        for (size_t column = 0; column < column_count; column++)
+            s_cell(grid, json_object_get(item, columns[column].field));
+    }
+    nm_grid_print(grid, stdout);
+    nm_grid_destroy(&grid);
+    nm_buf_free(&titles);
+}
+
+int
+nm_pages_print(nm_nctl_t *nctl, const char *op, json_t *body, const nm_column_t *columns, size_t column_count)
+{
+    json_t *page;
+    int code = nm_reach_ask(nctl, op, body, false, &page);
+    if (code != NM_DONE)
+        return code;
+    if (nctl->json) {
+        nm_json_print(page, false, stdout);
+    } else {
+        s_print_items(json_object_get(page, "items"), columns, column_count);
+        if (nm_json_text(page, "next_cursor")[0])
+            nm_nctl_say("There is more: --cursor %s", nm_json_text(page, "next_cursor"));
+    }
+    json_decref(page);
+    return NM_DONE;
+}
+
+void
+nm_pages_text(json_t *body, const nm_options_t *options, const char *option, const char *field)
+{
+    const char *text = nm_options_text(options, option, NULL);
+    if (text)
+        json_object_set_new(body, field, json_string(text));
+}
+
+nm_rc_t
+nm_pages_time(json_t *body, const nm_options_t *options, const char *option, const char *field, nm_error_t *error)
+{
+    char at[40];
+    const char *text = nm_options_text(options, option, NULL);
+    if (!text)
+        return NM_OK;
+    if (nm_when_time(text, nm_when_now(), at, sizeof at) != NM_OK)
+        return nm_fail(error, NM_ERR_MALFORMED,
+                       "--%s \"%s\": a time as 2026-11-21T08:00:00Z, or 2h for two hours ago, "
+                       "was expected",
+                       option, text);
+    json_object_set_new(body, field, json_string(at));
+    return NM_OK;
+}
+
+nm_rc_t
+nm_pages_number(json_t *body, const nm_options_t *options, const char *option, const char *field, uint64_t most,
+                nm_error_t *error)
+{
+    uint64_t number;
+    if (!nm_options_has(options, option))
+        return NM_OK;
+    nm_rc_t rc = nm_options_number(options, option, 1, most, 0, &number, error);
+    if (rc == NM_OK)
+        json_object_set_new(body, field, json_integer((json_int_t) number));
+    return rc;
+}
+
+void
+nm_pages_done(const nm_nctl_t *nctl, const json_t *reply, const char *format, ...)
+{
+    if (nctl->json && reply) {
+        nm_json_print(reply, false, stdout);
+        return;
+    }
+    if (nctl->json)
+        return;
+    va_list args;
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    putchar('\n');
+}
