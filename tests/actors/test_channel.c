@@ -385,8 +385,12 @@ an_outage_uses_up_no_tries(void **state)
         assert_int_equal(nm_bench_effects(bench), trial + 2);
     }
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_DEAD_LETTER), 0);
-    s_answer(bench, NM_CALL_ANSWERED, 250, "ok");
-    assert_int_equal(s_held(bench), 0);
+    s_answer(bench, NM_CALL_ANSWERED, 450, "450 4.2.0 greylisted");
+    assert_int_equal(s_held(bench), 1);
+    nm_bench_wait(bench, 2000);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    s_answer(bench, NM_CALL_ANSWERED, 450, "450 4.2.0 greylisted");
+    assert_int_equal(s_letter(bench, 0).reason, NM_REASON_RETRIES);
     nm_bench_destroy(&bench);
 }
 
@@ -441,6 +445,24 @@ tries_an_attempt_again_that_a_crash_left_open(void **state)
     assert_string_equal(nm_bench_effect(bench, 0)->url, "smtp://one.example:25");
     s_answer(bench, NM_CALL_ANSWERED, 250, "ok");
     assert_int_equal(s_held(bench), 0);
+    nm_bench_destroy(&bench);
+}
+
+//  Its Message-ID or file name is known there, and only there.
+static void
+asks_the_same_provider_again_after_an_uncertain_attempt(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench(TWO);
+    for (uint8_t i = 1; i <= 2; i++) {
+        s_send_one(bench, i);
+        s_answer(bench, NM_CALL_UNREACHED, 0, "connection refused");
+    }
+    s_send_one(bench, 3);
+    assert_string_equal(nm_bench_effect(bench, 2)->url, "smtp://two.example:25");
+    nm_bench_restart(bench);
+    assert_int_equal(nm_bench_effects(bench), 1);
+    assert_string_equal(nm_bench_effect(bench, 0)->url, "smtp://two.example:25");
     nm_bench_destroy(&bench);
 }
 
@@ -501,6 +523,23 @@ calls_poison_what_stops_the_actor_five_times(void **state)
     nm_bench_destroy(&bench);
 }
 
+static void
+counts_only_crashes_in_a_row(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench(ONE);
+    s_send_one(bench, 1);
+    for (int i = 0; i < 4; i++)
+        nm_bench_restart(bench);
+    s_answer(bench, NM_CALL_ANSWERED, 450, "450 4.2.0 greylisted");
+    nm_bench_wait(bench, 2000);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    nm_bench_restart(bench);
+    assert_int_equal(nm_bench_effects(bench), 1);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DEAD_LETTER), 0);
+    nm_bench_destroy(&bench);
+}
+
 //  -- A turn that is undone
 
 static bool s_full;
@@ -537,6 +576,25 @@ forgets_what_an_undone_turn_did_and_keeps_calls_under_way(void **state)
     nm_bench_result(bench, nm_bench_effect(bench, 0), NM_CALL_ANSWERED, 250, "ok");
     assert_int_equal(nm_bench_turn(bench), NM_OK);
     assert_int_equal(s_held(bench), 1);
+    nm_bench_destroy(&bench);
+}
+
+static void
+puts_breakers_back_when_a_turn_is_undone(void **state)
+{
+    (void) state;
+    nm_role_t role = nm_email_role;
+    role.due = s_due_full;
+    nm_bench_t *bench = nm_bench_new(&role, "email-1",
+                                     "providers\n    first\n        kind = \"smtp\"\n        host = \"one.example\"\n"
+                                     "email\n    breaker_failures = 1\n");
+    s_send_one(bench, 1);
+    s_full = true;
+    nm_bench_result(bench, nm_bench_effect(bench, 0), NM_CALL_UNREACHED, 0, "connection refused");
+    assert_int_equal(nm_bench_turn(bench), NM_ERR_FULL);
+    s_full = false;
+    s_send_one(bench, 2);
+    assert_int_equal(nm_bench_effects(bench), 2);
     nm_bench_destroy(&bench);
 }
 
@@ -666,9 +724,12 @@ main(void)
         cmocka_unit_test(makes_one_trial_and_then_lets_all_go),
         cmocka_unit_test(a_refused_recipient_does_not_open_the_breaker),
         cmocka_unit_test(tries_an_attempt_again_that_a_crash_left_open),
+        cmocka_unit_test(asks_the_same_provider_again_after_an_uncertain_attempt),
         cmocka_unit_test(sends_the_same_message_again),
         cmocka_unit_test(parks_what_may_have_been_sent_where_that_is_asked_for),
         cmocka_unit_test(calls_poison_what_stops_the_actor_five_times),
+        cmocka_unit_test(counts_only_crashes_in_a_row),
+        cmocka_unit_test(puts_breakers_back_when_a_turn_is_undone),
         cmocka_unit_test(forgets_what_an_undone_turn_did_and_keeps_calls_under_way),
         cmocka_unit_test(stops_trying_when_it_expires),
         cmocka_unit_test(cancels_what_waits_and_not_what_is_being_sent),
