@@ -184,13 +184,15 @@ nm_mailbox_put(nm_actor_t *self, const nm_mail_out_t *mail)
         const nm_peer_t *peer = nm_directory_find(self->setup.directory, mail->peer);
         role = peer ? peer->actor.role : NM_ROLE_NONE;
     }
-    if (!nm_roles_may_mail(self->role->id, role, mail->kind) || mail->ref.size > NM_OUTBOX_REF_MAX)
+    if (!nm_roles_may_mail(self->role->id, role, mail->kind) || mail->ref.size > NM_OUTBOX_TAG_MAX ||
+        mail->tag.size > NM_OUTBOX_TAG_MAX)
         return NM_ERR_REFUSED;
     nm_lane_t *lane = nm_mailbox_lane(self, role, mail->peer);
     if (!lane)
         return NM_ERR_BUG;  //  Whoever may be mailed has a link, and each link a lane
-    nm_outbox_mail_t kept = { .kind = mail->kind, .priority = mail->priority, .ref = mail->ref };
-    if (!mail->ref.size)
+    nm_outbox_mail_t kept = { .kind = mail->kind, .priority = mail->priority, .by_ref = mail->ref.size > 0 };
+    kept.tag = kept.by_ref ? mail->ref : mail->tag;
+    if (!kept.by_ref)
         kept.body = mail->body;
 
     //  Nobody waits before it and there is credit: one put instead of two.
@@ -209,9 +211,9 @@ static nm_rc_t
 s_body(nm_actor_t *self, const nm_outbox_mail_t *mail, nm_bytes_t *body)
 {
     *body = mail->body;
-    if (!mail->ref.size)
+    if (!mail->by_ref)
         return NM_OK;
-    nm_rc_t rc = self->role->load_body(self->state, &self->turn, mail->kind, mail->ref, body);
+    nm_rc_t rc = self->role->load_body(self->state, &self->turn, mail->kind, mail->tag, body);
     if (rc == NM_ERR_MISSING)
         *body = nm_bytes(NULL, 0);
     return rc == NM_ERR_MISSING ? NM_OK : rc;

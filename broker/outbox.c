@@ -9,7 +9,7 @@ const nm_table_t nm_outbox_waiting = { NM_TABLE_WAITING, true, "waiting" };
 const nm_table_t nm_outbox_open = { NM_TABLE_OPEN, true, "open" };
 
 enum {
-    S_HEAD_SIZE = 3,     //  Kind, priority, whether the rest is a reference
+    S_HEAD_SIZE = 4,     //  Kind, priority, whether the tag is a reference, size of the tag
     S_STREAM_SIZE = 16,  //  Lane, epoch, next number
 };
 
@@ -29,27 +29,31 @@ nm_rank(int64_t now_ms, unsigned priority)
 static nm_bytes_t
 s_pack(nm_txn_t *txn, const nm_outbox_mail_t *mail)
 {
-    nm_bytes_t rest = mail->ref.size ? mail->ref : mail->body;
-    uint8_t *at = nm_txn_alloc(txn, S_HEAD_SIZE + rest.size);
+    size_t size = S_HEAD_SIZE + mail->tag.size + mail->body.size;
+    uint8_t *at = nm_txn_alloc(txn, size);
     at[0] = mail->kind;
     at[1] = mail->priority;
-    at[2] = mail->ref.size != 0;
-    if (rest.size)
-        memcpy(at + S_HEAD_SIZE, rest.at, rest.size);
-    return nm_bytes(at, S_HEAD_SIZE + rest.size);
+    at[2] = mail->by_ref;
+    at[3] = (uint8_t) mail->tag.size;
+    if (mail->tag.size)
+        memcpy(at + S_HEAD_SIZE, mail->tag.at, mail->tag.size);
+    if (mail->body.size)
+        memcpy(at + S_HEAD_SIZE + mail->tag.size, mail->body.at, mail->body.size);
+    return nm_bytes(at, size);
 }
 
 static nm_rc_t
 s_unpack(nm_bytes_t value, nm_outbox_mail_t *mail)
 {
-    if (value.size < S_HEAD_SIZE)
+    if (value.size < S_HEAD_SIZE || value.size - S_HEAD_SIZE < value.at[3])
         return NM_ERR_CORRUPT;
-    nm_bytes_t rest = nm_bytes(value.at + S_HEAD_SIZE, value.size - S_HEAD_SIZE);
-    *mail = (nm_outbox_mail_t){ .kind = value.at[0], .priority = value.at[1] };
-    if (value.at[2])
-        mail->ref = rest;
-    else
-        mail->body = rest;
+    size_t tag_size = value.at[3];
+    *mail =
+        (nm_outbox_mail_t){ .kind = value.at[0],
+                            .priority = value.at[1],
+                            .by_ref = value.at[2],
+                            .tag = nm_bytes(value.at + S_HEAD_SIZE, tag_size),
+                            .body = nm_bytes(value.at + S_HEAD_SIZE + tag_size, value.size - S_HEAD_SIZE - tag_size) };
     return NM_OK;
 }
 
@@ -168,6 +172,15 @@ nm_outbox_load_link(nm_txn_t *txn, nm_link_t *link, uint32_t epoch)
 nm_rc_t
 nm_outbox_assign(nm_txn_t *txn, nm_link_t *link, const nm_outbox_mail_t *mail, size_t body_size, uint64_t *seq)
 {
+#ifdef NM_MUTANT_FORGET_ON_SEND
+    //  A deliberate fault: what was given to a socket counts as received.
+    link->next_changed = true;
+    link->low = ++link->next;
+    link->receipted = (nm_spans_t){ .seen = link->next - 1 };
+    *seq = link->next - 1;
+    (void) txn, (void) mail, (void) body_size;
+    return NM_OK;
+#endif
     nm_key_t key = s_open_key(link->lane, link->next);
     nm_rc_t rc = nm_table_add(txn, &nm_outbox_open, nm_key_view(&key), s_pack(txn, mail));
     if (rc != NM_OK)
@@ -238,16 +251,15 @@ nm_outbox_drop(nm_txn_t *txn, nm_bytes_t lane, nm_place_t place)
 }
 
 nm_rc_t
-nm_outbox_find(nm_txn_t *txn, nm_bytes_t lane, nm_bytes_t ref, nm_place_t *place)
+nm_outbox_find(nm_txn_t *txn, nm_bytes_t lane, nm_bytes_t tag, nm_place_t *place, nm_outbox_mail_t *mail)
 {
     nm_cursor_t cursor;
     nm_bytes_t value;
-    nm_outbox_mail_t mail;
     nm_rc_t rc;
     nm_queue_open(&cursor, txn, &nm_outbox_waiting, lane);
     while ((rc = nm_queue_next(&cursor, place, &value)) == NM_OK) {
-        rc = s_unpack(value, &mail);
-        if (rc != NM_OK || nm_bytes_equal(mail.ref, ref))
+        rc = s_unpack(value, mail);
+        if (rc != NM_OK || nm_bytes_equal(mail->tag, tag))
             break;
     }
     nm_cursor_close(&cursor);

@@ -15,18 +15,19 @@
 #include "broker/turn.h"
 #include "lmdb_store/queue.h"
 
-enum { NM_OUTBOX_REF_MAX = 32 };
+enum { NM_OUTBOX_TAG_MAX = 32 };
 
 extern const nm_table_t nm_outbox_streams;
 extern const nm_table_t nm_outbox_waiting;
 extern const nm_table_t nm_outbox_open;
 
-//  One mail as it is kept. body or ref is empty.
+//  One mail as it is kept. By reference: tag is the reference, and body is empty.
 typedef struct {
     uint8_t kind;
     uint8_t priority;
+    bool by_ref;
+    nm_bytes_t tag;
     nm_bytes_t body;
-    nm_bytes_t ref;
 } nm_outbox_mail_t;
 
 //  The rank of mail that comes now: what is smaller goes first.
@@ -53,7 +54,7 @@ nm_rc_t nm_outbox_wait(nm_txn_t *txn, nm_bytes_t lane, uint64_t rank, const nm_o
 nm_rc_t nm_outbox_first(nm_txn_t *txn, nm_bytes_t lane, nm_place_t *place, nm_outbox_mail_t *mail);
 nm_rc_t nm_outbox_drop(nm_txn_t *txn, nm_bytes_t lane, nm_place_t place);
 
-//  Finds waiting mail by its ref. Walks the lane: for rare use.
-nm_rc_t nm_outbox_find(nm_txn_t *txn, nm_bytes_t lane, nm_bytes_t ref, nm_place_t *place);
+//  Finds the first waiting mail with a tag. Walks the lane: for rare use.
+nm_rc_t nm_outbox_find(nm_txn_t *txn, nm_bytes_t lane, nm_bytes_t tag, nm_place_t *place, nm_outbox_mail_t *mail);
 
 #endif

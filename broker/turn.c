@@ -45,18 +45,22 @@ nm_turn_mail(nm_turn_t *turn, const nm_mail_out_t *mail)
 }
 
 nm_rc_t
-nm_turn_mail_withdraw(nm_turn_t *turn, nm_role_id_t role, nm_bytes_t ref)
+nm_turn_mail_withdraw(nm_turn_t *turn, nm_role_id_t role, nm_bytes_t tag, nm_bytes_t *body)
 {
     nm_place_t place;
+    nm_outbox_mail_t mail;
     nm_lane_t *lane = nm_mailbox_lane(turn->actor, role, NULL);
     if (!lane || !lane->count)
         return NM_ERR_MISSING;
-    nm_rc_t rc = nm_outbox_find(turn->txn, nm_text(lane->text), ref, &place);
+    nm_rc_t rc = nm_outbox_find(turn->txn, nm_text(lane->text), tag, &place, &mail);
     if (rc == NM_OK)
         rc = nm_outbox_drop(turn->txn, nm_text(lane->text), place);
-    if (rc == NM_OK)
-        lane->count--;
-    return rc;
+    if (rc != NM_OK)
+        return rc;
+    lane->count--;
+    if (body)
+        *body = mail.body;
+    return NM_OK;
 }
 
 size_t

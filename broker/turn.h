@@ -33,16 +33,18 @@ typedef struct {
     uint8_t kind;       //  nm_mail_kind_t
     uint8_t priority;   //  nm_priority_t
     nm_bytes_t body;    //  The packed record
-    nm_bytes_t ref;     //  If not empty: the outbox keeps only this short key (at most 32 bytes), and the
-                        //  role's load_body finds the body again; body is what is sent if it goes at once
+    nm_bytes_t tag;     //  A short key (at most 32 bytes) by which waiting mail can be withdrawn; may be empty
+    nm_bytes_t ref;     //  Instead of a tag: the outbox keeps only this short key, and the role's load_body
+                        //  finds the body again; body is what is sent if it goes at once
 } nm_mail_out_t;
 
 //  Puts mail into the outbox. NM_ERR_REFUSED is our mistake: the rights table forbids it.
 nm_rc_t nm_turn_mail(nm_turn_t *turn, const nm_mail_out_t *mail);
 
-//  Takes mail that still waits for a peer (not assigned) out of the outbox, found by its ref.
-//  NM_ERR_MISSING: it was assigned already, or never was.
-nm_rc_t nm_turn_mail_withdraw(nm_turn_t *turn, nm_role_id_t role, nm_bytes_t ref);
+//  Takes the first mail that still waits for a peer (not assigned) and has this tag or ref out of the
+//  outbox. body (may be NULL) gets what was kept of it, until the turn ends. NM_ERR_MISSING: it was
+//  assigned already, or never was. Walks the waiting mail of the role: for rare use.
+nm_rc_t nm_turn_mail_withdraw(nm_turn_t *turn, nm_role_id_t role, nm_bytes_t tag, nm_bytes_t *body);
 
 //  -- Replies
 

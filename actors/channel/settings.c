@@ -88,7 +88,7 @@ nm_channel_settings_open(nm_channel_settings_t *self, const nm_zpl_t *part, nm_e
     uint64_t concurrency, backlog, failures;
     nm_rc_t rc = part ? nm_zpl_only(part, KEYS, NM_COUNT(KEYS), error) : NM_OK;
     if (rc == NM_OK)
-        rc = nm_zpl_number(part, "concurrency", 1, 10000, 64, &concurrency, error);
+        rc = nm_zpl_number(part, "concurrency", 1, 10000, 256, &concurrency, error);
     if (rc == NM_OK)
         rc = nm_zpl_number(part, "backlog", 1, 1000000, 1024, &backlog, error);
     if (rc == NM_OK)

@@ -1,7 +1,7 @@
 /*  settings - a channel worker's part of the mesh file.
  *
  *      email
- *          concurrency = 64            calls under way at once
+ *          concurrency = 256           calls under way at once
  *          backlog = 1024              deliveries held; more stay with the router
  *          retries = 3
  *          retry_delays = "2s 4s 8s"   the last one repeats

@@ -94,7 +94,7 @@ s_try_here(nm_answer_t to, const nm_id_t *id, nm_note_t *note)
         return s_answer_late(to, status);
     if (status == NM_STATUS_SCHEDULED)
         return s_end(to, id, note);
-    nm_rc_t rc = nm_turn_mail_withdraw(to.turn, NM_ROLE_ROUTER, nm_bytes(id->at, NM_ID_SIZE));
+    nm_rc_t rc = nm_turn_mail_withdraw(to.turn, NM_ROLE_ROUTER, nm_bytes(id->at, NM_ID_SIZE), NULL);
     if (rc == NM_OK)
         return s_end(to, id, note);
     return rc == NM_ERR_MISSING ? NM_ERR_BUSY : rc;
@@ -110,8 +110,9 @@ s_ask(nm_gateway_t *gateway, nm_turn_t *turn, nm_cancel_t *item, const char *pee
         return;
     nm_buf_t *body = &gateway->body;
     nm_buf_clear(body);
-    nm_writer_map(body, 1);
+    nm_writer_map(body, 2);
     nm_writer_pair_id(body, "notification", &item->id);
+    nm_writer_pair_uint(body, "generation", item->generation);
     size_t slot = (size_t) (item - gateway->cancels.items);
     nm_turn_ask(turn, holder->actor.role, peer, "deliveries.cancel", nm_buf_bytes(body), TIMEOUT_MS,
                 nm_token(NM_TOKEN_CANCEL, slot, item->serial));
@@ -191,6 +192,7 @@ s_round(nm_gateway_t *gateway, nm_turn_t *turn, nm_cancel_t *item)
     item->again_ms = 0;
     item->open_count = item->hop_count = 0;
     item->cancelled = item->late = false;
+    item->generation = NM_HAS(&note, note, generation) ? note.generation : 0;
     if ((rc = nm_history_read(&gateway->history, &note)) != NM_OK)
         return rc;
     s_ask_holders(gateway, turn, item);

@@ -123,7 +123,7 @@ s_expire(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, nm_note_t *note
             due->again = true;
             return nm_due_put(nm_turn_txn(turn), &nm_due_table, note->expires_at, id);
         }
-        rc = nm_turn_mail_withdraw(turn, NM_ROLE_ROUTER, nm_bytes(id->at, NM_ID_SIZE));
+        rc = nm_turn_mail_withdraw(turn, NM_ROLE_ROUTER, nm_bytes(id->at, NM_ID_SIZE), NULL);
     }
     if (rc == NM_OK)
         rc = nm_notes_end(self, turn, id, note, NM_EVENT_EXPIRED, "nobody could take it up in time");

@@ -3,6 +3,8 @@
 #include "actors/router/route.h"
 #include "broker/log.h"
 #include "broker/turn.h"
+#include "wire/id.h"
+#include "wire/reader.h"
 #include "wire/writer.h"
 
 //  Orders of the router's own events. A channel actor speaks for a delivery only once it
@@ -160,6 +162,7 @@ s_mail_delivery(router_t *self, nm_turn_t *turn, const nm_delivery_t *delivery, 
     nm_mail_out_t mail = { .role = nm_route_role((nm_channel_t) delivery->channel),
                            .kind = NM_MAIL_DELIVERY,
                            .priority = delivery->priority,
+                           .tag = nm_bytes(delivery->notification.at, NM_ID_SIZE),
                            .body = packed };
     self->turn.deliveries++;
     return nm_turn_mail(turn, &mail);
@@ -325,17 +328,80 @@ s_on_mail(void *state, nm_turn_t *turn, const nm_mail_in_t *mail)
     }
 }
 
-//  A delivery's mail carries its body in the outbox, and only mail that was put by
-//  reference can be withdrawn. So the router can give no delivery back: it answers 404,
-//  and the gateway asks the channel actor as soon as a queued event names it.
+//  -- Cancelling: deliveries that still wait for a channel actor are given back
+
+static nm_rc_t
+s_mail_cancelled(router_t *self, nm_turn_t *turn, nm_bytes_t packed)
+{
+    nm_delivery_t delivery;
+    nm_event_t event;
+    nm_rc_t rc = nm_record_decode(&nm_delivery_shape, &delivery, packed, NULL, "");
+    if (rc != NM_OK)
+        return NM_ERR_CORRUPT;
+    nm_owner_event(&event, NM_EVENT_CANCELLED, &delivery, ORDER_END, turn);
+    return nm_owner_mail(turn, self->directory, &event, delivery.priority);
+}
+
+static nm_rc_t
+s_withdraw_all(router_t *self, nm_turn_t *turn, const nm_id_t *notification, uint64_t *count)
+{
+    nm_rc_t rc = NM_OK;
+    for (unsigned channel = 0; channel < NM_CHANNEL_COUNT && rc == NM_OK; channel++) {
+        nm_role_id_t role = nm_route_role((nm_channel_t) channel);
+        nm_bytes_t packed, tag = nm_bytes(notification->at, NM_ID_SIZE);
+        while (rc == NM_OK && (rc = nm_turn_mail_withdraw(turn, role, tag, &packed)) == NM_OK) {
+            rc = s_mail_cancelled(self, turn, packed);
+            ++*count;
+        }
+        rc = rc == NM_ERR_MISSING ? NM_OK : rc;
+    }
+    return rc;
+}
+
+static bool
+s_read_notification(nm_bytes_t body, nm_id_t *notification)
+{
+    nm_bytes_t raw, text;
+    nm_reader_t reader;
+    if (nm_reader_check(body) != NM_OK || nm_reader_find(body, "notification", &raw) != NM_OK)
+        return false;
+    nm_reader_open(&reader, raw);
+    return nm_reader_str(&reader, &text) == NM_OK && nm_id_from_text(text, notification) == NM_OK;
+}
+
+//  {notification: UUID} -> 200 {cancelled: n}; 404 if none of its deliveries waits here.
+static nm_rc_t
+s_cancel(router_t *self, nm_turn_t *turn, const nm_ask_in_t *ask)
+{
+    nm_id_t notification;
+    uint64_t count = 0;
+    if (!s_read_notification(ask->body, &notification)) {
+        nm_turn_problem(turn, &ask->caller, 422, ask->headers.correlation_id, NULL,
+                        "deliveries.cancel wants the id of a notification");
+        return NM_OK;
+    }
+    nm_rc_t rc = s_withdraw_all(self, turn, &notification, &count);
+    if (rc != NM_OK)
+        return rc;
+    if (!count) {
+        nm_turn_problem(turn, &ask->caller, 404, ask->headers.correlation_id, NULL,
+                        "no delivery of the notification waits at this router");
+        return NM_OK;
+    }
+    nm_buf_clear(&self->body);
+    nm_writer_map(&self->body, 1);
+    nm_writer_pair_uint(&self->body, "cancelled", count);
+    nm_turn_reply(turn, &ask->caller, 200, nm_bytes(NULL, 0), nm_buf_bytes(&self->body));
+    return NM_OK;
+}
+
 static nm_rc_t
 s_on_ask(void *state, nm_turn_t *turn, const nm_ask_in_t *ask)
 {
-    (void) state;
-    const char *detail = nm_bytes_is(ask->op, "deliveries.cancel")
-                             ? "the router holds no delivery that it can give back"
-                             : "the router does not answer this operation";
-    nm_turn_problem(turn, &ask->caller, 404, ask->headers.correlation_id, NULL, "%s", detail);
+    if (nm_bytes_is(ask->op, "deliveries.cancel"))
+        return s_cancel(state, turn, ask);
+    nm_turn_problem(turn, &ask->caller, 404, ask->headers.correlation_id, NULL,
+                    "the router does not answer this operation");
     return NM_OK;
 }
 

@@ -422,18 +422,50 @@ ends_a_replay_that_has_expired(void **state)
     nm_buf_free(&inner);
 }
 
-static void
-gives_no_delivery_back(void **state)
+static uint64_t
+s_ask_cancel(nm_bench_t *bench, const nm_id_t *id)
 {
     nm_buf_t body = { 0 };
-    nm_id_t id = s_id(1);
     nm_writer_map(&body, 1);
-    nm_writer_pair_id(&body, "notification", &id);
-    uint64_t ask = nm_bench_ask(*state, "gateway-1", "deliveries.cancel", NULL, nm_buf_bytes(&body));
-    assert_int_equal(nm_bench_turn(*state), NM_OK);
-    assert_non_null(nm_bench_reply(*state, ask));
-    assert_int_equal(nm_bench_reply(*state, ask)->status, 404);
+    nm_writer_pair_id(&body, "notification", id);
+    uint64_t ask = nm_bench_ask(bench, "gateway-1", "deliveries.cancel", NULL, nm_buf_bytes(&body));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_non_null(nm_bench_reply(bench, ask));
     nm_buf_free(&body);
+    return ask;
+}
+
+static void
+gives_no_delivery_back_that_it_does_not_have(void **state)
+{
+    nm_id_t id = s_id(1);
+    assert_int_equal(nm_bench_reply(*state, s_ask_cancel(*state, &id))->status, 404);
+}
+
+static void
+cancels_what_still_waits_for_a_channel_actor(void **state)
+{
+    nm_bench_t *bench = *state;
+    const char *const CC[] = { "grace@example.org" };
+    nm_id_t id = s_id(1);
+    sample_t sample = s_email();
+    NM_PUT(&sample.email, email, cc, s_lines(&sample, CC, 1));
+    s_pack_email(&sample);
+    nm_bench_away(bench, "email-1");
+    nm_bench_away(bench, "email-2");
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    s_work(bench, 1, &sample);
+    nm_bench_forget(bench);
+
+    assert_int_equal(nm_bench_reply(bench, s_ask_cancel(bench, &id))->status, 200);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_EVENT), 2);
+    assert_int_equal(s_event(bench, 0).kind, NM_EVENT_CANCELLED);
+    assert_int_equal(s_event(bench, 0).number + s_event(bench, 1).number, 0 + 1);
+
+    nm_bench_back(bench, "email-1");
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 0);
+    assert_int_equal(nm_bench_reply(bench, s_ask_cancel(bench, &id))->status, 404);
 }
 
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
@@ -457,7 +489,8 @@ main(void)
         CLAIM(mails_a_replayed_delivery_as_it_came),
         CLAIM(buries_a_replay_again_when_nobody_works_on_it),
         CLAIM(ends_a_replay_that_has_expired),
-        CLAIM(gives_no_delivery_back),
+        CLAIM(gives_no_delivery_back_that_it_does_not_have),
+        CLAIM(cancels_what_still_waits_for_a_channel_actor),
     };
     return cmocka_run_group_tests_name("actors/router", tests, NULL, NULL);
 }
