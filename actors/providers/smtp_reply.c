@@ -48,12 +48,7 @@ s_is_transient_fault(unsigned code, s_enhanced_t enhanced)
 {
     if (code == 421 || code == 432 || code == 454)
         return true;
-    if (code == 450)
-        return false;
-    if (!enhanced.class)
-        return true;
-    bool about_mail = enhanced.subject == 1 || enhanced.subject == 2 || enhanced.subject == 7;
-    return !about_mail && !(enhanced.subject == 5 && enhanced.detail == 3);
+    return code != 450 && (enhanced.subject == 3 || enhanced.subject == 4);
 }
 
 static bool

@@ -9,7 +9,7 @@
  *  | 421 | later | yes | "closing transmission channel": the service, not the mail (RFC 5321 4.2.3) |
  *  | 432, 454 | later | yes | TLS or AUTH not now (RFC 3207, RFC 4954 section 6) |
  *  | 450 | later | no | mailbox busy; what greylisting answers (RFC 6647) |
- *  | 451, 452, other 4yz | later | yes, but 4.1.x, 4.2.x, 4.7.x, 4.5.3 | local error, no storage; those four are about this mail |
+ *  | 451, 452, other 4yz | later | only with 4.3.x or 4.4.x | without those it may be about this mail alone: see below |
  *  | 530, 534, 535, 538 | later | yes | we are not let in (RFC 4954 section 6) |
  *  | 500, 502, 503, 504, 521 | later | yes | the server does not speak with us (RFC 5321, RFC 7504) |
  *  | 501, 550, 551, 552, 553, 554, 555, 556, other 5yz | refused | no | this recipient or this message |
@@ -20,6 +20,10 @@
  *  5.7.8 to 5.7.14 (authentication, encryption, account; RFC 4954, 5248). 5.7.0 and
  *  5.7.1, "refused by policy", stay refusals: else the spam of one tenant would open the
  *  breaker for all. And 5.1.x but those, 5.2.x and 5.4.x are the recipient's, whatever the code.
+ *
+ *  A bare 451 or 452 is what servers say of one mailbox, one domain or one greylisted
+ *  sender as often as of themselves. Five such recipients must not stop the mail of all, so
+ *  it takes 4.3.x (mail system) or 4.4.x (network) to make it the provider's fault.
  */
 #ifndef NM_SMTP_REPLY_H
 #define NM_SMTP_REPLY_H

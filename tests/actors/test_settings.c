@@ -24,7 +24,7 @@ has_the_promised_defaults(void **state)
     nm_channel_settings_t settings = { 0 };
     nm_error_t error = { "" };
     assert_int_equal(nm_channel_settings_open(&settings, NULL, &error), NM_OK);
-    assert_int_equal(settings.concurrency, 64);
+    assert_int_equal(settings.concurrency, 256);
     assert_int_equal(settings.backlog, 1024);
     assert_int_equal(settings.retry.retries, 3);
     assert_int_equal(settings.retry.delay_count, 3);
