@@ -18,7 +18,7 @@ static const struct {
     { 422, "Unprocessable Content", NULL, NULL },
     { 429, "Too Many Requests", "retry-after", "1" },
     { 503, "Service Unavailable", "retry-after", "1" },
-    { 507, "Insufficient Storage", NULL, NULL },
+    { 507, "Insufficient Storage", "retry-after", "10" },
 };
 
 nm_rc_t

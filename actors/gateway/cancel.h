@@ -4,7 +4,8 @@
  *  the rest the actor is asked that sent the last event of the delivery; where none did yet,
  *  the routers are asked; they answer 200, 404, or 200 with moved_to. 200 is answered only
  *  once the cancellation is on the disk of whoever holds the delivery. While it travels
- *  nobody has it: we ask again for two seconds, and then answer 503.
+ *  nobody has it: we ask again for two seconds, and then answer 503. A channel actor that is
+ *  asked before the delivery reaches it remembers, and cancels it on arrival.
  */
 #ifndef NM_CANCEL_H
 #define NM_CANCEL_H
@@ -18,13 +19,14 @@ typedef struct {
     bool fresh;  //  Came in this turn
     bool done;   //  Answered in this turn
     nm_asker_t asker;
-    nm_id_t id;         //  The notification
-    uint32_t serial;    //  Of the round: replies of an earlier one are passed over
-    size_t open_count;  //  Asks of this round without a reply
-    size_t hop_count;   //  How often somebody said that it moved on
-    bool cancelled;     //  Somebody did it in this round
-    bool late;          //  Somebody said that it is too late
-    int64_t again_ms;   //  When the next round begins; 0: one is under way
+    nm_id_t id;           //  The notification
+    uint64_t generation;  //  Of it: a later replay is not meant
+    uint32_t serial;      //  Of the round: replies of an earlier one are passed over
+    size_t open_count;    //  Asks of this round without a reply
+    size_t hop_count;     //  How often somebody said that it moved on
+    bool cancelled;       //  Somebody did it in this round
+    bool late;            //  Somebody said that it is too late
+    int64_t again_ms;     //  When the next round begins; 0: one is under way
     int64_t until_ms;
 } nm_cancel_t;
 

@@ -12,7 +12,10 @@
     F(R, 4, notification, LINE, 64, MAY, NULL, "Of this one only")                                    \
     F(R, 5, service_id, LINE, 64, MAY, NULL, "Of this service only; for admins")
 NM_RECORD_DECLARE(events_ask, NM_EVENTS_ASK_FIELDS);
-NM_RECORD_DEFINE(events_ask, NM_EVENTS_ASK_FIELDS, NULL, 0);
+
+//  As lists and records call them.
+static const nm_alias_t ALIASES[] = { { "cursor", "after" }, { "id", "notification" } };
+NM_RECORD_DEFINE(events_ask, NM_EVENTS_ASK_FIELDS, ALIASES, NM_COUNT(ALIASES));
 
 enum {
     LIMIT_DEFAULT = 50,

@@ -1,0 +1,92 @@
+//  bench_gateway - accepts per second through the role, the turn and the store, without
+//  sockets and without syncs: what the gateway's own work costs. Run by hand.
+
+#include <time.h>
+
+#include "tests/actors/gateway_client.h"
+#include "wire/writer.h"
+
+enum { RUN_COUNT = 40000 };
+
+static double
+s_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double) now.tv_sec + (double) now.tv_nsec / 1e9;
+}
+
+//  One ask frame with so many asks, as a client pipelines them.
+static void
+s_pack_frame(nm_buf_t *out, const char *key, unsigned count, size_t size)
+{
+    nm_buf_t content = { 0 }, body = { 0 };
+    nm_buf_reserve(&content, size);
+    memset(content.at, 'x', size);
+    nm_buf_clear(out);
+    nm_writer_map(out, 2);
+    nm_writer_text(out, "headers");
+    nm_writer_map(out, 1);
+    nm_writer_pair_text(out, "api_key", key);
+    nm_writer_text(out, "asks");
+    nm_writer_list(out, count);
+    for (unsigned i = 0; i < count; i++) {
+        char recipient[64];
+        snprintf(recipient, sizeof recipient, "reader%u@example.org", i);
+        nm_buf_clear(&body);
+        nm_writer_map(&body, 4);
+        nm_writer_pair_text(&body, "channel", "email");
+        nm_writer_pair_text(&body, "recipient", recipient);
+        nm_writer_pair_text(&body, "subject", "Your order is on its way");
+        nm_writer_pair_str(&body, "content", nm_bytes(content.at, size));
+        nm_writer_map(out, 3);
+        nm_writer_pair_uint(out, "id", i + 1);
+        nm_writer_pair_text(out, "op", "notifications.create");
+        nm_writer_pair_raw(out, "body", nm_buf_bytes(&body));
+    }
+    nm_buf_free(&content);
+    nm_buf_free(&body);
+}
+
+static void
+s_run(unsigned per_turn, size_t size)
+{
+    nm_client_t *client = nm_client_new(NULL);
+    nm_actor_t *actor = nm_bench_actor(client->bench);
+    nm_buf_t frame = { 0 };
+    unsigned total = per_turn == 1 ? RUN_COUNT / 4 : RUN_COUNT;
+    s_pack_frame(&frame, client->key, per_turn, size);
+    nm_input_t input = { .kind = NM_IN_ASK, .peer = "", .role = NM_ROLE_CLIENT, .bytes = nm_buf_bytes(&frame) };
+    nm_now_t now = { .wall_ms = nm_bench_now(client->bench), .mono_ms = 5000 };
+
+    double spent = 0;
+    for (unsigned done = 0; done < total; done += per_turn) {
+        now.wall_ms++;
+        now.mono_ms++;
+        double start = s_now();
+        if (nm_actor_turn(actor, &input, 1, now) != NM_OK)
+            abort();
+        spent += s_now() - start;
+        nm_output_t output;
+        while (nm_actor_take(actor, &output))
+            nm_buf_free(&output.bytes);
+    }
+    printf("%5zu B  %5u a turn  %9.0f accepts/s  %6.2f us each\n", size, per_turn, total / spent, spent / total * 1e6);
+    nm_buf_free(&frame);
+    nm_client_destroy(&client);
+}
+
+int
+main(int argc, char **argv)
+{
+    static const unsigned TURNS[] = { 1, 100, 1000 };
+    static const size_t SIZES[] = { 300, 2048 };
+    if (argc > 1) {
+        s_run((unsigned) strtoul(argv[1], NULL, 10), argc > 2 ? strtoul(argv[2], NULL, 10) : 300);
+        return 0;
+    }
+    for (size_t i = 0; i < NM_COUNT(SIZES); i++)
+        for (size_t j = 0; j < NM_COUNT(TURNS); j++)
+            s_run(TURNS[j], SIZES[i]);
+    return 0;
+}
