@@ -527,11 +527,12 @@ s_watch_handshake(nm_net_t *self, void *monitor, int64_t now_ms)
 static nm_rc_t
 s_knock(nm_net_t *self, void *stranger, const char *endpoint, int64_t now_ms, nm_error_t *error)
 {
-    static const char MONITOR[] = "inproc://nmesh-self-test";
+    char place[64];
+    snprintf(place, sizeof place, "inproc://nmesh-self-test-%p", stranger);
     nm_rc_t rc = NM_ERR_IO;
     void *monitor = zmq_socket(self->context, ZMQ_PAIR);
-    if (!monitor || !s_set(monitor, ZMQ_LINGER, 0) || zmq_socket_monitor(stranger, MONITOR, HANDSHAKE_ENDS) != 0 ||
-        zmq_connect(monitor, MONITOR) != 0 || zmq_connect(stranger, endpoint) != 0) {
+    if (!monitor || !s_set(monitor, ZMQ_LINGER, 0) || zmq_socket_monitor(stranger, place, HANDSHAKE_ENDS) != 0 ||
+        zmq_connect(monitor, place) != 0 || zmq_connect(stranger, endpoint) != 0) {
         nm_fail(error, rc, "the self-test cannot knock: %s", zmq_strerror(zmq_errno()));
         goto done;
     }
