@@ -93,7 +93,7 @@ static nm_rc_t
 s_load(nm_actor_t *self)
 {
     self->role_wake_ms = INT64_MAX;
-    nm_rc_t rc = nm_mailbox_load(self, self->turn.txn);
+    nm_rc_t rc = nm_posting_load(self, self->turn.txn);
     if (rc == NM_OK && self->role->load)
         rc = self->role->load(self->state, &self->turn);
     self->loaded = rc == NM_OK;
@@ -141,7 +141,7 @@ s_work(nm_txn_t *txn, void *arg)
     turn->txn = txn;
     nm_rc_t rc = self->loaded ? NM_OK : s_load(self);
     if (rc == NM_OK)
-        nm_mailbox_tick(self);
+        nm_links_tick(self);
     for (size_t i = 0; i < turn->input_count && rc == NM_OK && !self->exit_code; i++)
         rc = s_take(self, &turn->inputs[i]);
     if (rc == NM_OK)
@@ -149,11 +149,11 @@ s_work(nm_txn_t *txn, void *arg)
     if (rc == NM_OK)
         rc = s_run_due(self);
     if (rc == NM_OK)
-        rc = nm_mailbox_finish(self);
+        rc = nm_posting_finish(self);
 #ifdef NM_MUTANT_ACK_BEFORE_COMMIT
     //  A deliberate fault: receipts and replies leave before the commit they depend on.
     if (rc == NM_OK && self->early) {
-        nm_mailbox_release(self);
+        nm_links_release(self);
         nm_desk_release(self);
         self->early(self->early_arg);
     }
@@ -200,11 +200,11 @@ nm_actor_turn(nm_actor_t *self, const nm_input_t *inputs, size_t count, nm_now_t
     if (rc == NM_OK) {
         if (self->role->committed)
             self->role->committed(self->state);
-        nm_mailbox_release(self);
+        nm_links_release(self);
         nm_desk_release(self);
     } else {
         s_drop_outputs(self, outputs_before);
-        nm_mailbox_discard(self);
+        nm_posting_discard(self);
         nm_desk_discard(self);
         self->loaded = false;
         nm_metric_add(self->metric.undone, 1);

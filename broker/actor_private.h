@@ -1,4 +1,4 @@
-/*  actor_private - the actor's insides, shared by actor.c, mailbox.c, desk.c, turn.c and status.c.
+/*  actor_private - the actor's insides, shared by actor.c, mailbox.c, posting.c, links.c, desk.c, turn.c and status.c.
  */
 #ifndef NM_ACTOR_PRIVATE_H
 #define NM_ACTOR_PRIVATE_H
@@ -113,15 +113,21 @@ nm_link_t *nm_actor_link(nm_actor_t *self, const char *peer);
 uint64_t nm_actor_random(nm_actor_t *self);
 int64_t nm_actor_clock_us(void);
 
-//  mailbox.c: link frames in and out
-nm_rc_t nm_mailbox_load(nm_actor_t *self, nm_txn_t *txn);
+//  mailbox.c: link frames in
 nm_rc_t nm_mailbox_take(nm_actor_t *self, const nm_input_t *input);
-nm_rc_t nm_mailbox_put(nm_actor_t *self, const nm_mail_out_t *mail);
-nm_rc_t nm_mailbox_finish(nm_actor_t *self);  //  Before the commit: assign, resend, forget, save
-void nm_mailbox_release(nm_actor_t *self);    //  After it: receipts, greetings, beats, drafts become outputs
-void nm_mailbox_discard(nm_actor_t *self);    //  The turn was undone
-void nm_mailbox_tick(nm_actor_t *self);
-nm_lane_t *nm_mailbox_lane(nm_actor_t *self, nm_role_id_t role, const char *peer);
+
+//  posting.c: mail out, from a role's wish to the receipt
+nm_rc_t nm_posting_load(nm_actor_t *self, nm_txn_t *txn);
+nm_lane_t *nm_posting_lane(nm_actor_t *self, nm_role_id_t role, const char *peer);
+nm_rc_t nm_posting_put(nm_actor_t *self, const nm_mail_out_t *mail);
+void nm_posting_receipted(nm_actor_t *self, nm_link_t *link, const nm_spans_t *spans);
+nm_rc_t nm_posting_finish(nm_actor_t *self);                     //  Before the commit: resend, assign, forget, save
+void nm_posting_flush(nm_actor_t *self, const nm_link_t *link);  //  The link's draft becomes an output
+void nm_posting_discard(nm_actor_t *self);                       //  The turn was undone
+
+//  links.c: what an actor says to its peers beside mail, and how it watches them
+void nm_links_tick(nm_actor_t *self);
+void nm_links_release(nm_actor_t *self);  //  After the commit: greetings, receipts, beats, mail
 
 //  desk.c: asks and replies
 nm_rc_t nm_desk_take_ask(nm_actor_t *self, const nm_input_t *input);

@@ -203,14 +203,17 @@ s_has_room(const nm_loop_t *self)
 }
 
 //  Takes the message that was received into the next place. What comes from nobody we know is
-//  dropped here.
+//  dropped here. answerer: whose desk our socket is connected to. Its messages carry no word of
+//  our ZAP handler; that it is the peer was proved by its key when we connected. Else NULL.
 static void
-s_add(nm_loop_t *self, nm_input_kind_t kind, const nm_caller_t *caller)
+s_add(nm_loop_t *self, nm_input_kind_t kind, const nm_caller_t *caller, const nm_peer_t *answerer)
 {
     zmq_msg_t *message = &self->messages[self->count];
     nm_net_sender_t *sender = &self->senders[self->count];
     nm_input_t *input = &self->inputs[self->count];
-    if (nm_net_sender(self->config.net, message, self->clock.last.wall_ms, sender) != NM_OK) {
+    if (answerer) {
+        *sender = (nm_net_sender_t){ .name = answerer->actor.name, .role = answerer->actor.role };
+    } else if (nm_net_sender(self->config.net, message, self->clock.last.wall_ms, sender) != NM_OK) {
         zmq_msg_close(message);
         return;
     }
@@ -245,13 +248,13 @@ s_receive(void *socket, zmq_msg_t *message)
 }
 
 static void
-s_drain(nm_loop_t *self, void *socket, nm_input_kind_t kind)
+s_drain(nm_loop_t *self, void *socket, nm_input_kind_t kind, const nm_peer_t *answerer)
 {
     nm_rc_t rc = NM_OK;
     while (s_has_room(self) && rc != NM_ERR_MISSING) {
         rc = s_receive(socket, &self->messages[self->count]);
         if (rc == NM_OK)
-            s_add(self, kind, NULL);
+            s_add(self, kind, NULL, answerer);
     }
 }
 
@@ -266,7 +269,7 @@ s_drain_router(nm_loop_t *self, void *socket, uint8_t number)
             return;
         caller.route_size = (uint8_t) size;
         if (s_receive(socket, &self->messages[self->count]) == NM_OK)
-            s_add(self, NM_IN_ASK, &caller);
+            s_add(self, NM_IN_ASK, &caller, NULL);
     }
 }
 
@@ -489,10 +492,14 @@ s_gather(nm_loop_t *self)
         case S_FROM_ZAP: nm_net_zap_run(self->config.net, self->clock.last.wall_ms); break;
         case S_FROM_SIGNAL: s_take_signal(self); break;
         case S_FROM_WORKER: break;
-        case S_FROM_MAILBOX: s_drain(self, self->mailbox, NM_IN_FRAME); break;
+        case S_FROM_MAILBOX: s_drain(self, self->mailbox, NM_IN_FRAME, NULL); break;
         case S_FROM_DESK: s_drain_router(self, self->desk, S_FROM_DESK); break;
         case S_FROM_DOOR: s_drain_router(self, self->door, S_FROM_DOOR); break;
-        case S_FROM_DEALER: s_drain(self, self->peers[self->origins[i].peer].dealer, NM_IN_REPLY); break;
+        case S_FROM_DEALER: {
+            const s_peer_t *peer = &self->peers[self->origins[i].peer];
+            s_drain(self, peer->dealer, NM_IN_REPLY, peer->peer);
+            break;
+        }
         }
     }
     s_gather_results(self);

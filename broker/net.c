@@ -85,7 +85,12 @@ static const kind_t BIND_KINDS[] = {
 
 static const kind_t CONNECT_KINDS[] = {
     [NM_NET_POST] = { ZMQ_PUSH, NULL, NM_FRAME_MAX, 1, 2 * NM_CREDIT_COUNT, { ZMQ_IMMEDIATE, 1 } },
-    [NM_NET_DEALER] = { ZMQ_DEALER, NULL, NM_FRAME_MAX, 4000, 1000, { ZMQ_IMMEDIATE, 1 } },
+    [NM_NET_DEALER] = { ZMQ_DEALER,
+                        NULL,
+                        NM_FRAME_MAX,
+                        4000,
+                        1000,
+                        { ZMQ_IMMEDIATE, 0 } },  //  The ask that opens it waits in it
 };
 
 static bool

@@ -41,7 +41,7 @@ nm_turn_leaving(const nm_turn_t *turn)
 nm_rc_t
 nm_turn_mail(nm_turn_t *turn, const nm_mail_out_t *mail)
 {
-    return nm_mailbox_put(turn->actor, mail);
+    return nm_posting_put(turn->actor, mail);
 }
 
 nm_rc_t
@@ -49,7 +49,7 @@ nm_turn_mail_withdraw(nm_turn_t *turn, nm_role_id_t role, nm_bytes_t tag, nm_byt
 {
     nm_place_t place;
     nm_outbox_mail_t mail;
-    nm_lane_t *lane = nm_mailbox_lane(turn->actor, role, NULL);
+    nm_lane_t *lane = nm_posting_lane(turn->actor, role, NULL);
     if (!lane || !lane->count)
         return NM_ERR_MISSING;
     nm_rc_t rc = nm_outbox_find(turn->txn, nm_text(lane->text), tag, &place, &mail);
