@@ -9,7 +9,8 @@ struct nmesh {
     nm_pending_t *pending;
     nm_line_t *line;
     int timeout_ms;
-    int silence_ms;
+    int silence_ms;      //  Of a notification
+    int ask_silence_ms;  //  Of any other ask
     uint64_t random[2];  //  With key_count: the idempotency keys that the client makes
     uint64_t key_count;
     int64_t heard_ms;  //  When the door last said something

@@ -7,7 +7,12 @@
 #include <sys/random.h>
 #include <time.h>
 
-enum { S_TIMEOUT_MS = 30000, S_SILENCE_MS = 5000, S_UPKEEP_MS = 100 };
+enum {
+    S_TIMEOUT_MS = 30000,
+    S_SILENCE_MS = 5000,
+    S_ASK_SILENCE_MS = 12000,  //  A gateway that passes an ask on waits 10 s for the answer
+    S_UPKEEP_MS = 100,
+};
 
 static int64_t
 s_now_ms(void)
@@ -23,6 +28,7 @@ nmesh_open(const nmesh_options_t *options, nmesh_error_t *error)
     nmesh_t *self = nm_alloc(sizeof *self);
     self->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : S_TIMEOUT_MS;
     self->silence_ms = options->silence_ms > 0 ? options->silence_ms : S_SILENCE_MS;
+    self->ask_silence_ms = options->silence_ms > 0 ? options->silence_ms : S_ASK_SILENCE_MS;
     self->pending = nm_pending_new(options->api_key, NMESH_OPEN_MAX);
     self->line = nm_line_new(options, error);
     if (!self->line || getrandom(&self->random, sizeof self->random, 0) != sizeof self->random)
@@ -52,7 +58,7 @@ nmesh_submit_ask(nmesh_t *self, const nmesh_ask_t *ask, nmesh_fn *fn, void *arg)
     if (whole.timeout_ms <= 0)
         whole.timeout_ms = self->timeout_ms;
     if (whole.silence_ms <= 0)
-        whole.silence_ms = self->silence_ms;
+        whole.silence_ms = self->ask_silence_ms;
     if (whole.body.size && nm_reader_check(nm_bytes(whole.body.at, whole.body.size)) != NM_OK)
         return -1;
     return nm_pending_add(self->pending, &whole, s_now_ms(), fn, arg) == NM_OK ? 0 : -1;
@@ -73,6 +79,7 @@ nmesh_submit(nmesh_t *self, const nmesh_notification_t *notification, nmesh_fn *
         .body = { self->body.at, self->body.size },
         .idempotency_key = notification->idempotency_key ? notification->idempotency_key : key,
         .correlation_id = notification->correlation_id,
+        .silence_ms = self->silence_ms,
     };
     return nmesh_submit_ask(self, &ask, fn, arg);
 }

@@ -75,7 +75,8 @@ typedef struct {
     const char *public_key;  //  Own CURVE pair, Z85; both NULL for a throw-away pair
     const char *secret_key;
     int timeout_ms;  //  How long an ask may take in all; 0: 30,000
-    int silence_ms;  //  How long a door may be silent before the next is asked; 0: 5,000
+    int silence_ms;  //  How long a door may be silent before the next is asked; 0: 5,000 for
+                     //  notifications, 12,000 for what a gateway may have to ask others
     void *context;   //  A ZeroMQ context to share among clients; NULL: one of its own
 } nmesh_options_t;
 
