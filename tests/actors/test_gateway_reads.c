@@ -257,6 +257,21 @@ who_waits_does_not_see_another_tenants_events(void **state)
 }
 
 static void
+a_tenant_reads_its_own_events_alone(void **state)
+{
+    nm_client_t *client = *state;
+    char id[37], key[NM_CLIENT_KEY_SIZE + 1];
+    nm_client_service(client, "rival", NULL, id, key);
+    nm_client_send(client, 1);
+    nm_buf_t body = { 0 };
+    nm_client_ask_as(client, key, "notifications.create", nm_client_email(&body, 2));
+    nm_buf_free(&body);
+    assert_int_equal(nm_client_count(ASK(client, "events.read", "after", "0")->body, "items"), 1);
+    assert_int_equal(nm_client_count(ASK_ADMIN(client, "events.read", "after", "0")->body, "items"), 2);
+    assert_int_equal(ASK(client, "events.read", "after", "0", "service_id", id)->status, 404);
+}
+
+static void
 one_notification_is_followed_to_its_end(void **state)
 {
     nm_client_t *client = *state;
@@ -354,6 +369,7 @@ main(void)
         TEST(who_waits_is_answered_when_something_happens),
         TEST(who_waits_in_vain_is_answered_in_time),
         TEST(who_waits_does_not_see_another_tenants_events),
+        TEST(a_tenant_reads_its_own_events_alone),
         TEST(one_notification_is_followed_to_its_end),
         TEST(too_many_that_wait_are_429),
         TEST(dead_letters_are_asked_of_their_keeper_in_the_tenants_name),

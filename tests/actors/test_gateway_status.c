@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "actors/gateway/tables.h"
 #include "tests/actors/gateway_client.h"
 #include "wire/id.h"
 #include "wire/writer.h"
@@ -212,6 +213,27 @@ nothing_but_a_receipt_follows_sent(void **state)
         s_tell(client, &id, NM_EVENT_DELIVERED, 6);
         assert_string_equal(nm_client_status(client, &id), "bounced");
     }
+}
+
+static nm_rc_t
+s_count_contents(nm_txn_t *txn, void *arg)
+{
+    *(uint64_t *) arg = nm_table_count(txn, &nm_contents_table);
+    return NM_OK;
+}
+
+static void
+content_is_kept_until_the_final_status_and_no_longer(void **state)
+{
+    nm_client_t *client = *state;
+    uint64_t count;
+    nm_id_t id = nm_client_send(client, 1);
+    s_tell(client, &id, NM_EVENT_RETRY_SCHEDULED, 3);
+    assert_int_equal(nm_store_view(nm_bench_store(client->bench), s_count_contents, &count), NM_OK);
+    assert_int_equal(count, 1);
+    s_tell(client, &id, NM_EVENT_SENT, 5);
+    assert_int_equal(nm_store_view(nm_bench_store(client->bench), s_count_contents, &count), NM_OK);
+    assert_int_equal(count, 0);
 }
 
 //  -- Replays
@@ -458,6 +480,7 @@ main(void)
         TEST(an_event_that_comes_twice_is_passed_over),
         TEST(an_event_about_nothing_is_passed_over),
         TEST(nothing_but_a_receipt_follows_sent),
+        TEST(content_is_kept_until_the_final_status_and_no_longer),
         TEST(a_replay_starts_over_and_old_events_do_not_count),
         TEST(a_replay_that_is_ahead_of_its_announcement_counts),
         TEST(several_deliveries_end_with_the_last_and_the_first_decides),
