@@ -56,50 +56,61 @@ s_take(nm_forwards_t *self, size_t *slot)
     return NULL;
 }
 
+//  The body as it goes on.
+typedef struct {
+    nm_id_t service;
+    bool one;      //  Only of this service
+    size_t count;  //  Pairs in rest
+    nm_buf_t rest;
+} packed_t;
+
+//  Takes one pair over. NM_ERR_REFUSED: answered.
+static nm_rc_t
+s_take_pair(nm_case_t *it, packed_t *packed, nm_bytes_t key, nm_bytes_t value)
+{
+    if (nm_bytes_is(key, "service")) {
+        nm_case_refuse(it, "/service", "is not known");
+        return NM_ERR_REFUSED;
+    }
+    if (!it->who.admin || !nm_bytes_is(key, "service_id")) {
+        nm_writer_str(&packed->rest, key);
+        nm_writer_raw(&packed->rest, value);
+        packed->count++;
+        return NM_OK;
+    }
+    nm_reader_t reader;
+    nm_bytes_t text;
+    nm_reader_open(&reader, value);
+    packed->one = true;
+    if (nm_reader_str(&reader, &text) == NM_OK && nm_id_from_text(text, &packed->service) == NM_OK)
+        return NM_OK;
+    nm_case_unknown(it, "service");
+    return NM_ERR_REFUSED;
+}
+
 //  Packs the body again with `service` in front. NM_ERR_REFUSED: answered.
 static nm_rc_t
 s_pack(nm_case_t *it, nm_buf_t *out)
 {
     static const uint8_t EMPTY_MAP = 0x80;
-    nm_bytes_t body = it->ask->body.size ? it->ask->body : nm_bytes(&EMPTY_MAP, 1);
-    nm_bytes_t key, value, text;
-    nm_id_t service = it->who.service;
-    bool one = !it->who.admin;
-    uint32_t count;
+    packed_t packed = { .service = it->who.service, .one = !it->who.admin };
+    nm_bytes_t key, value;
     nm_reader_t reader;
-    nm_reader_open(&reader, body);
+    uint32_t count;
+    nm_rc_t rc = NM_OK;
+    nm_reader_open(&reader, it->ask->body.size ? it->ask->body : nm_bytes(&EMPTY_MAP, 1));
     if (nm_reader_map(&reader, &count) != NM_OK) {
         nm_answer_problem(&it->answer, 400, NULL, "The body must be an object.");
         return NM_ERR_REFUSED;
     }
-
-    nm_buf_t rest = { 0 };
-    size_t kept = 0;
-    nm_rc_t rc = NM_OK;
-    while (rc == NM_OK && count-- && nm_reader_str(&reader, &key) == NM_OK && nm_reader_raw(&reader, &value) == NM_OK) {
-        nm_reader_t inner;
-        nm_reader_open(&inner, value);
-        if (nm_bytes_is(key, "service")) {
-            nm_case_refuse(it, "/service", "is not known");
-            rc = NM_ERR_REFUSED;
-        } else if (it->who.admin && nm_bytes_is(key, "service_id")) {
-            one = true;
-            if (nm_reader_str(&inner, &text) != NM_OK || nm_id_from_text(text, &service) != NM_OK) {
-                nm_case_unknown(it, "service");
-                rc = NM_ERR_REFUSED;
-            }
-        } else {
-            nm_writer_str(&rest, key);
-            nm_writer_raw(&rest, value);
-            kept++;
-        }
-    }
+    while (rc == NM_OK && count-- && nm_reader_str(&reader, &key) == NM_OK && nm_reader_raw(&reader, &value) == NM_OK)
+        rc = s_take_pair(it, &packed, key, value);
     nm_buf_clear(out);
-    nm_writer_map(out, kept + one);
-    if (one)
-        nm_writer_pair_id(out, "service", &service);
-    nm_buf_add_bytes(out, nm_buf_bytes(&rest));
-    nm_buf_free(&rest);
+    nm_writer_map(out, packed.count + packed.one);
+    if (packed.one)
+        nm_writer_pair_id(out, "service", &packed.service);
+    nm_buf_add_bytes(out, nm_buf_bytes(&packed.rest));
+    nm_buf_free(&packed.rest);
     return rc;
 }
 

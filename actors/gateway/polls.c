@@ -22,6 +22,7 @@ enum {
     PER_SERVICE_COUNT = 128,  //  So that one tenant cannot take all places
     LOOK_CHUNK_COUNT = 2000,  //  What one read may look at
     CURSOR_SIZE = 32,
+    EARLY_MS = 50,  //  So that the answer is there when the asker stops waiting
 };
 
 //  -- Places
@@ -44,6 +45,7 @@ nm_polls_undo(nm_polls_t *self)
 {
     for (size_t i = self->count; i-- > 0;) {
         self->polls[i].done = false;
+        self->polls[i].position = self->polls[i].settled;
         if (self->polls[i].fresh)
             s_drop(self, i);
     }
@@ -54,6 +56,7 @@ nm_polls_commit(nm_polls_t *self)
 {
     for (size_t i = self->count; i-- > 0;) {
         self->polls[i].fresh = false;
+        self->polls[i].settled = self->polls[i].position;
         if (self->polls[i].done)
             s_drop(self, i);
     }
@@ -187,7 +190,6 @@ s_try(nm_gateway_t *gateway, nm_turn_t *turn, nm_poll_t *poll, bool *answered)
     nm_buf_t *body = &gateway->body;
     found_t found;
     bool ended;
-    uint64_t was = poll->position;
     nm_rc_t rc = s_read(gateway, nm_turn_txn(turn), poll, &items, &found);
     if (rc == NM_OK)
         rc = s_has_ended(nm_turn_txn(turn), poll, &ended);
@@ -210,7 +212,6 @@ s_try(nm_gateway_t *gateway, nm_turn_t *turn, nm_poll_t *poll, bool *answered)
         nm_writer_pair_bool(body, "final", ended);
     nm_answer_t to = { gateway, turn, &poll->asker };
     rc = nm_answer(&to, 200, nm_buf_bytes(body));
-    poll->position = was;  //  Should the turn be undone, it is read again
 
 done:
     nm_buf_free(&items);
@@ -287,8 +288,8 @@ nm_op_events(nm_case_t *it)
 
     int64_t wait_ms = NM_HAS(&ask, events_ask, wait_ms) ? (int64_t) ask.wait_ms : 0;
     poll.until_ms = it->now_ms + wait_ms;
-    if (poll.until_ms > it->ask->deadline_ms)
-        poll.until_ms = it->ask->deadline_ms;
+    if (poll.until_ms > it->ask->deadline_ms - EARLY_MS)
+        poll.until_ms = it->ask->deadline_ms - EARLY_MS;
     bool answered = false;
     rc = s_try(it->gateway, it->turn, &poll, &answered);
     return rc == NM_OK && !answered ? s_wait(it, &poll) : rc;

@@ -19,6 +19,7 @@ typedef struct {
     bool everybodys;       //  An admin's: of all services
     bool one;              //  notification is set
     uint64_t position;     //  All before it was read
+    uint64_t settled;      //  The same, as of the last turn that is on disk
     uint64_t limit;
     int64_t until_ms;
     bool fresh;  //  Came in this turn: an undone turn forgets it

@@ -76,6 +76,38 @@ s_run(unsigned per_turn, size_t size)
     nm_client_destroy(&client);
 }
 
+//  What it costs to hear that a notification was queued, is being sent, and was sent.
+static void
+s_run_events(unsigned per_turn)
+{
+    static const nm_event_kind_t KINDS[] = { NM_EVENT_QUEUED, NM_EVENT_SENDING, NM_EVENT_SENT };
+    nm_client_t *client = nm_client_new(NULL);
+    nm_id_t *ids = nm_alloc(per_turn * sizeof *ids);
+    double spent = 0;
+    unsigned total = 0;
+    while (total < RUN_COUNT / 4) {
+        for (unsigned i = 0; i < per_turn; i++)
+            ids[i] = nm_client_send(client, i);
+        for (size_t kind = 0; kind < NM_COUNT(KINDS); kind++) {
+            for (unsigned i = 0; i < per_turn; i++) {
+                nm_event_t event = nm_client_event(client, &ids[i], KINDS[kind], kind + 1);
+                NM_PUT(&event, event, detail, nm_text("250 2.0.0 Ok: queued as 4711"));
+                nm_bench_record(client->bench, "email-1", NM_MAIL_EVENT, &nm_event_shape, &event);
+            }
+            double start = s_now();
+            if (nm_bench_turn(client->bench) != NM_OK)
+                abort();
+            spent += s_now() - start;
+            total += per_turn;
+        }
+        nm_bench_forget(client->bench);
+    }
+    printf("events   %5u a turn  %9.0f events/s   %6.2f us each, with the bench's own work\n", per_turn, total / spent,
+           spent / total * 1e6);
+    free(ids);
+    nm_client_destroy(&client);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -88,5 +120,6 @@ main(int argc, char **argv)
     for (size_t i = 0; i < NM_COUNT(SIZES); i++)
         for (size_t j = 0; j < NM_COUNT(TURNS); j++)
             s_run(TURNS[j], SIZES[i]);
+    s_run_events(100);
     return 0;
 }
