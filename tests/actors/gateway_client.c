@@ -5,7 +5,7 @@
 #include "wire/reader.h"
 #include "wire/writer.h"
 
-static void
+__attribute__((noreturn)) static void
 s_die(const char *what)
 {
     fprintf(stderr, "gateway_client: %s\n", what);
