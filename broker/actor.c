@@ -20,8 +20,12 @@ nm_actor_random(nm_actor_t *self)
 {
     uint64_t value;
     if (!self->seed) {
-        randombytes_buf(&value, sizeof value);
-        return value;
+        //  One system call for many numbers: ids alone take one each.
+        if (self->random_left == 0) {
+            randombytes_buf(self->random, sizeof self->random);
+            self->random_left = NM_COUNT(self->random);
+        }
+        return self->random[--self->random_left];
     }
     value = self->seed += UINT64_C(0x9e3779b97f4a7c15);
     value = (value ^ (value >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);

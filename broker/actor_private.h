@@ -52,6 +52,8 @@ struct nm_actor {
     nm_store_t *store;
     uint64_t boot;
     uint64_t seed;
+    uint64_t random[64];  //  The system's, drawn ahead
+    size_t random_left;
     int64_t started_ms;  //  Wall clock
     nm_id_maker_t ids;
     int exit_code;

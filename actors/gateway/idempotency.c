@@ -1,5 +1,7 @@
 #include "actors/gateway/idempotency.h"
 
+#include <ctype.h>
+
 #include "actors/gateway/tables.h"
 #include "lmdb_store/key.h"
 #include "lmdb_store/queue.h"
@@ -74,14 +76,26 @@ s_keep(nm_txn_t *txn, const nm_table_t *table, const nm_key_t *place, nm_bytes_t
 
 //  -- First answers
 
+//  Clients count their keys up. Were all of a key hashed, neighbours would lie pages apart and each
+//  accept would write a page of its own; so the last digits stay as they are, behind the hash of the
+//  rest. More than four are hashed: they could be somebody's number.
 static void
 s_hash_key(nm_case_t *it, nm_bytes_t key, uint8_t hash[NM_FINGERPRINT_SIZE])
 {
+    enum { TAIL_MAX = 4, TAIL_AT = NM_FINGERPRINT_SIZE - TAIL_MAX - 1 };
+    uint8_t digest[NM_FINGERPRINT_SIZE];
     nm_fingerprint_t print;
+    size_t tail = 0;
+    while (tail < TAIL_MAX && tail < key.size && isdigit(key.at[key.size - 1 - tail]))
+        tail++;
     nm_fingerprint_start(&print, it->gateway->secret);
     nm_fingerprint_bytes(&print, nm_bytes(it->who.service.at, NM_ID_SIZE));
-    nm_fingerprint_bytes(&print, key);
-    nm_fingerprint_end(&print, hash);
+    nm_fingerprint_bytes(&print, nm_bytes(key.at, key.size - tail));
+    nm_fingerprint_end(&print, digest);
+    memset(hash, 0, NM_FINGERPRINT_SIZE);
+    memcpy(hash, digest, TAIL_AT);
+    hash[TAIL_AT] = (uint8_t) tail;
+    memcpy(hash + TAIL_AT + 1, key.at + key.size - tail, tail);
 }
 
 nm_rc_t
