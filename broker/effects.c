@@ -1,6 +1,7 @@
 #include "broker/effects.h"
 
 #include <curl/curl.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -8,8 +9,9 @@
 #include "wire/utf8.h"
 
 enum {
+    SENDER_MAX = 64,   //  Threads for SMTP
     ACTIVE_MAX = 128,  //  Calls under way at once, to all hosts
-    SOCKET_MAX = NM_EFFECTS_POLL_MAX - 1,
+    SOCKET_MAX = NM_EFFECTS_POLL_MAX - 2,
     IDLE_CALLS_MAX = 64,      //  Easy handles kept for the next calls
     CONNECTIONS_DEFAULT = 8,  //  To one host
     CONNECT_DEFAULT_MS = 10000,
@@ -22,6 +24,7 @@ enum {
 //  One call, from start to result. Handles are used again.
 typedef struct call {
     CURL *easy;
+    CURLcode code;  //  Of SMTP: what curl_easy_perform returned
     struct nm_effects *effects;
     struct host *host;
     nm_effect_t *effect;
@@ -50,6 +53,8 @@ typedef struct host {
     unsigned active_count;
     call_t *first;  //  Those that wait
     call_t **last_p;
+    call_t *idle;  //  SMTP: handles that keep a connection to it
+    int64_t used_us;
     struct host *next;
 } host_t;
 
@@ -59,12 +64,14 @@ typedef struct finished {
 } finished_t;
 
 struct nm_effects {
-    CURLM *multi;
-    nm_worker_t *worker;
+    CURLM *multi;          //  HTTP
+    nm_worker_t *senders;  //  SMTP; made with the first message
+    atomic_bool stopping;  //  The senders' threads read it
+    nm_worker_t *worker;   //  The caller's
     host_t *hosts;
     call_t *active;
     unsigned active_count;
-    call_t *idle;
+    call_t *idle;  //  HTTP
     size_t idle_count;
     size_t running;  //  Started and not yet taken; work is counted by the worker
     finished_t *first_finished;
@@ -217,6 +224,18 @@ s_on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+//  Ends what the senders' threads do, within a second.
+static int
+s_on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    (void) a;
+    (void) b;
+    (void) c;
+    (void) d;
+    const call_t *call = arg;
+    return atomic_load_explicit(&call->effects->stopping, memory_order_relaxed);
+}
+
 //  -- Setting a call up
 
 static void
@@ -274,6 +293,9 @@ s_set_smtp(call_t *call)
     const nm_effect_t *effect = call->effect;
     call->lines = curl_slist_append(NULL, effect->recipient);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, s_on_progress);
+    curl_easy_setopt(easy, CURLOPT_XFERINFODATA, call);
     curl_easy_setopt(easy, CURLOPT_MAIL_FROM, effect->sender);
     curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, call->lines);
     curl_easy_setopt(easy, CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1L);
@@ -493,24 +515,14 @@ s_find_host(nm_effects_t *self, const nm_effect_t *effect)
     return host;
 }
 
-static void
-s_drop_idle_hosts(nm_effects_t *self)
-{
-    for (host_t **place = &self->hosts; *place;) {
-        host_t *host = *place;
-        if (host->active_count || host->first) {
-            place = &host->next;
-            continue;
-        }
-        *place = host->next;
-        free(host->place);
-        free(host);
-    }
-}
-
+//  curl says goodbye to a server that it had a connection to, and waits for the answer, which
+//  for a dead server takes minutes. With the reading half shut it still says it and goes on.
 static void
 s_destroy_call(call_t *call)
 {
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    if (call->easy && curl_easy_getinfo(call->easy, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK && fd != CURL_SOCKET_BAD)
+        shutdown(fd, SHUT_RD);
     if (call->easy)
         curl_easy_cleanup(call->easy);
     curl_slist_free_all(call->lines);
@@ -520,34 +532,85 @@ s_destroy_call(call_t *call)
     free(call);
 }
 
-//  The buffers and the handle are kept, what the call was about is not.
+static void
+s_destroy_list(call_t *call)
+{
+    while (call) {
+        call_t *next = call->next;
+        s_destroy_call(call);
+        call = next;
+    }
+}
+
+//  A host without calls is kept as long as its connections are worth keeping.
+static void
+s_drop_hosts(nm_effects_t *self, bool all)
+{
+    int64_t oldest_us = s_now_us() - INT64_C(1000000) * IDLE_CONNECTION_S;
+    for (host_t **place = &self->hosts; *place;) {
+        host_t *host = *place;
+        bool busy = host->active_count || host->first;
+        if (!all && (busy || (host->idle && host->used_us > oldest_us))) {
+            place = &host->next;
+            continue;
+        }
+        *place = host->next;
+        s_destroy_list(host->first);
+        s_destroy_list(host->idle);
+        free(host->place);
+        free(host);
+    }
+}
+
+//  The buffers and the handle are kept, what the call was about is not. An SMTP handle has its
+//  connection with it, so it stays with its host.
 static void
 s_put_away(nm_effects_t *self, call_t *call)
 {
+    bool keep_with_host = call->effect->kind == NM_EFFECT_SMTP;
     nm_effect_destroy(&call->effect);
-    call->host = NULL;
     call->again = false;
-    if (self->idle_count == IDLE_CALLS_MAX) {
+    if (keep_with_host) {
+        call->next = call->host->idle;
+        call->host->idle = call;
+    } else if (self->idle_count == IDLE_CALLS_MAX)
         s_destroy_call(call);
-        return;
+    else {
+        call->next = self->idle;
+        self->idle = call;
+        self->idle_count++;
     }
-    call->next = self->idle;
-    self->idle = call;
-    self->idle_count++;
 }
 
+//  A waiting call has no handle: it gets one when it is started.
 static call_t *
-s_new_call(nm_effects_t *self)
+s_new_call(nm_effects_t *self, nm_effect_t *effect)
 {
-    call_t *call = self->idle;
-    if (call) {
-        self->idle = call->next;
-        self->idle_count--;
-        return call;
-    }
-    call = nm_alloc(sizeof *call);
+    call_t *call = nm_alloc(sizeof *call);
     call->effects = self;
+    call->effect = effect;
     return call;
+}
+
+//  Gives the call the handle, with its connection and buffers, of one that is over.
+static void
+s_take_handle(nm_effects_t *self, call_t *call)
+{
+    bool smtp = call->effect->kind == NM_EFFECT_SMTP;
+    call_t **list = smtp ? &call->host->idle : &self->idle;
+    call_t *old = *list;
+    if (!old) {
+        call->easy = curl_easy_init();
+        return;
+    }
+    *list = old->next;
+    if (!smtp)
+        self->idle_count--;
+    call->easy = old->easy;
+    call->lines = old->lines;
+    call->reply_text = old->reply_text;
+    call->answer = old->answer;
+    free(old);
 }
 
 static void
@@ -557,6 +620,31 @@ s_forbid(nm_effects_t *self, nm_effect_t *effect, const char *reason)
     finished->result.call = NM_CALL_FORBIDDEN;
     s_set_text(&finished->result, nm_text(reason));
     nm_effect_destroy(&effect);
+}
+
+//  curl's SMTP waits for the answer to the final dot and to QUIT inside its calls (7.88), also
+//  in a multi handle. So each message has a thread while it is under way.
+static void
+s_send(void *arg, nm_result_t *result)
+{
+    (void) result;
+    call_t *call = arg;
+    call->code = curl_easy_perform(call->easy);
+}
+
+static void
+s_perform(nm_effects_t *self, call_t *call)
+{
+    s_set_up(call);
+    if (call->effect->kind == NM_EFFECT_HTTP) {
+        curl_multi_add_handle(self->multi, call->easy);
+        return;
+    }
+    nm_effect_t *job = nm_effect_new(NM_EFFECT_WORK, 0, NULL);
+    job->token = (uint64_t) (uintptr_t) call;
+    job->work = s_send;
+    job->work_arg = call;
+    nm_worker_start(self->senders, job);
 }
 
 static void
@@ -570,19 +658,19 @@ s_activate(nm_effects_t *self, call_t *call)
     self->active_count++;
     call->host->active_count++;
     call->start_us = s_now_us();
-    s_set_up(call);
-    curl_multi_add_handle(self->multi, call->easy);
+    s_take_handle(self, call);
+    s_perform(self, call);
 }
 
 static void
 s_deactivate(nm_effects_t *self, call_t *call)
 {
-    curl_multi_remove_handle(self->multi, call->easy);
     *call->prev_next = call->next;
     if (call->next)
         call->next->prev_next = call->prev_next;
     self->active_count--;
     call->host->active_count--;
+    call->host->used_us = s_now_us();
 }
 
 //  Starts what waits, as far as its host's limit and ours allow.
@@ -594,8 +682,6 @@ s_start_waiting(nm_effects_t *self, host_t *host)
         host->first = call->next;
         if (!host->first)
             host->last_p = &host->first;
-        if (!call->easy)
-            call->easy = curl_easy_init();
         s_activate(self, call);
     }
 }
@@ -611,10 +697,8 @@ s_try_again(nm_effects_t *self, call_t *call, CURLcode code)
                 code == CURLE_WEIRD_SERVER_REPLY;
     if (!lost || call->again || new_count || call->body_at || call->reply_code || call->effect->kind != NM_EFFECT_SMTP)
         return false;
-    curl_multi_remove_handle(self->multi, call->easy);
     call->again = true;
-    s_set_up(call);
-    curl_multi_add_handle(self->multi, call->easy);
+    s_perform(self, call);
     return true;
 }
 
@@ -641,7 +725,13 @@ s_finish_done(nm_effects_t *self)
         call_t *call;
         CURLcode code = message->data.result;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
+        curl_multi_remove_handle(self->multi, call->easy);
         s_finish(self, call, code);
+    }
+    nm_result_t sent;
+    while (self->senders && nm_worker_take(self->senders, &sent)) {
+        call_t *call = (call_t *) (uintptr_t) sent.token;
+        s_finish(self, call, call->code);
     }
     //  Our own limit may have held back calls to other hosts than those that just ended
     for (host_t *host = self->hosts; host; host = host->next)
@@ -672,32 +762,22 @@ nm_effects_new(nm_worker_t *worker)
     return self;
 }
 
-static void
-s_destroy_list(call_t *call)
-{
-    while (call) {
-        call_t *next = call->next;
-        s_destroy_call(call);
-        call = next;
-    }
-}
-
 void
 nm_effects_destroy(nm_effects_t **self_p)
 {
     nm_effects_t *self = *self_p;
     if (!self)
         return;
+    atomic_store(&self->stopping, true);
+    nm_worker_destroy(&self->senders);
     while (self->active) {
         call_t *call = self->active;
+        if (call->effect->kind == NM_EFFECT_HTTP)
+            curl_multi_remove_handle(self->multi, call->easy);
         s_deactivate(self, call);
         s_destroy_call(call);
     }
-    for (host_t *host = self->hosts; host; host = host->next) {
-        s_destroy_list(host->first);
-        host->first = NULL;
-    }
-    s_drop_idle_hosts(self);
+    s_drop_hosts(self, true);
     s_destroy_list(self->idle);
     nm_result_t result;
     self->worker = NULL;
@@ -724,10 +804,10 @@ nm_effects_start(nm_effects_t *self, nm_effect_t *effect)
         s_forbid(self, effect, allowed ? "there is no worker" : error.text);
         return;
     }
-    call_t *call = s_new_call(self);
-    call->effect = effect;
+    if (effect->kind == NM_EFFECT_SMTP && !self->senders)
+        self->senders = nm_worker_new(SENDER_MAX);
+    call_t *call = s_new_call(self, effect);
     call->host = s_find_host(self, effect);
-    call->next = NULL;
     *call->host->last_p = call;
     call->host->last_p = &call->next;
     s_start_waiting(self, call->host);
@@ -739,20 +819,34 @@ nm_effects_running(const nm_effects_t *self)
     return self->running + (self->worker ? nm_worker_running(self->worker) : 0);
 }
 
+//  When there is something to do though no descriptor is ready; -1 for never.
+static int64_t
+s_next_due_us(const nm_effects_t *self)
+{
+    int64_t due_us = self->due_us;
+    for (const host_t *host = self->hosts; host; host = host->next) {
+        int64_t drop_us = host->used_us + INT64_C(1000000) * (IDLE_CONNECTION_S + 1);
+        if (host->idle && !host->active_count && (due_us < 0 || drop_us < due_us))
+            due_us = drop_us;
+    }
+    return self->first_finished ? 0 : due_us;
+}
+
 size_t
 nm_effects_poll(nm_effects_t *self, struct pollfd *fds, size_t max, int *timeout_ms)
 {
     size_t count = 0;
-    if (self->worker && max)
+    if (self->worker && count < max)
         fds[count++] = (struct pollfd){ .fd = nm_worker_fd(self->worker), .events = POLLIN };
+    if (self->senders && count < max)
+        fds[count++] = (struct pollfd){ .fd = nm_worker_fd(self->senders), .events = POLLIN };
     for (size_t i = 0; i < self->socket_count && count < max; i++)
         fds[count++] = self->sockets[i];
 
     *timeout_ms = -1;
-    if (self->first_finished)
-        *timeout_ms = 0;
-    else if (self->due_us >= 0) {
-        int64_t left_us = self->due_us - s_now_us();
+    int64_t due_us = s_next_due_us(self);
+    if (due_us >= 0) {
+        int64_t left_us = due_us - s_now_us();
         *timeout_ms = left_us <= 0 ? 0 : left_us >= INT64_C(60000000) ? 60000 : (int) ((left_us + 999) / 1000);
     }
     return count;
@@ -763,8 +857,9 @@ nm_effects_run(nm_effects_t *self, const struct pollfd *fds, size_t count)
 {
     int running;
     int worker_fd = self->worker ? nm_worker_fd(self->worker) : -1;
+    int senders_fd = self->senders ? nm_worker_fd(self->senders) : -1;
     for (size_t i = 0; i < count; i++) {
-        if (!fds[i].revents || fds[i].fd == worker_fd)
+        if (!fds[i].revents || fds[i].fd == worker_fd || fds[i].fd == senders_fd)
             continue;
         int ready = (fds[i].revents & POLLIN ? CURL_CSELECT_IN : 0) |
                     (fds[i].revents & POLLOUT ? CURL_CSELECT_OUT : 0) |
@@ -776,7 +871,7 @@ nm_effects_run(nm_effects_t *self, const struct pollfd *fds, size_t count)
         curl_multi_socket_action(self->multi, CURL_SOCKET_TIMEOUT, 0, &running);
     }
     s_finish_done(self);
-    s_drop_idle_hosts(self);
+    s_drop_hosts(self, false);
 }
 
 bool

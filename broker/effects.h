@@ -1,4 +1,9 @@
-/*  effects - runs effects: one libcurl multi handle in the actor's own loop, and the worker thread.
+/*  effects - runs effects: HTTP over one libcurl multi handle in the actor's own loop, SMTP on
+ *  threads of its own, work on the caller's worker.
+ *
+ *  SMTP has threads because libcurl 7.88 waits inside its calls for the answers to the final
+ *  dot and to QUIT, in a multi handle too: one slow server would stop the actor. A thread has
+ *  one message at a time; they start with the first messages, as many as are under way.
  *
  *  The only code that sees <curl/curl.h>. Not for other threads. Addresses, senders and
  *  headers with control characters are refused here once more (libcurl 7.88 passes CR and
@@ -21,7 +26,9 @@ typedef struct nm_effects nm_effects_t;
 
 //  worker runs NM_EFFECT_WORK and belongs to the caller.
 nm_effects_t *nm_effects_new(nm_worker_t *worker);
-void nm_effects_destroy(nm_effects_t **self_p);  //  Calls under way end as UNKNOWN or BROKEN, and are not reported
+
+//  Cuts off what is under way, which takes a second at most; none of it is reported.
+void nm_effects_destroy(nm_effects_t **self_p);
 
 //  Takes the effect over.
 void nm_effects_start(nm_effects_t *self, nm_effect_t *effect);

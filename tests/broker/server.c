@@ -128,7 +128,7 @@ s_answer_command(connection_t *connection, const char *line)
     if (strncmp(line, "RCPT", 4) == 0)
         return s_say(connection, script->rcpt, "250 2.1.5 recipient\r\n");
     if (strncmp(line, "DATA", 4) == 0)
-        return s_say(connection, script->data, "354 go on\r\n") && s_take_message(connection);
+        return s_say(connection, script->data, "354 go on\r\n") && (script->data || s_take_message(connection));
     if (strncmp(line, "QUIT", 4) == 0) {
         s_say(connection, NULL, "221 2.0.0 bye\r\n");
         return false;

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include "broker/effects.h"
 #include "broker/public_address.h"
@@ -42,6 +43,14 @@ s_request(unsigned port)
     nm_buf_add_text(&effect->body, "{\"a\":1}");
     effect->timeout_ms = 5000;
     return effect;
+}
+
+static int64_t
+s_clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 //  Polls and runs until a result is there.
@@ -223,6 +232,36 @@ silence_is_broken_before_the_message_and_unknown_after_it(void **state)
     s_assert_ends(&data, s_with_short_time, NM_CALL_BROKEN, 0, "");
     const server_script_t end = { .end = SERVER_HANG };
     s_assert_ends(&end, s_with_short_time, NM_CALL_UNKNOWN, 0, "");
+}
+
+//  libcurl would wait inside its calls: the actor must not.
+static void
+a_slow_server_does_not_hold_up_the_caller(void **state)
+{
+    (void) state;
+    const server_script_t script = { .end = SERVER_HANG };
+    unsigned port;
+    server_t *server = server_new(&script, &port);
+    nm_effects_t *effects = nm_effects_new(NULL);
+    nm_effect_t *effect = s_mail(port, 1);
+    effect->timeout_ms = 1500;
+    nm_effects_start(effects, effect);
+    nm_result_t result;
+    int64_t longest_ms = 0;
+    while (!nm_effects_take(effects, &result)) {
+        struct pollfd fds[NM_EFFECTS_POLL_MAX];
+        int timeout_ms;
+        size_t count = nm_effects_poll(effects, fds, NM_COUNT(fds), &timeout_ms);
+        poll(fds, count, 100);
+        int64_t start_ms = s_clock_ms();
+        nm_effects_run(effects, fds, count);
+        if (s_clock_ms() - start_ms > longest_ms)
+            longest_ms = s_clock_ms() - start_ms;
+    }
+    assert_int_equal(result.call, NM_CALL_UNKNOWN);
+    assert_true(longest_ms < 700);
+    nm_effects_destroy(&effects);
+    server_destroy(&server, NULL);
 }
 
 static void
@@ -656,6 +695,7 @@ main(void)
         cmocka_unit_test(a_drop_in_the_message_is_broken),
         cmocka_unit_test(a_drop_after_the_final_dot_is_unknown),
         cmocka_unit_test(silence_is_broken_before_the_message_and_unknown_after_it),
+        cmocka_unit_test(a_slow_server_does_not_hold_up_the_caller),
         cmocka_unit_test(garbage_is_broken),
         cmocka_unit_test(words_of_others_become_one_printable_line),
         cmocka_unit_test(nobody_there_is_unreached),
