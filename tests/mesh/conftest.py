@@ -82,7 +82,8 @@ def payloads():
 def smtp_mesh(make_module_mesh, sink):
     """One actor of each role, e-mail to the sink, quick retries; shared by the tests of a module."""
     return make_module_mesh(providers={"sink": smtp(sink.port)},
-                            settings={"email": {"retries": 3, "retry_delays": "200ms 400ms 800ms"}})
+                            settings={"email": {"retries": 3, "retry_delays": "200ms 400ms 800ms",
+                                                "breaker_failures": 1000}})
 
 
 @pytest.fixture

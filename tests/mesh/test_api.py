@@ -90,7 +90,7 @@ def test_a_deleted_key_and_a_service_that_is_off_do_not_work(smtp_mesh):
 # -- What is wrong with it
 
 FAULTS = [
-    ({}, {"/channel", "/recipient"}),
+    ({}, {"/channel", "/user_id"}),
     (valid(channel="pigeon"), {"/channel"}),
     (valid(recipient="not an address"), {"/recipient"}),
     (valid(recipient="a@b.test\r\nRCPT TO:<evil@t.test>"), {"/recipient"}),
@@ -315,21 +315,33 @@ def test_the_urgent_overtake_the_rest(make_mesh, make_sink):
 def test_events_can_be_followed_from_a_cursor(smtp_mesh):
     follower = smtp_mesh.client(smtp_mesh.service("follower"))
     start = follower.ask("events.read", {"wait_ms": 0})
-    assert start.status == 200, start
-    cursor = start.body["cursor"]
+    assert start.status == 200 and start.body["items"] == [], start
+    cursor = start.body["next_cursor"]
     one = follower.send(valid(50))
     follower.wait_for(one, "sent")
     seen = []
-    while not any(event["event"].endswith("sent") for event in seen):
-        answer = follower.ask("events.read", {"cursor": cursor, "wait_ms": 2000})
-        assert answer.status == 200 and answer.body["cursor"]
-        cursor = answer.body["cursor"]
-        seen += answer.body["events"]
+    while not any(event["event"] == "sent" for event in seen):
+        answer = follower.ask("events.read", {"after": cursor, "wait_ms": 2000})
+        assert answer.status == 200 and answer.body["next_cursor"]
+        cursor = answer.body["next_cursor"]
+        seen += answer.body["items"]
         assert len(seen) < 50
     assert {event["id"] for event in seen} == {one}, "a tenant sees its own events alone"
-    assert [event["at"] for event in seen] == sorted(event["at"] for event in seen)
-    quiet = follower.ask("events.read", {"cursor": cursor, "wait_ms": 300})
-    assert quiet.status == 200 and quiet.body["events"] == []
+    assert [event["event"] for event in seen] == ["accepted", "queued", "sending", "sent"]
+    quiet = follower.ask("events.read", {"after": cursor, "wait_ms": 300})
+    assert quiet.status == 200 and quiet.body["items"] == []
+    all_kept = follower.ask("events.read", {"after": "0"})
+    assert [event["cursor"] for event in all_kept.body["items"]] == [event["cursor"] for event in seen]
+
+
+def test_who_waits_for_an_event_is_answered_when_it_comes(smtp_mesh):
+    waiter = smtp_mesh.client(smtp_mesh.service("waiter"))
+    (ask,) = waiter.post([("events.read", {"wait_ms": 20000}, None)])
+    began = time.monotonic()
+    one = smtp_mesh.client(smtp_mesh.service("waiter")).send(valid(51))
+    answer = waiter.collect([ask])[ask]
+    assert [event["id"] for event in answer.body["items"]] and answer.body["items"][0]["id"] == one
+    assert time.monotonic() - began < 15
 
 
 def test_the_correlation_id_is_carried_and_a_bad_one_replaced(tenant):

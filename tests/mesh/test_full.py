@@ -93,5 +93,5 @@ def test_a_full_disk_loses_nothing_and_drains(make_mesh, make_sink, small_disk, 
             mesh[victim].expected_exits.add(74)
             mesh[victim].start()
     load_records = drain(mesh, ledger, 120)
-    ledger.check(sink.lines(), load_records).assert_good()
+    ledger.check(sink, load_records).assert_good()
     until(lambda: client.create(payloads.request(99_999, "after@t.test")).status == 202, "new work to be taken again", 30)

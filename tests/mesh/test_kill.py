@@ -41,7 +41,7 @@ def test_killed_actors_lose_nothing(make_mesh, make_sink, capsys):
     load.finish()
     began = time.monotonic()
     records = drain(mesh, load.ledger)
-    report = load.ledger.check(sink.lines(), records)
+    report = load.ledger.check(sink, records)
     with capsys.disabled():
         print(f"\nkill: seed {SEED}, {ROUNDS} rounds in {rounds_took:.0f} s ({kills}), drained in "
               f"{time.monotonic() - began:.1f} s: {report.line()}")
@@ -65,7 +65,7 @@ def test_all_killed_at_once_lose_nothing(make_mesh, make_sink, capsys):
             actor.kill()
         mesh.start()
     load.finish()
-    report = load.ledger.check(sink.lines(), drain(mesh, load.ledger))
+    report = load.ledger.check(sink, drain(mesh, load.ledger))
     with capsys.disabled():
         print(f"\nkill all: 5 rounds: {report.line()}")
     report.assert_good()

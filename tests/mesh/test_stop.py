@@ -36,7 +36,7 @@ def test_frozen_actors_lose_nothing(make_mesh, make_sink, capsys):
         time.sleep(dice.choice([0.3, 1.0, 2.5]))
         victim.thaw()
     load.finish()
-    report = load.ledger.check(sink.lines(), drain(mesh, load.ledger))
+    report = load.ledger.check(sink, drain(mesh, load.ledger))
     with capsys.disabled():
         print(f"\nstop: seed {SEED}, {ROUNDS} rounds: {report.line()}")
     report.assert_good()
@@ -61,7 +61,7 @@ def test_a_frozen_router_keeps_no_more_than_its_credit(make_mesh, make_sink):
     expected = len(load.ledger.accepted) - held
     until(lambda: len(sink.got()) >= expected, lambda: f"{len(sink.got())} of {expected} to be delivered", 90)
     frozen.thaw()
-    load.ledger.check(sink.lines(), drain(mesh, load.ledger)).assert_good()
+    load.ledger.check(sink, drain(mesh, load.ledger)).assert_good()
 
 
 def test_a_quiet_actor_is_noticed_and_forgiven(make_mesh, make_sink):

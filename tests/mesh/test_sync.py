@@ -38,7 +38,7 @@ def test_a_failed_sync_ends_the_actor_and_loses_nothing(make_mesh, make_sink, tm
         "it wrote on after a failed sync"
     mesh[victim].start()
     load.finish()
-    report = load.ledger.check(sink.lines(), drain(mesh, load.ledger))
+    report = load.ledger.check(sink, drain(mesh, load.ledger))
     report.assert_good()
     assert report.accepted > 50
 
@@ -70,10 +70,10 @@ def test_nothing_is_acknowledged_after_a_failed_sync(make_mesh, make_sink, tmp_p
     assert len(ledger.accepted) >= 16, "it hardly got to work between two failures"
     for actor in mesh.of_role("router", "email"):
         actor.start()
-    report = ledger.check(sink.lines(), mesh.client().get_many([one for one, _ in ledger.accepted.values()]))
+    report = ledger.check(sink, mesh.client().get_many([one for one, _ in ledger.accepted.values()]))
     missing = [fault for fault in report.status if "no record" in fault]
     assert not missing, "acknowledged, and not on disk:\n" + "\n".join(missing)
-    report = ledger.check(sink.lines(), drain(mesh, ledger))
+    report = ledger.check(sink, drain(mesh, ledger))
     report.phantom.clear()  # The one without an answer may have been kept: it is unknown to the client, and no loss
     report.assert_good()
 

@@ -127,7 +127,7 @@ class Client(Asker):
         assert answer.status == 200, f"no record of {notification}: {answer}"
         return answer.body
 
-    def wait_for(self, notification, *statuses, seconds=30.0):
+    def wait_for(self, notification, *statuses, seconds=15.0):
         """Polls until the status is one of these; returns the record."""
         end = time.monotonic() + seconds
         while True:

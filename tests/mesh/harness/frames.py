@@ -51,7 +51,7 @@ class Post:
             self.socket.curve_serverkey = mesh.certificates[actor].public
         self.socket.connect(mesh[actor].entry["mailbox"])
 
-    def is_let_in(self, milliseconds=1500):
+    def is_let_in(self, milliseconds=700):
         return bool(self.socket.poll(milliseconds, zmq.POLLOUT))
 
     def send(self, *frames):

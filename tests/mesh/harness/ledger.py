@@ -19,13 +19,11 @@ class Ledger:
         known = self.accepted.setdefault(n, (notification, recipient))
         assert known[0] == notification, f"n{n} was accepted twice, as {known[0]} and {notification}: same key, two ids"
 
-    def check(self, sink_lines, records):
-        """sink_lines: what the sink wrote; records: id -> Answer of notifications.get. Returns a Report."""
+    def check(self, sink, records):
+        """sink: whose record is read now, after the statuses; records: id -> Answer of notifications.get."""
         report = Report()
         got = collections.Counter()
-        for line in sink_lines:
-            if line["what"] != "got":
-                continue
+        for line in sink.got():
             n, fault = self.payloads.read(line)
             if fault:
                 report.torn.append(fault)

@@ -82,13 +82,13 @@ class Sink:
         mode = self.mode()
         if mode != "ok":
             self.record.write(what="refused", answer=int(mode), **line)
-            return f"{mode} not now, says the mode"
+            return f"{mode} {mode[0]}.2.1 not now, says the mode"
         script = script_of(recipient)
         times = self.count(recipient)
         code = re.fullmatch(r"(\d{3})(?:x(\d+))?", script)
         if code and (code.group(2) is None or times <= int(code.group(2))):
             self.record.write(what="refused", answer=int(code.group(1)), **line)
-            return f"{code.group(1)} {code.group(1)[0]}.3.0 no, says the script"
+            return f"{code.group(1)} {code.group(1)[0]}.2.1 no, says the script"
         if script.startswith("slow"):
             await asyncio.sleep(float(script[4:]))
         if script == "hidden" and times == 1:
@@ -126,8 +126,7 @@ class Server(SMTP):
         if recipients and script_of(recipients[0]) == "broken" and handler.mode() == "ok" \
                 and handler.count(recipients[0]) == 1:
             handler.record.write(what="refused", recipient=recipients[0], answer="broken")
-            await self.push("354 go on")
-            self.transport.abort()
+            self.transport.abort()  # Before a 354: so nothing of it can have been taken
             return
         await super().smtp_DATA(arg)
 

@@ -3,7 +3,7 @@
 import time
 
 
-def until(check, what, seconds=30.0, every=0.05):
+def until(check, what, seconds=15.0, every=0.05):
     """Returns the first true answer of check. Fails with what was waited for."""
     end = time.monotonic() + seconds
     while True:
