@@ -69,7 +69,7 @@ int
 nmesh_submit(nmesh_t *self, const nmesh_notification_t *notification, nmesh_fn *fn, void *arg)
 {
     char key[48];
-    snprintf(key, sizeof key, "sdk-%016llx%016llx-%llx", (unsigned long long) self->random[0],
+    snprintf(key, sizeof key, "sdk-%016llx%016llx-%llu", (unsigned long long) self->random[0],
              (unsigned long long) self->random[1], (unsigned long long) ++self->key_count);
     nm_buf_clear(&self->body);
     if (nm_notification_pack(notification, &self->body) != NM_OK)
