@@ -90,24 +90,40 @@ s_do(job_t *job)
     nm_effect_destroy(&job->effect);
 }
 
+//  Tells the caller only when there was nothing to take before. It is told after the lock is
+//  free, so that it does not wake to wait; at worst it wakes once for what it has taken already.
+static void
+s_hand_over(nm_worker_t *self, job_t *job)
+{
+    pthread_mutex_lock(&self->lock);
+    bool first = !self->finished.first;
+    s_queue_put(&self->finished, job);
+    pthread_mutex_unlock(&self->lock);
+    if (first)
+        eventfd_write(self->fd, 1);
+}
+
+//  Waits for a job; NULL when it is time to stop.
+static job_t *
+s_next_job(nm_worker_t *self)
+{
+    job_t *job = NULL;
+    pthread_mutex_lock(&self->lock);
+    while (!self->stopping && !(job = s_queue_take(&self->waiting)))
+        pthread_cond_wait(&self->wake, &self->lock);
+    pthread_mutex_unlock(&self->lock);
+    return job;
+}
+
 static void *
 s_run(void *arg)
 {
     nm_worker_t *self = arg;
-    pthread_mutex_lock(&self->lock);
-    while (!self->stopping) {
-        job_t *job = s_queue_take(&self->waiting);
-        if (!job) {
-            pthread_cond_wait(&self->wake, &self->lock);
-            continue;
-        }
-        pthread_mutex_unlock(&self->lock);
+    job_t *job;
+    while ((job = s_next_job(self))) {
         s_do(job);
-        pthread_mutex_lock(&self->lock);
-        s_queue_put(&self->finished, job);
-        eventfd_write(self->fd, 1);
+        s_hand_over(self, job);
     }
-    pthread_mutex_unlock(&self->lock);
     return NULL;
 }
 
@@ -168,8 +184,7 @@ s_do_here(nm_worker_t *self)
 {
     job_t *job = s_queue_take(&self->waiting);
     s_do(job);
-    s_queue_put(&self->finished, job);
-    eventfd_write(self->fd, 1);
+    s_hand_over(self, job);
 }
 
 void
@@ -181,8 +196,8 @@ nm_worker_start(nm_worker_t *self, nm_effect_t *effect)
     s_queue_put(&self->waiting, job);
     self->running++;
     bool wanted = self->running > self->thread_count && self->thread_count < self->thread_max;
-    pthread_cond_signal(&self->wake);
     pthread_mutex_unlock(&self->lock);
+    pthread_cond_signal(&self->wake);
     if (wanted)
         s_add_thread(self);
     //  Without any thread the actor has to wait for the job, which beats never doing it
@@ -203,8 +218,8 @@ nm_worker_take(nm_worker_t *self, nm_result_t *result)
     job_t *job = s_queue_take(&self->finished);
     if (job)
         self->running--;
-    //  The descriptor is readable as long as one is left
-    if (!self->finished.first) {
+    else {
+        //  Cleared only here, so that the descriptor is readable as long as a result is left
         eventfd_t count;
         eventfd_read(self->fd, &count);
     }

@@ -17,6 +17,8 @@ void nm_worker_destroy(nm_worker_t **self_p);  //  Waits for the job under way, 
 //  Takes over an NM_EFFECT_WORK effect.
 void nm_worker_start(nm_worker_t *self, nm_effect_t *effect);
 int nm_worker_fd(const nm_worker_t *self);
+
+//  Take until it answers false: that is what makes the descriptor quiet again.
 bool nm_worker_take(nm_worker_t *self, nm_result_t *result);
 size_t nm_worker_running(const nm_worker_t *self);
 

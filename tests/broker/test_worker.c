@@ -73,13 +73,13 @@ s_doubling(unsigned number)
     return s_job(s_double, number + 1000, arg, free);
 }
 
-//  Waits until a result can be taken, at most ten seconds.
+//  Waits until a result can be taken, at most ten seconds. A wake may come for one that was taken.
 static void
 s_take(nm_worker_t *worker, nm_result_t *result)
 {
     struct pollfd fd = { .fd = nm_worker_fd(worker), .events = POLLIN };
-    assert_int_equal(poll(&fd, 1, 10000), 1);
-    assert_true(nm_worker_take(worker, result));
+    while (!nm_worker_take(worker, result))
+        assert_int_equal(poll(&fd, 1, 10000), 1);
 }
 
 static void
@@ -105,8 +105,7 @@ results_come_in_the_order_of_the_jobs(void **state)
         nm_result_free(&result);
     }
     assert_false(nm_worker_take(worker, &result));
-    struct pollfd fd = { .fd = nm_worker_fd(worker), .events = POLLIN };
-    assert_int_equal(poll(&fd, 1, 0), 0);
+    assert_int_equal(nm_worker_running(worker), 0);
     nm_worker_destroy(&worker);
     assert_null(worker);
 }
