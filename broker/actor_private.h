@@ -6,6 +6,7 @@
 #include "broker/actor.h"
 #include "broker/inbox.h"
 #include "broker/link.h"
+#include "broker/offenders.h"
 #include "broker/outbox.h"
 #include "broker/turn.h"
 #include "wire/id.h"
@@ -72,6 +73,7 @@ struct nm_actor {
 
     nm_draft_t reply_draft;
     nm_caller_t reply_route;
+    nm_offenders_t offenders;
 
     nm_pending_ask_t *asks;
     size_t ask_count;

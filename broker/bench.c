@@ -137,6 +137,8 @@ s_input(nm_bench_t *self, nm_input_kind_t kind, const char *peer)
     const nm_peer_t *known = nm_directory_find(self->directory, peer);
     input->input.kind = kind;
     input->input.peer = known ? known->actor.name : "";
+    static const uint8_t CLIENT_KEY[NM_CURVE_KEY_SIZE] = { 3, 1, 4, 1, 5, 9 };
+    input->input.client_key = CLIENT_KEY;
     input->input.role = known ? known->actor.role : kind == NM_IN_ASK ? NM_ROLE_CLIENT : NM_ROLE_NONE;
     return input;
 }

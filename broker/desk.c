@@ -200,15 +200,31 @@ s_open_frame(nm_bytes_t bytes, nm_ask_headers_t *headers, nm_list_t *asks)
     return rc;
 }
 
+static void
+s_count_offence(nm_actor_t *self, const nm_input_t *input)
+{
+    nm_metric_add(self->metric.bad_frames, 1);
+    if (input->role != NM_ROLE_CLIENT || !nm_offenders_add(&self->offenders, input->client_key, self->turn.now.mono_ms))
+        return;
+    char fingerprint[17];
+    nm_cert_fingerprint(input->client_key, fingerprint);
+    nm_log(NM_LOG_WARNING, "client_blocked",
+           "The client with key %s sent %d frames that are none; it is not heard for %d s.", fingerprint,
+           NM_OFFENDER_FAULT_MAX, NM_OFFENDER_BLOCK_MS / 1000);
+}
+
 nm_rc_t
 nm_desk_take_ask(nm_actor_t *self, const nm_input_t *input)
 {
     nm_ask_headers_t headers;
     nm_list_t list;
     nm_bytes_t raw;
+    if (input->role == NM_ROLE_CLIENT &&
+        nm_offenders_blocked(&self->offenders, input->client_key, self->turn.now.mono_ms))
+        return NM_OK;
     nm_rc_t rc = s_open_frame(input->bytes, &headers, &list);
     if (rc != NM_OK) {
-        nm_metric_add(self->metric.bad_frames, 1);
+        s_count_offence(self, input);
         nm_turn_problem(&self->turn, &input->caller, 400, nm_bytes(NULL, 0), NULL,
                         "This is not a well-formed ask frame; PROTOCOL.md says what one looks like.");
         return NM_OK;

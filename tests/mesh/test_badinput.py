@@ -82,6 +82,17 @@ def test_a_bad_frame_at_the_door_harms_nobody(mesh, name, frame):
     assert mesh.client().ask("notifications.list", {}).status == 200
 
 
+def test_a_client_that_repeats_bad_frames_is_no_longer_heard(mesh):
+    offender = mesh.client()
+    for _ in range(8):
+        offender.post_bytes(b"\xc1nonsense")
+        assert offender.socket.poll(2000), "the first eight are answered"
+        offender.socket.recv()
+    offender.post_bytes(b"\xc1nonsense")
+    assert not offender.socket.poll(500)
+    assert mesh.client().ask("notifications.list", {}).status == 200
+
+
 @pytest.mark.parametrize("actor", ["gateway-1", "router-1", "email-1", "deadletter-1"])
 def test_bad_frames_at_a_desk_harm_nobody(mesh, healthy, actor):
     asker = mesh.asker(actor)
