@@ -222,6 +222,10 @@ s_make_loop(s_main_t *self, nm_error_t *error)
     self->net = nm_net_new(&self->cert, self->directory, self->metrics, error);
     if (!self->net)
         return NM_ERR_IO;
+#ifndef NM_MUTANT_NO_ZAP  //  The mutant is to be found by a test, not by this
+    if (nm_net_self_test(self->net, s_now_ms(CLOCK_REALTIME), error) != NM_OK)
+        return NM_ERR_REFUSED;
+#endif
     self->worker = nm_worker_new(S_WORKER_THREADS);
     nm_loop_config_t config = { .actor = self->actor,
                                 .role = self->role,
