@@ -13,8 +13,8 @@ from harness.waiting import until
 
 
 def shim(mesh, rules, folder):
-    library = mesh.build / "tests/shim/libnm_shim.so"
-    assert library.exists(), f"{library} was not built"
+    library = next(mesh.build.glob("tests/**/libnm_shim.so"), None)
+    assert library, f"libnm_shim.so was not built in {mesh.build}"
     return {"LD_PRELOAD": str(library), "NM_SHIM": rules, "NM_SHIM_LOG": str(folder / "shim.log")}
 
 
@@ -34,13 +34,15 @@ def test_a_failed_sync_ends_the_actor_and_loses_nothing(make_mesh, make_sink, tm
     mesh[victim].expected_exits.add(74)
     calls = (tmp_path / "shim.log").read_text(encoding="ascii").splitlines()
     failed = next(i for i, call in enumerate(calls) if call.endswith("result=-1"))
-    assert not [call for call in calls[failed + 1:] if re.match(r"(pwrite|writev|fdatasync) ", call)], \
-        "it wrote on after a failed sync"
+    written = [call for call in calls[failed + 1:] if re.match(r"(pwrite|writev|fdatasync) ", call)]
+    if rules.startswith("pwrite"):  # LMDB itself puts the old meta page back before it reports the failure
+        written = [call for call in written if "size=120 " not in call]
+    assert not written, f"it wrote on after a failed sync: {written}"
     mesh[victim].start()
+    until(lambda: load.failure or len(load.ledger.accepted) > 100, "work to go on after the restart")
     load.finish()
     report = load.ledger.check(sink, drain(mesh, load.ledger))
     report.assert_good()
-    assert report.accepted > 50
 
 
 def test_nothing_is_acknowledged_after_a_failed_sync(make_mesh, make_sink, tmp_path):
