@@ -59,7 +59,7 @@ s_detach(void)
 }
 
 pid_t
-nm_up_start(const nm_mesh_t *mesh, bool detach, nm_error_t *error)
+nm_up_start(const nm_mesh_t *mesh, nm_up_t manner, nm_error_t *error)
 {
     int lock;
     if (nm_supervisor_lock(mesh->folder, &lock, error) != NM_OK)
@@ -75,13 +75,13 @@ nm_up_start(const nm_mesh_t *mesh, bool detach, nm_error_t *error)
     pid_t parent = getpid();
     pid_t pid = fork();
     if (pid == 0) {
-        if (detach)
-            s_detach();
-        else
+        if (manner == NM_UP_FOREGROUND)
             setpgid(0, 0);
-        if (!detach && (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent))
+        else
+            s_detach();
+        if (manner != NM_UP_DETACHED && (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent))
             _exit(1);
-        _exit(nm_supervisor_run(mesh, lock, detach));
+        _exit(nm_supervisor_run(mesh, lock, manner != NM_UP_FOREGROUND));
     }
     close(lock);
     if (pid < 0)
@@ -137,7 +137,7 @@ s_up(nm_nctl_t *self, nm_reach_t *reach, bool detach, int64_t wait_ms)
 {
     nm_error_t error = { "" };
     const nm_mesh_t *mesh = nm_reach_mesh(reach);
-    pid_t supervisor = nm_up_start(mesh, detach, &error);
+    pid_t supervisor = nm_up_start(mesh, detach ? NM_UP_DETACHED : NM_UP_FOREGROUND, &error);
     if (supervisor < 0)
         return nm_nctl_fail("%s", error.text);
     sigset_t stops;

@@ -116,7 +116,7 @@ nm_scratch_start(nm_scratch_t *self, const char *parent, nm_error_t *error)
     }
     if (rc == NM_OK) {
         self->started_us = nm_when_mono_us();
-        self->supervisor = nm_up_start(nm_reach_mesh(self->reach), true, error);
+        self->supervisor = nm_up_start(nm_reach_mesh(self->reach), NM_UP_QUIET, error);
         rc = self->supervisor > 0 ? NM_OK : NM_ERR_IO;
     }
     if (rc != NM_OK)
