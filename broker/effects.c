@@ -48,7 +48,7 @@ typedef struct call {
 //  Where calls go. Its own limit holds calls back here rather than in curl, whose
 //  time-outs would run while they wait.
 typedef struct host {
-    char *place;  //  URL up to its path
+    char *place;  //  As s_write_place has it
     unsigned connections;
     unsigned active_count;
     call_t *first;  //  Those that wait
@@ -69,6 +69,7 @@ struct nm_effects {
     atomic_bool stopping;  //  The senders' threads read it
     nm_worker_t *worker;   //  The caller's
     host_t *hosts;
+    nm_buf_t place;  //  Room to write one down
     call_t *active;
     unsigned active_count;
     call_t *idle;  //  HTTP
@@ -489,24 +490,35 @@ s_fill(call_t *call, CURLcode code, nm_result_t *result)
 //  -- Hosts and calls
 
 //  The URL's scheme, host and port.
-static size_t
-s_place_size(const char *url)
+static nm_bytes_t
+s_place_of(const char *url)
 {
     const char *host = strstr(url, "://");
     host = host ? host + 3 : url;
-    return (size_t) (host - url) + strcspn(host, "/?#");
+    return nm_bytes(url, (size_t) (host - url) + strcspn(host, "/?#"));
+}
+
+//  All that a connection was made with. curl compares less: it would use one that began without
+//  checks of certificates for a call that wants them.
+static void
+s_write_place(const nm_effect_t *effect, nm_buf_t *out)
+{
+    nm_buf_add_bytes(out, s_place_of(effect->url));
+    nm_buf_format(out, "\n%d%d\n%s\n%s", (int) effect->tls, effect->insecure, effect->ca_file ? effect->ca_file : "",
+                  effect->user ? effect->user : "");
 }
 
 static host_t *
 s_find_host(nm_effects_t *self, const nm_effect_t *effect)
 {
-    size_t size = s_place_size(effect->url);
+    nm_buf_clear(&self->place);
+    s_write_place(effect, &self->place);
     host_t *host = self->hosts;
-    while (host && (strlen(host->place) != size || memcmp(host->place, effect->url, size) != 0))
+    while (host && !nm_bytes_is(nm_buf_bytes(&self->place), host->place))
         host = host->next;
     if (!host) {
         host = nm_alloc(sizeof *host);
-        nm_effect_set_bytes(&host->place, nm_bytes(effect->url, size));
+        nm_effect_set_bytes(&host->place, nm_buf_bytes(&self->place));
         host->last_p = &host->first;
         host->next = self->hosts;
         self->hosts = host;
@@ -779,6 +791,7 @@ nm_effects_destroy(nm_effects_t **self_p)
     }
     s_drop_hosts(self, true);
     s_destroy_list(self->idle);
+    nm_buf_free(&self->place);
     nm_result_t result;
     self->worker = NULL;
     while (nm_effects_take(self, &result))

@@ -114,6 +114,18 @@ s_take_message(connection_t *connection)
            !self->script->close_after_mail;
 }
 
+//  Asks for the credentials and takes any, unless the script says otherwise.
+static bool
+s_answer_login(connection_t *connection)
+{
+    if (connection->server->script->auth)
+        return s_say(connection, connection->server->script->auth, "");
+    nm_buf_t line = { 0 };
+    bool going = s_say(connection, NULL, "334 \r\n") && s_take_line(connection, &line);
+    nm_buf_free(&line);
+    return going && s_say(connection, NULL, "235 2.7.0 welcome\r\n");
+}
+
 //  Answers one command; false ends the connection.
 static bool
 s_answer_command(connection_t *connection, const char *line)
@@ -122,7 +134,7 @@ s_answer_command(connection_t *connection, const char *line)
     if (strncmp(line, "EHLO", 4) == 0)
         return s_say(connection, script->ehlo, "250-test\r\n250-AUTH PLAIN\r\n250 SIZE 10000000\r\n");
     if (strncmp(line, "AUTH", 4) == 0)
-        return s_say(connection, script->auth, "235 2.7.0 welcome\r\n");
+        return s_answer_login(connection);
     if (strncmp(line, "MAIL", 4) == 0)
         return s_say(connection, script->mail, "250 2.1.0 sender\r\n");
     if (strncmp(line, "RCPT", 4) == 0)

@@ -435,6 +435,31 @@ a_connection_is_used_again(void **state)
     nm_buf_free(&seen.message);
 }
 
+//  curl alone would send the second over the connection of the first.
+static void
+a_connection_is_not_used_with_other_settings(void **state)
+{
+    (void) state;
+    const server_script_t script = { 0 };
+    unsigned port;
+    server_seen_t seen;
+    server_t *server = server_new(&script, &port);
+    nm_effects_t *effects = nm_effects_new(NULL);
+    for (int i = 0; i < 4; i++) {
+        nm_result_t result;
+        nm_effect_t *effect = s_mail(port, 1);
+        effect->insecure = i == 1;
+        nm_effect_set(&effect->ca_file, i == 2 ? "/etc/ssl/other.pem" : NULL);
+        nm_effects_start(effects, i == 3 ? s_with_login(effect) : effect);
+        s_take(effects, &result);
+        assert_int_equal(result.code, 250);
+    }
+    nm_effects_destroy(&effects);
+    server_destroy(&server, &seen);
+    assert_int_equal(seen.connection_count, 4);
+    nm_buf_free(&seen.message);
+}
+
 static void
 a_kept_connection_that_was_closed_costs_no_attempt(void **state)
 {
@@ -702,6 +727,7 @@ main(void)
         cmocka_unit_test(nothing_is_sent_when_tls_is_required_and_not_offered),
         cmocka_unit_test(injections_are_refused_without_any_connection),
         cmocka_unit_test(a_connection_is_used_again),
+        cmocka_unit_test(a_connection_is_not_used_with_other_settings),
         cmocka_unit_test(a_kept_connection_that_was_closed_costs_no_attempt),
         cmocka_unit_test(no_more_connections_are_open_than_wished),
         cmocka_unit_test(destroy_ends_what_is_under_way_and_what_waits),
