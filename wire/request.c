@@ -404,6 +404,18 @@ s_check_attachments(check_t *self, nm_bytes_t raw)
         s_fault_in(self, "/email", "attachments", "are too large; at most 7 MiB together are allowed");
 }
 
+//  Each copy is a delivery of its own with the whole message in it.
+static void
+s_check_spread(check_t *self, uint32_t copies)
+{
+    uint64_t size = self->request->email.size;
+    size += NM_HAS(self->request, request, content) ? self->request->content.size : 0;
+    size += NM_HAS(self->request, request, html) ? self->request->html.size : 0;
+    if (copies && size * (copies + 1) > NM_SPREAD_MAX)
+        s_fault_in(self, "/email", "cc",
+                   "has too many addresses for a message of this size; copies times size may be 64 MiB");
+}
+
 static void
 s_check_email(check_t *self)
 {
@@ -426,6 +438,7 @@ s_check_email(check_t *self)
         s_check_headers(self, email.headers);
     if (NM_HAS(&email, email, attachments))
         s_check_attachments(self, email.attachments);
+    s_check_spread(self, copies);
 }
 
 //  -- Parts of a push

@@ -194,6 +194,29 @@ cc_and_bcc_are_counted_together(void **state)
     }
 }
 
+//  Each copy carries the whole message: 51 times 6 MiB would be a third of a GiB in one turn.
+static void
+a_large_message_goes_to_few(void **state)
+{
+    (void) state;
+    for (int count = 8; count <= 9; count++) {
+        nm_buf_t json = { 0 };
+        nm_buf_add_text(&json, "{" MAIL ", 'content': 'x', 'email': {'attachments': [{'filename': 'f', 'content_type': "
+                               "'a/b', 'content_base64': '");
+        size_t size = 7 * 1024 * 1024 + 512 * 1024;
+        memset(nm_buf_reserve(&json, size), 'A', size);
+        json.size += size;
+        nm_buf_add_text(&json, "'}], 'cc': [");
+        for (int i = 1; i < count; i++)
+            nm_buf_format(&json, "%s'c%d@example.com'", i > 1 ? "," : "", i);
+        nm_buf_add(&json, "]}}", 4);
+        s_expect((const char *) json.at, count == 8 ? ""
+                                                    : "/email/cc: has too many addresses for a message of this size; "
+                                                      "copies times size may be 64 MiB");
+        nm_buf_free(&json);
+    }
+}
+
 static void
 own_headers_are_few_and_harmless(void **state)
 {
@@ -330,6 +353,7 @@ main(void)
         cmocka_unit_test(a_text_message_has_at_most_1600_characters),
         cmocka_unit_test(every_address_of_an_email_is_one),
         cmocka_unit_test(cc_and_bcc_are_counted_together),
+        cmocka_unit_test(a_large_message_goes_to_few),
         cmocka_unit_test(own_headers_are_few_and_harmless),
         cmocka_unit_test(own_headers_are_at_most_20),
         cmocka_unit_test(attachments_are_named_typed_and_base64),
