@@ -1,6 +1,7 @@
 #include "actors/channel/worker.h"
 
 #include "broker/log.h"
+#include "broker/outbox.h"
 #include "wire/writer.h"
 
 const nm_table_t *const nm_channel_tables[NM_CHANNEL_TABLE_COUNT] = {
@@ -44,23 +45,13 @@ nm_channel_close(void *state)
 
 //  -- What is held
 
-//  A time with a handicap: an urgent delivery passes a slow one only until the slow one
-//  has waited that much longer, so nothing starves.
-static int64_t
-s_rank(int64_t created_ms, nm_priority_t priority)
-{
-    static const int64_t HANDICAPS_MS[] = { 0, 2000, 30000, 300000 };
-    _Static_assert(NM_COUNT(HANDICAPS_MS) == NM_PRIORITY_COUNT, "a handicap for each priority");
-    return created_ms + HANDICAPS_MS[priority];
-}
-
 static nm_slot_t
 s_slot(const nm_delivery_key_t *key, const nm_progress_t *progress)
 {
     return (nm_slot_t){
         .key = *key,
         .state = NM_SLOT_READY,
-        .rank = s_rank(progress->created_at, progress->priority),
+        .rank = (int64_t) nm_rank(progress->created_at, progress->priority),
         .created_ms = progress->created_at,
         .expires_ms = NM_HAS(progress, progress, expires_at) ? progress->expires_at : INT64_MAX,
     };
