@@ -1,5 +1,7 @@
 #include "broker/effect.h"
 
+#include "wire/utf8.h"
+
 nm_effect_t *
 nm_effect_new(nm_effect_kind_t kind, uint64_t token, const nm_id_t *about)
 {
@@ -146,4 +148,27 @@ void
 nm_result_free(nm_result_t *result)
 {
     nm_buf_free(&result->body);
+}
+
+void
+nm_result_set_text(nm_result_t *result, nm_bytes_t text)
+{
+    size_t size = 0;
+    while (text.size && size < sizeof result->text - 1) {
+        nm_bytes_t rest = text;
+        uint32_t rune;
+        bool valid = nm_utf8_next(&rest, &rune);
+        if (!valid)
+            rest = nm_bytes(text.at + 1, text.size - 1);
+        size_t rune_size = text.size - rest.size;
+        if (size + rune_size > sizeof result->text - 1)
+            break;
+        if (valid && nm_utf8_is_line(nm_bytes(text.at, rune_size))) {
+            memcpy(result->text + size, text.at, rune_size);
+            size += rune_size;
+        } else
+            result->text[size++] = valid ? ' ' : '?';
+        text = rest;
+    }
+    result->text[size] = 0;
 }

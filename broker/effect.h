@@ -80,6 +80,9 @@ void nm_effect_add_header(nm_effect_t *self, const char *name, nm_bytes_t value)
 //  whose lines do not all end with CRLF, and a URL that is not of its kind.
 nm_rc_t nm_effect_check(const nm_effect_t *self, nm_error_t *error);
 
+//  Makes what others said one line that is safe to keep and to show, cut to what fits.
+void nm_result_set_text(nm_result_t *result, nm_bytes_t text);
+
 void nm_result_free(nm_result_t *result);  //  Its body, not itself
 
 #endif

@@ -1,12 +1,6 @@
 #include "broker/effects.h"
 
-#include <curl/curl.h>
-#include <stdatomic.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
-#include "broker/public_address.h"
-#include "wire/utf8.h"
+#include "broker/effect_call.h"
 
 enum {
     SENDER_MAX = 64,   //  Threads for SMTP
@@ -14,40 +8,13 @@ enum {
     SOCKET_MAX = NM_EFFECTS_POLL_MAX - 2,
     IDLE_CALLS_MAX = 64,      //  Easy handles kept for the next calls
     CONNECTIONS_DEFAULT = 8,  //  To one host
-    CONNECT_DEFAULT_MS = 10000,
-    TIMEOUT_DEFAULT_MS = 60000,
-    IDLE_CONNECTION_S = 30,   //  Older ones are not used again: servers close them
-    ANSWER_MAX = 64 * 1024,   //  Of an HTTP answer
-    HEADERS_MAX = 64 * 1024,  //  Of all headers of an HTTP answer
 };
 
-//  One call, from start to result. Handles are used again.
-typedef struct call {
-    CURL *easy;
-    CURLcode code;  //  Of SMTP: what curl_easy_perform returned
-    struct nm_effects *effects;
-    struct host *host;
-    nm_effect_t *effect;
-    struct curl_slist *lines;  //  Recipient of SMTP, headers of HTTP
-    int64_t start_us;
-    size_t body_at;         //  How much of the body curl has read
-    bool body_done;         //  All of it: the end of the message may be out
-    bool forbidden;         //  An address was refused
-    bool again;             //  It runs for the second time
-    size_t header_size;     //  Of an HTTP answer, so far
-    unsigned reply_code;    //  Of the SMTP reply that came last
-    bool reply_open;        //  More lines of it follow
-    bool reply_after_body;  //  It came after the message was complete
-    nm_buf_t reply_text;
-    nm_buf_t answer;  //  HTTP
-    char curl_text[CURL_ERROR_SIZE];
-    struct call *next;        //  In the host's queue, the list of the active or of the idle
-    struct call **prev_next;  //  What points here, among the active
-} call_t;
+typedef nm_effect_call_t call_t;
 
 //  Where calls go. Its own limit holds calls back here rather than in curl, whose
 //  time-outs would run while they wait.
-typedef struct host {
+typedef struct nm_effect_host {
     char *place;  //  As s_write_place has it
     unsigned connections;
     unsigned active_count;
@@ -55,7 +22,7 @@ typedef struct host {
     call_t **last_p;
     call_t *idle;  //  SMTP: handles that keep a connection to it
     int64_t used_us;
-    struct host *next;
+    struct nm_effect_host *next;
 } host_t;
 
 typedef struct finished {
@@ -83,15 +50,7 @@ struct nm_effects {
     bool was_private;  //  A call went out that was not bound to public addresses
 };
 
-static int64_t
-s_now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-//  -- What curl calls back
+//  -- What curl waits for
 
 //  curl tells which descriptors it waits for, and for what.
 static int
@@ -122,234 +81,8 @@ s_on_timer(CURLM *multi, long timeout_ms, void *arg)
 {
     (void) multi;
     nm_effects_t *self = arg;
-    self->due_us = timeout_ms < 0 ? -1 : s_now_us() + timeout_ms * 1000;
+    self->due_us = timeout_ms < 0 ? -1 : nm_effect_clock_us() + timeout_ms * 1000;
     return 0;
-}
-
-static size_t
-s_on_read(char *out, size_t size, size_t count, void *arg)
-{
-    call_t *call = arg;
-    const nm_buf_t *body = &call->effect->body;
-    size_t left = body->size - call->body_at, taken = size * count < left ? size * count : left;
-    if (taken)
-        memcpy(out, body->at + call->body_at, taken);
-    call->body_at += taken;
-    call->body_done = call->body_at == body->size;
-    return taken;
-}
-
-//  curl wants to send the body again, on a new connection. Not when it may have arrived.
-static int
-s_on_seek(void *arg, curl_off_t offset, int origin)
-{
-    call_t *call = arg;
-    if (origin != SEEK_SET || offset != 0 || call->body_done)
-        return CURL_SEEKFUNC_FAIL;
-    call->body_at = 0;
-    return CURL_SEEKFUNC_OK;
-}
-
-//  The code at the start of an SMTP reply line; 0 if it is none.
-static unsigned
-s_reply_code(nm_bytes_t line)
-{
-    if (line.size < 3)
-        return 0;
-    unsigned code = 0;
-    for (size_t i = 0; i < 3; i++) {
-        if (line.at[i] < '0' || line.at[i] > '9')
-            return 0;
-        code = code * 10 + (line.at[i] - '0');
-    }
-    return code;
-}
-
-//  Keeps the lines of the last reply. That to QUIT, which curl sends on its own, is not one.
-static void
-s_take_reply(call_t *call, nm_bytes_t line)
-{
-    while (line.size && (line.at[line.size - 1] == '\n' || line.at[line.size - 1] == '\r'))
-        line.size--;
-    unsigned code = s_reply_code(line);
-    if (!code || code == 221)
-        return;
-    if (!call->reply_open)
-        nm_buf_clear(&call->reply_text);
-    call->reply_code = code;
-    call->reply_open = line.size > 3 && line.at[3] == '-';
-    call->reply_after_body = call->body_done;
-    if (line.size <= 4 || call->reply_text.size > sizeof((nm_result_t *) 0)->text)
-        return;
-    if (call->reply_text.size)
-        nm_buf_add_text(&call->reply_text, " ");
-    nm_buf_add(&call->reply_text, line.at + 4, line.size - 4);
-}
-
-static size_t
-s_on_header(char *at, size_t size, size_t count, void *arg)
-{
-    call_t *call = arg;
-    call->header_size += size * count;
-    if (call->effect->kind == NM_EFFECT_SMTP)
-        s_take_reply(call, nm_bytes(at, size * count));
-    else if (call->header_size > HEADERS_MAX)
-        return 0;
-    return size * count;
-}
-
-//  Ends the transfer when the answer is larger than anybody needs.
-static size_t
-s_on_answer(char *at, size_t size, size_t count, void *arg)
-{
-    call_t *call = arg;
-    size_t room = ANSWER_MAX - call->answer.size;
-    if (size * count > room) {
-        nm_buf_add(&call->answer, at, room);
-        return 0;
-    }
-    nm_buf_add(&call->answer, at, size * count);
-    return size * count;
-}
-
-//  Sees each address after it was resolved, so no name can hide one.
-static curl_socket_t
-s_on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
-{
-    (void) purpose;
-    call_t *call = arg;
-    if (call->effect->public_only && !nm_public_address_is(&address->addr, address->addrlen)) {
-        call->forbidden = true;
-        return CURL_SOCKET_BAD;
-    }
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-}
-
-//  Ends what the senders' threads do, within a second.
-static int
-s_on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
-{
-    (void) a;
-    (void) b;
-    (void) c;
-    (void) d;
-    const call_t *call = arg;
-    return atomic_load_explicit(&call->effects->stopping, memory_order_relaxed);
-}
-
-//  -- Setting a call up
-
-static void
-s_set_common(call_t *call)
-{
-    CURL *easy = call->easy;
-    const nm_effect_t *effect = call->effect;
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_text);
-    curl_easy_setopt(easy, CURLOPT_URL, effect->url);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-                     (long) (effect->connect_timeout_ms ? effect->connect_timeout_ms : CONNECT_DEFAULT_MS));
-    long timeout_ms = (long) (effect->timeout_ms ? effect->timeout_ms : TIMEOUT_DEFAULT_MS);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_SERVER_RESPONSE_TIMEOUT, (timeout_ms + 999) / 1000);
-    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long) IDLE_CONNECTION_S);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, s_on_open);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
-    curl_easy_setopt(easy, CURLOPT_READFUNCTION, s_on_read);
-    curl_easy_setopt(easy, CURLOPT_READDATA, call);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, s_on_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, s_on_answer);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
-    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, call->again ? 1L : 0L);
-}
-
-static void
-s_set_tls(call_t *call)
-{
-    CURL *easy = call->easy;
-    const nm_effect_t *effect = call->effect;
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(easy, CURLOPT_USE_SSL, (long) (effect->tls == NM_TLS_NONE ? CURLUSESSL_NONE : CURLUSESSL_ALL));
-    if (effect->ca_file)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, effect->ca_file);
-    if (effect->insecure) {
-        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-    }
-    if (effect->user) {
-        curl_easy_setopt(easy, CURLOPT_USERNAME, effect->user);
-        curl_easy_setopt(easy, CURLOPT_PASSWORD, effect->password ? effect->password : "");
-    }
-}
-
-static void
-s_set_smtp(call_t *call)
-{
-    CURL *easy = call->easy;
-    const nm_effect_t *effect = call->effect;
-    call->lines = curl_slist_append(NULL, effect->recipient);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, s_on_progress);
-    curl_easy_setopt(easy, CURLOPT_XFERINFODATA, call);
-    curl_easy_setopt(easy, CURLOPT_MAIL_FROM, effect->sender);
-    curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, call->lines);
-    curl_easy_setopt(easy, CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1L);
-    curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
-    curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t) effect->body.size);
-}
-
-static void
-s_set_http(call_t *call)
-{
-    CURL *easy = call->easy;
-    const nm_effect_t *effect = call->effect;
-    //  Without a wait for "100 Continue", which few servers send
-    call->lines = curl_slist_append(NULL, "Expect:");
-    for (size_t i = 0; i < effect->header_count; i++)
-        call->lines = curl_slist_append(call->lines, effect->headers[i]);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "nmesh/" NM_VERSION_TEXT);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->lines);
-    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, s_on_seek);
-    curl_easy_setopt(easy, CURLOPT_SEEKDATA, call);
-    if (effect->body.size) {
-        curl_easy_setopt(easy, CURLOPT_POST, 1L);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) effect->body.size);
-    }
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, effect->method);
-    //  A connection that was opened without the guard is not one that the guard has seen
-    if (effect->public_only && call->effects->was_private)
-        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-    if (!effect->public_only)
-        call->effects->was_private = true;
-}
-
-static void
-s_set_up(call_t *call)
-{
-    curl_easy_reset(call->easy);
-    curl_slist_free_all(call->lines);
-    call->lines = NULL;
-    call->body_at = 0;
-    call->body_done = call->effect->kind == NM_EFFECT_HTTP && !call->effect->body.size;
-    call->forbidden = call->reply_open = call->reply_after_body = false;
-    call->reply_code = 0;
-    call->header_size = 0;
-    call->curl_text[0] = 0;
-    nm_buf_clear(&call->reply_text);
-    nm_buf_clear(&call->answer);
-    s_set_common(call);
-    s_set_tls(call);
-    if (call->effect->kind == NM_EFFECT_SMTP)
-        s_set_smtp(call);
-    else
-        s_set_http(call);
 }
 
 //  -- Results
@@ -364,127 +97,6 @@ s_new_finished(nm_effects_t *self, const nm_effect_t *effect)
     *self->last_finished_p = finished;
     self->last_finished_p = &finished->next;
     return finished;
-}
-
-//  What others said, as one line that is safe to keep and to show.
-static void
-s_set_text(nm_result_t *result, nm_bytes_t text)
-{
-    size_t size = 0;
-    while (text.size && size < sizeof result->text - 1) {
-        nm_bytes_t rest = text;
-        uint32_t rune;
-        bool valid = nm_utf8_next(&rest, &rune);
-        if (!valid)
-            rest = nm_bytes(text.at + 1, text.size - 1);
-        size_t rune_size = text.size - rest.size;
-        if (size + rune_size > sizeof result->text - 1)
-            break;
-        if (valid && nm_utf8_is_line(nm_bytes(text.at, rune_size))) {
-            memcpy(result->text + size, text.at, rune_size);
-            size += rune_size;
-        } else
-            result->text[size++] = valid ? ' ' : '?';
-        text = rest;
-    }
-    result->text[size] = 0;
-}
-
-static bool
-s_is_unreached(CURLcode code)
-{
-    switch (code) {
-    case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_CONNECT:
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CIPHER:
-    case CURLE_USE_SSL_FAILED: return true;
-    default: return false;
-    }
-}
-
-//  Was there a connection at all?
-static bool
-s_was_connected(const call_t *call)
-{
-    curl_off_t connected_us = 0;
-    long new_count = 0;
-    curl_easy_getinfo(call->easy, CURLINFO_CONNECT_TIME_T, &connected_us);
-    curl_easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &new_count);
-    return connected_us > 0 || (new_count == 0 && call->reply_code);
-}
-
-//  SMTP: a refusal is an answer wherever it comes. Once the message was complete, only
-//  a reply that came after that tells what became of it.
-static nm_call_t
-s_judge_smtp(const call_t *call, CURLcode code)
-{
-    if (code == CURLE_OK || call->reply_code >= 400)
-        return NM_CALL_ANSWERED;
-    if (call->body_done)
-        return call->reply_after_body && call->reply_code != 354 ? NM_CALL_ANSWERED : NM_CALL_UNKNOWN;
-    return s_is_unreached(code) || !s_was_connected(call) ? NM_CALL_UNREACHED : NM_CALL_BROKEN;
-}
-
-//  HTTP: a status is an answer, even if the rest of it was too long or did not come.
-static nm_call_t
-s_judge_http(const call_t *call, CURLcode code, long status)
-{
-    if (code == CURLE_OK || status >= 200)
-        return NM_CALL_ANSWERED;
-    long request_size = 0;
-    curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &request_size);
-    if (s_is_unreached(code) || !s_was_connected(call))
-        return NM_CALL_UNREACHED;
-    return request_size > 0 && call->body_done ? NM_CALL_UNKNOWN : NM_CALL_BROKEN;
-}
-
-static void
-s_fill_smtp(call_t *call, CURLcode code, nm_result_t *result)
-{
-    result->call = s_judge_smtp(call, code);
-    if (result->call == NM_CALL_ANSWERED)
-        result->code = call->reply_code;
-    if (result->call == NM_CALL_ANSWERED)
-        s_set_text(result, nm_buf_bytes(&call->reply_text));
-}
-
-static void
-s_fill_http(call_t *call, CURLcode code, nm_result_t *result)
-{
-    long status = 0;
-    curl_off_t retry_after_s = 0;
-    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-    result->call = s_judge_http(call, code, status);
-    result->code = (unsigned) status;
-    if (curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after_s) == CURLE_OK && retry_after_s > 0)
-        result->retry_after_ms = retry_after_s < INT32_MAX ? retry_after_s * 1000 : INT64_C(1000) * INT32_MAX;
-    if (result->call == NM_CALL_ANSWERED)
-        s_set_text(result, nm_buf_bytes(&call->answer));
-    result->body = call->answer;
-    call->answer = (nm_buf_t){ 0 };
-}
-
-static void
-s_fill(call_t *call, CURLcode code, nm_result_t *result)
-{
-    result->took_us = s_now_us() - call->start_us;
-    if (call->forbidden && code == CURLE_COULDNT_CONNECT) {
-        result->call = NM_CALL_FORBIDDEN;
-        s_set_text(result, nm_text("the address is not public"));
-        return;
-    }
-    if (call->effect->kind == NM_EFFECT_SMTP)
-        s_fill_smtp(call, code, result);
-    else
-        s_fill_http(call, code, result);
-    if (result->call != NM_CALL_ANSWERED)
-        s_set_text(result, nm_text(call->curl_text[0] ? call->curl_text : curl_easy_strerror(code)));
 }
 
 //  -- Hosts and calls
@@ -527,29 +139,12 @@ s_find_host(nm_effects_t *self, const nm_effect_t *effect)
     return host;
 }
 
-//  curl says goodbye to a server that it had a connection to, and waits for the answer, which
-//  for a dead server takes minutes. With the reading half shut it still says it and goes on.
-static void
-s_destroy_call(call_t *call)
-{
-    curl_socket_t fd = CURL_SOCKET_BAD;
-    if (call->easy && curl_easy_getinfo(call->easy, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK && fd != CURL_SOCKET_BAD)
-        shutdown(fd, SHUT_RD);
-    if (call->easy)
-        curl_easy_cleanup(call->easy);
-    curl_slist_free_all(call->lines);
-    nm_effect_destroy(&call->effect);
-    nm_buf_free(&call->reply_text);
-    nm_buf_free(&call->answer);
-    free(call);
-}
-
 static void
 s_destroy_list(call_t *call)
 {
     while (call) {
         call_t *next = call->next;
-        s_destroy_call(call);
+        nm_effect_call_destroy(&call);
         call = next;
     }
 }
@@ -558,7 +153,7 @@ s_destroy_list(call_t *call)
 static void
 s_drop_hosts(nm_effects_t *self, bool all)
 {
-    int64_t oldest_us = s_now_us() - INT64_C(1000000) * IDLE_CONNECTION_S;
+    int64_t oldest_us = nm_effect_clock_us() - INT64_C(1000000) * NM_EFFECT_IDLE_S;
     for (host_t **place = &self->hosts; *place;) {
         host_t *host = *place;
         bool busy = host->active_count || host->first;
@@ -586,7 +181,7 @@ s_put_away(nm_effects_t *self, call_t *call)
         call->next = call->host->idle;
         call->host->idle = call;
     } else if (self->idle_count == IDLE_CALLS_MAX)
-        s_destroy_call(call);
+        nm_effect_call_destroy(&call);
     else {
         call->next = self->idle;
         self->idle = call;
@@ -599,7 +194,7 @@ static call_t *
 s_new_call(nm_effects_t *self, nm_effect_t *effect)
 {
     call_t *call = nm_alloc(sizeof *call);
-    call->effects = self;
+    call->stopping = &self->stopping;
     call->effect = effect;
     return call;
 }
@@ -630,7 +225,7 @@ s_forbid(nm_effects_t *self, nm_effect_t *effect, const char *reason)
 {
     finished_t *finished = s_new_finished(self, effect);
     finished->result.call = NM_CALL_FORBIDDEN;
-    s_set_text(&finished->result, nm_text(reason));
+    nm_result_set_text(&finished->result, nm_text(reason));
     nm_effect_destroy(&effect);
 }
 
@@ -647,8 +242,12 @@ s_send(void *arg, nm_result_t *result)
 static void
 s_perform(nm_effects_t *self, call_t *call)
 {
-    s_set_up(call);
-    if (call->effect->kind == NM_EFFECT_HTTP) {
+    const nm_effect_t *effect = call->effect;
+    //  A connection that was opened without the guard is not one that the guard has seen
+    call->fresh = effect->public_only && self->was_private;
+    self->was_private = self->was_private || !effect->public_only;
+    nm_effect_call_set_up(call);
+    if (effect->kind == NM_EFFECT_HTTP) {
         curl_multi_add_handle(self->multi, call->easy);
         return;
     }
@@ -669,7 +268,7 @@ s_activate(nm_effects_t *self, call_t *call)
     self->active = call;
     self->active_count++;
     call->host->active_count++;
-    call->start_us = s_now_us();
+    call->start_us = nm_effect_clock_us();
     s_take_handle(self, call);
     s_perform(self, call);
 }
@@ -682,7 +281,7 @@ s_deactivate(nm_effects_t *self, call_t *call)
         call->next->prev_next = call->prev_next;
     self->active_count--;
     call->host->active_count--;
-    call->host->used_us = s_now_us();
+    call->host->used_us = nm_effect_clock_us();
 }
 
 //  Starts what waits, as far as its host's limit and ours allow.
@@ -698,16 +297,10 @@ s_start_waiting(nm_effects_t *self, host_t *host)
     }
 }
 
-//  A kept connection that the server had closed meanwhile shows only now. Nothing of the
-//  message was read, so it goes once more, over a new one.
 static bool
 s_try_again(nm_effects_t *self, call_t *call, CURLcode code)
 {
-    long new_count = 0;
-    curl_easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &new_count);
-    bool lost = code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING ||
-                code == CURLE_WEIRD_SERVER_REPLY;
-    if (!lost || call->again || new_count || call->body_at || call->reply_code || call->effect->kind != NM_EFFECT_SMTP)
+    if (!nm_effect_call_may_repeat(call, code))
         return false;
     call->again = true;
     s_perform(self, call);
@@ -719,7 +312,7 @@ s_finish(nm_effects_t *self, call_t *call, CURLcode code)
 {
     if (s_try_again(self, call, code))
         return;
-    s_fill(call, code, &s_new_finished(self, call->effect)->result);
+    nm_effect_call_fill(call, code, &s_new_finished(self, call->effect)->result);
     host_t *host = call->host;
     s_deactivate(self, call);
     s_put_away(self, call);
@@ -787,7 +380,7 @@ nm_effects_destroy(nm_effects_t **self_p)
         if (call->effect->kind == NM_EFFECT_HTTP)
             curl_multi_remove_handle(self->multi, call->easy);
         s_deactivate(self, call);
-        s_destroy_call(call);
+        nm_effect_call_destroy(&call);
     }
     s_drop_hosts(self, true);
     s_destroy_list(self->idle);
@@ -838,7 +431,7 @@ s_next_due_us(const nm_effects_t *self)
 {
     int64_t due_us = self->due_us;
     for (const host_t *host = self->hosts; host; host = host->next) {
-        int64_t drop_us = host->used_us + INT64_C(1000000) * (IDLE_CONNECTION_S + 1);
+        int64_t drop_us = host->used_us + INT64_C(1000000) * (NM_EFFECT_IDLE_S + 1);
         if (host->idle && !host->active_count && (due_us < 0 || drop_us < due_us))
             due_us = drop_us;
     }
@@ -859,7 +452,7 @@ nm_effects_poll(nm_effects_t *self, struct pollfd *fds, size_t max, int *timeout
     *timeout_ms = -1;
     int64_t due_us = s_next_due_us(self);
     if (due_us >= 0) {
-        int64_t left_us = due_us - s_now_us();
+        int64_t left_us = due_us - nm_effect_clock_us();
         *timeout_ms = left_us <= 0 ? 0 : left_us >= INT64_C(60000000) ? 60000 : (int) ((left_us + 999) / 1000);
     }
     return count;
@@ -879,7 +472,7 @@ nm_effects_run(nm_effects_t *self, const struct pollfd *fds, size_t count)
                     (fds[i].revents & (POLLERR | POLLHUP | POLLNVAL) ? CURL_CSELECT_ERR : 0);
         curl_multi_socket_action(self->multi, fds[i].fd, ready, &running);
     }
-    if (self->due_us >= 0 && s_now_us() >= self->due_us) {
+    if (self->due_us >= 0 && nm_effect_clock_us() >= self->due_us) {
         self->due_us = -1;
         curl_multi_socket_action(self->multi, CURL_SOCKET_TIMEOUT, 0, &running);
     }
