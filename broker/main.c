@@ -11,6 +11,7 @@
 
 #include "broker/log.h"
 #include "broker/loop.h"
+#include "broker/offline.h"
 
 enum { S_KEY_MAX = 16, S_TABLE_MAX = 64, S_WORKER_THREADS = 4 };
 
@@ -21,6 +22,9 @@ typedef struct {
     const char *folder;
     const char *name;
     bool verbose;
+    bool check;  //  One job on the stopped store instead of running
+    bool replace;
+    const char *restore_path;
     nm_mesh_t *mesh;
     const nm_mesh_actor_t *self;
     nm_cert_t cert;
@@ -55,6 +59,9 @@ s_usage(FILE *out, const nm_role_t *role)
             "  --mesh DIR    folder of the mesh file (nctl init makes one)\n"
             "  --name NAME   which actor of the mesh file this is\n"
             "  --verbose     log more\n"
+            "  --check       read and check the whole store of the stopped actor, and end\n"
+            "  --restore FILE  put a backup where the stopped actor's store is to be, and end\n"
+            "  --replace     with --restore: also where a store is\n"
             "  --version     print the version\n"
             "  --help        print this\n\n"
             "Logs are JSON, one object a line, on standard error. Exit codes: 0 stopped in good order, 2 used\n"
@@ -66,17 +73,24 @@ s_usage(FILE *out, const nm_role_t *role)
 static int
 s_read_arguments(s_main_t *self, int argc, char **argv)
 {
-    static const struct option OPTIONS[] = {
-        { "mesh", required_argument, NULL, 'm' }, { "name", required_argument, NULL, 'n' },
-        { "verbose", no_argument, NULL, 'v' },    { "version", no_argument, NULL, 'V' },
-        { "help", no_argument, NULL, 'h' },       { 0 }
-    };
+    static const struct option OPTIONS[] = { { "mesh", required_argument, NULL, 'm' },
+                                             { "name", required_argument, NULL, 'n' },
+                                             { "verbose", no_argument, NULL, 'v' },
+                                             { "version", no_argument, NULL, 'V' },
+                                             { "check", no_argument, NULL, 'c' },
+                                             { "restore", required_argument, NULL, 'r' },
+                                             { "replace", no_argument, NULL, 'R' },
+                                             { "help", no_argument, NULL, 'h' },
+                                             { 0 } };
     int option;
     while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
         switch (option) {
         case 'm': self->folder = optarg; break;
         case 'n': self->name = optarg; break;
         case 'v': self->verbose = true; break;
+        case 'c': self->check = true; break;
+        case 'r': self->restore_path = optarg; break;
+        case 'R': self->replace = true; break;
         case 'V': printf("nmesh-%s %s\n", self->role->name, NM_VERSION_TEXT); return 0;
         case 'h': s_usage(stdout, self->role); return 0;
         default: s_usage(stderr, self->role); return NM_EXIT_USAGE;
@@ -176,6 +190,7 @@ s_load_keys(s_main_t *self, nm_error_t *error)
 
 //  -- Making and ending
 
+//  Opens the store, or does the one job on it that was asked for instead.
 static nm_rc_t
 s_open_store(s_main_t *self, nm_error_t *error)
 {
@@ -197,9 +212,14 @@ s_open_store(s_main_t *self, nm_error_t *error)
                                  .key_count = self->key_count,
                                  .quota = quota,
                                  .reserve = reserve };
-    self->store = nm_store_new(&config, error);
+    if (self->check)
+        rc = nm_offline_check(&config, error);
+    else if (self->restore_path)
+        rc = nm_offline_restore(&config, self->restore_path, self->replace, error);
+    else if (!(self->store = nm_store_new(&config, error)))
+        rc = NM_ERR_REFUSED;
     sodium_memzero(self->keys, sizeof self->keys);
-    return self->store ? NM_OK : NM_ERR_REFUSED;
+    return rc;
 }
 
 static nm_rc_t
@@ -248,7 +268,7 @@ s_make(s_main_t *self, nm_error_t *error)
         rc = s_load_keys(self, error);
     if (rc == NM_OK)
         rc = s_open_store(self, error);
-    if (rc != NM_OK)
+    if (rc != NM_OK || !self->store)
         return rc;
     self->metrics = nm_metrics_new();
     self->directory = nm_directory_new(self->mesh, s_now_ms(CLOCK_REALTIME), error);
@@ -300,13 +320,15 @@ nm_main_with_effects(int argc, char **argv, const nm_role_t *role, const nm_effe
         return NM_EXIT_FAILED;
     }
     nm_rc_t rc = s_make(&self, &error);
-    if (rc == NM_OK) {
+    if (rc == NM_OK && !self.store) {
+        code = 0;
+    } else if (rc == NM_OK) {
         code = nm_loop_run(self.loop);
         nm_log(NM_LOG_INFO, "stopped", "%s has stopped with code %d.", self.name, code);
     } else {
         nm_log(NM_LOG_CRITICAL, "start_failed", "%s", error.text);
         //  A port that is still taken may be free in a moment; a fault in the settings stays one.
-        code = rc == NM_ERR_IO ? NM_EXIT_FAILED : NM_EXIT_CONFIG;
+        code = rc == NM_ERR_IO || rc == NM_ERR_CORRUPT ? NM_EXIT_FAILED : NM_EXIT_CONFIG;
     }
     s_end(&self);
     return code;

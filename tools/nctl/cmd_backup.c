@@ -5,7 +5,7 @@
 #include "tools/nctl/reach.h"
 #include <unistd.h>
 
-enum { S_PATIENCE_MS = 600000 };
+enum { S_PATIENCE_MS = 600000, S_GREETING_MS = 3000 };
 
 static int
 s_backup(nm_nctl_t *self, nm_reach_t *reach, const char *name, const char *path)
@@ -19,6 +19,12 @@ s_backup(nm_nctl_t *self, nm_reach_t *reach, const char *name, const char *path)
     nmesh_t *client = nm_reach_desk(reach, actor, &error);
     if (!client)
         return nm_nctl_fail("%s", error.text);
+    //  A backup may take long, so whether the actor is there at all is asked first.
+    nmesh_ask_t greeting = { .op = "status", .timeout_ms = S_GREETING_MS };
+    if (nm_reach_ask_over(client, &greeting, NULL, NULL, &problem) != 0) {
+        nmesh_close(&client);
+        return nm_nctl_fail("%s does not answer; only a running actor can make a backup of its store", name);
+    }
     json_t *body = json_pack("{ss}", "path", path);
     nmesh_ask_t ask = { .op = "backup", .timeout_ms = S_PATIENCE_MS, .silence_ms = S_PATIENCE_MS, .once = true };
     int rc = nm_reach_ask_over(client, &ask, body, &reply, &problem);
