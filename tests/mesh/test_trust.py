@@ -14,7 +14,7 @@ import zmq
 
 from harness.certs import Authority, fingerprint, now
 from harness.client import NoAnswer
-from harness.frames import DELIVERY, WORK, greet, mail, post, work
+from harness.frames import DELIVERY, WORK, Post, greet, mail, post, work
 from harness.mesh import smtp
 from harness.waiting import until
 
@@ -111,6 +111,28 @@ def make_wrong(mesh, what):
 
 WRONG = ["expired", "not yet valid", "another authority's", "altered", "an operator's of another authority",
          "not on the roster"]
+
+
+def test_nobody_without_a_good_certificate_gets_past_the_handshake(make_mesh):
+    """At every bound socket but the door. Where the ZAP handler is missing, CURVE lets each of these in (mutant no_zap)."""
+    mesh = make_mesh(start=False)
+    for actor in mesh.actors.values():
+        actor.start(wait=False)
+        actor.wait_log('"ready"')
+    knocking = {"an unknown key": Pair(), **{what: make_wrong(mesh, what) for what in WRONG}}
+    for what, certificate in knocking.items():
+        if what != "an unknown key":
+            (mesh.folder / "certs" / f"wrong-{certificate.serial}.cert").write_text(certificate.text(False), encoding="ascii")
+    let_in = [f"{what} at the {place} of {actor}" for actor in DESKS for place in ("mailbox", "desk")
+              for what, certificate in knocking.items()
+              if is_let_in(mesh, actor, place, certificate)]
+    assert not let_in, "\n".join(let_in)
+    assert is_let_in(mesh, "router-1", "desk", mesh.operator_certificate), "nobody at all is let in"
+
+
+def is_let_in(mesh, actor, place, certificate):
+    with Post(mesh, actor, certificate, place=place) as to:
+        return to.is_let_in(250)
 
 
 @pytest.mark.parametrize("what", WRONG)

@@ -40,16 +40,16 @@ def work(request, notification=None):
 
 
 class Post:
-    """A PUSH socket to an actor's mailbox, as whoever the certificate names (None: as nobody)."""
+    """A PUSH socket to an actor's mailbox (or a DEALER to its desk), as whoever the certificate names (None: nobody)."""
 
-    def __init__(self, mesh, actor, certificate):
-        self.socket = zmq.Context.instance().socket(zmq.PUSH)
+    def __init__(self, mesh, actor, certificate, place="mailbox"):
+        self.socket = zmq.Context.instance().socket(zmq.PUSH if place == "mailbox" else zmq.DEALER)
         self.socket.linger = 1000
         self.socket.immediate = 1
         if certificate:
             self.socket.curve_publickey, self.socket.curve_secretkey = certificate.public, certificate.secret
             self.socket.curve_serverkey = mesh.certificates[actor].public
-        self.socket.connect(mesh[actor].entry["mailbox"])
+        self.socket.connect(mesh[actor].entry[place])
 
     def is_let_in(self, milliseconds=700):
         return bool(self.socket.poll(milliseconds, zmq.POLLOUT))
