@@ -69,12 +69,19 @@ s_flags(const nm_store_config_t *config)
     return config->volatile_for_tests ? flags | MDB_NOSYNC : flags;
 }
 
+//  No address space for so large a map. Valgrind, which has less, says EINVAL.
+static bool
+s_is_too_large(int err)
+{
+    return err == ENOMEM || err == EINVAL;
+}
+
 static nm_rc_t
 s_open_env(nm_store_t *self, const nm_store_config_t *config, nm_error_t *error)
 {
     uint64_t map_size = config->map_size ? config->map_size : S_MAP_SIZE;
     int err = s_try(self, map_size, s_flags(config));
-    while (err == ENOMEM && !config->map_size && map_size > S_MAP_SIZE_MIN) {
+    while (s_is_too_large(err) && !config->map_size && map_size > S_MAP_SIZE_MIN) {
         map_size /= 4;
         err = s_try(self, map_size, s_flags(config));
     }
