@@ -30,7 +30,7 @@ def test_mail_sent_to_a_dying_actor_is_sent_again(make_mesh, make_sink):
         mesh["router-1"].kill()
         mesh["router-1"].start()
     load.finish()
-    load.ledger.check(sink, drain(mesh, load.ledger, 45)).assert_good()
+    load.ledger.check(sink, drain(mesh, load.ledger, 25)).assert_good()
 
 
 def test_mail_that_comes_twice_is_taken_in_once(make_mesh, make_sink):
