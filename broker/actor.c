@@ -204,6 +204,8 @@ nm_actor_turn(nm_actor_t *self, const nm_input_t *inputs, size_t count, nm_now_t
     if (rc == NM_OK) {
         if (self->role->committed)
             self->role->committed(self->state);
+        if (self->backing_up)
+            nm_store_settle(self->store);  //  A backup has what was settled when it began
         nm_links_release(self);
         nm_desk_release(self);
     } else {
@@ -215,6 +217,8 @@ nm_actor_turn(nm_actor_t *self, const nm_input_t *inputs, size_t count, nm_now_t
         if (rc == NM_ERR_FULL)
             s_refuse_asks(self, inputs, count);
     }
+    if (nm_store_unsettled(self->store) && self->settle_at_ms == INT64_MAX)
+        self->settle_at_ms = now.mono_ms + NM_SETTLE_PATIENCE_MS;
     nm_metric_add(self->metric.turns, 1);
     nm_metric_add(self->metric.inputs, count);
     if (count)
@@ -223,10 +227,20 @@ nm_actor_turn(nm_actor_t *self, const nm_input_t *inputs, size_t count, nm_now_t
     return rc;
 }
 
+nm_rc_t
+nm_actor_rest(nm_actor_t *self, int64_t mono_ms)
+{
+    if (mono_ms < self->settle_at_ms)
+        return NM_OK;
+    self->settle_at_ms = INT64_MAX;
+    nm_rc_t rc = nm_store_settle(self->store);
+    return rc == NM_ERR_FULL ? NM_OK : rc;  //  The log still has all of it
+}
+
 int64_t
 nm_actor_wake(const nm_actor_t *self)
 {
-    int64_t wake_ms = self->beat_at_ms;
+    int64_t wake_ms = self->beat_at_ms < self->settle_at_ms ? self->beat_at_ms : self->settle_at_ms;
     if (self->forget_at_ms < wake_ms)
         wake_ms = self->forget_at_ms;
     if (self->role_wake_ms != INT64_MAX) {
@@ -326,6 +340,7 @@ nm_actor_new(const nm_actor_config_t *config, nm_now_t now, nm_error_t *error)
     self->next_ask = 1;
     self->beat_at_ms = now.mono_ms;
     self->forget_at_ms = INT64_MAX;
+    self->settle_at_ms = INT64_MAX;
     self->role_wake_ms = INT64_MAX;
     self->room_at_ms = INT64_MIN / 2;
     s_make_metrics(self);

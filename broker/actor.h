@@ -79,6 +79,10 @@ nm_rc_t nm_actor_turn(nm_actor_t *self, const nm_input_t *inputs, size_t count, 
 //  Takes the next output; false if there is none. The taker frees bytes and runs or destroys effect.
 bool nm_actor_take(nm_actor_t *self, nm_output_t *output);
 
+//  What can wait until the outputs have gone: brings the store's log home when that is due.
+//  Call it after each release. Not NM_OK: the process must end.
+nm_rc_t nm_actor_rest(nm_actor_t *self, int64_t mono_ms);
+
 //  Monotonic time at which the next turn is due, inputs or not.
 int64_t nm_actor_wake(const nm_actor_t *self);
 

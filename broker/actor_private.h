@@ -88,6 +88,7 @@ struct nm_actor {
     int64_t room_at_ms;  //  When the room was last looked at (monotonic)
     int64_t beat_at_ms;
     int64_t forget_at_ms;  //  When receipts are due to be written down; INT64_MAX: none wait
+    int64_t settle_at_ms;  //  When the store's log is due to be brought home; INT64_MAX: it is empty
     int64_t role_wake_ms;  //  Wall clock; INT64_MAX: no wish
     bool credit_spread;    //  Credit must be told again
 
@@ -108,7 +109,7 @@ struct nm_actor {
     } metric;
 };
 
-enum { NM_FORGET_PATIENCE_MS = 100, NM_FORGET_COUNT = 4096 };
+enum { NM_SETTLE_PATIENCE_MS = 200, NM_FORGET_PATIENCE_MS = 100, NM_FORGET_COUNT = 4096 };
 #define NM_BACKUP_TOKEN UINT64_MAX
 
 //  actor.c

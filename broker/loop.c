@@ -549,6 +549,9 @@ s_turn(nm_loop_t *self)
     if (self->count)
         self->turn_ms = now.mono_ms;
     s_release(self);
+    nm_rc_t rested = nm_actor_rest(self->config.actor, now.mono_ms);
+    if (rested != NM_OK)
+        rc = rested;
     if (nm_actor_exit(self->config.actor))
         return nm_actor_exit(self->config.actor);
     if (rc == NM_OK) {

@@ -137,6 +137,8 @@ nm_cursor_delete(nm_cursor_t *self)
         self->started = self->on_entry = false;
         err = mdb_cursor_del(self->open->mdb, 0);
     }
+    if (!err)
+        nm_redo_delete(self->txn->store, self->table->number, (MDB_val){ self->from_size, self->from });
     if (err)
         return nm_txn_spoil(self->txn, nm_store_rc(self->txn->store, err));
     self->txn->changed = true;

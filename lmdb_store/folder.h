@@ -18,6 +18,7 @@
 #define NM_FOLDER_LOCK "LOCK"
 #define NM_FOLDER_MARKER "PROVISIONED"
 #define NM_FOLDER_BALLAST "ballast"
+#define NM_FOLDER_REDO "redo.log"
 
 typedef struct {
     char *path;

@@ -57,14 +57,26 @@ nm_room_make_ballast(nm_store_t *self)
 
 //  Pages up to the last one ever used, less those on the free list. The list is
 //  walked once per committed transaction at most.
+static void
+s_count_free(nm_store_t *self, uint64_t txn_number)
+{
+    MDB_txn *txn;
+    //  A reader of its own: LMDB does not show the free list to a write transaction.
+    if (mdb_txn_begin(self->env, NULL, MDB_RDONLY, &txn) != 0)
+        return;
+    if (nm_env_free_pages(self, txn, 0, &self->free_pages, NULL) == NM_OK)
+        self->counted_txn = txn_number;
+    mdb_txn_abort(txn);
+}
+
 static uint64_t
-s_used(nm_store_t *self, MDB_txn *txn)
+s_used(nm_store_t *self)
 {
     MDB_envinfo info;
     if (mdb_env_info(self->env, &info))
         return 0;
-    if (self->counted_txn != info.me_last_txnid && nm_env_free_pages(self, txn, 0, &self->free_pages, NULL) == NM_OK)
-        self->counted_txn = info.me_last_txnid;
+    if (self->counted_txn != info.me_last_txnid)
+        s_count_free(self, info.me_last_txnid);
     uint64_t pages = info.me_last_pgno + 1;
     return (pages > self->free_pages ? pages - self->free_pages : 0) * self->page_size;
 }
@@ -73,7 +85,7 @@ static nm_rc_t
 s_measure(nm_txn_t *txn, void *arg)
 {
     nm_store_room_t *room = arg;
-    room->used = s_used(txn->store, txn->mdb);
+    room->used = s_used(txn->store);
     for (unsigned i = 0; i < NM_STORE_TABLE_MAX; i++)
         if (txn->store->tables[i])
             room->records += nm_table_count(txn, txn->store->tables[i]);

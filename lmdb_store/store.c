@@ -153,8 +153,8 @@ s_open_tables(nm_txn_t *txn, const nm_store_config_t *config)
     return rc;
 }
 
-static nm_rc_t
-s_load_numbers(nm_txn_t *txn)
+nm_rc_t
+nm_store_load_numbers(nm_txn_t *txn)
 {
     nm_store_t *self = txn->store;
     nm_bytes_t value;
@@ -196,7 +196,7 @@ s_enter(nm_txn_t *txn, void *arg)
         rc = s_open_tables(txn, opening->config);
     if (rc == NM_OK)
         rc = s_upgrade(txn, opening, head.schema);
-    return rc == NM_OK ? s_load_numbers(txn) : rc;
+    return rc == NM_OK ? nm_store_load_numbers(txn) : rc;
 }
 
 //  Whoever is told that a store exists finds it after a power cut too. The commit
@@ -258,7 +258,10 @@ s_build(nm_store_t *self, const s_opening_t *template)
         return rc;
     s_set_limits(self, config);
     rc = nm_store_update(self, s_enter, &opening);
-    return rc == NM_OK && opening.fresh ? s_provision(self, opening.error) : rc;
+    if (rc == NM_OK && opening.fresh)
+        rc = s_provision(self, opening.error);
+    //  Without syncs there is nothing to save by a log.
+    return rc == NM_OK && self->folder.syncs ? nm_redo_open(self, opening.error) : rc;
 }
 
 nm_rc_t
@@ -273,6 +276,7 @@ nm_store_open(const nm_store_config_t *config, const nm_store_layout_t *layout, 
     if (rc == NM_OK) {
         self = nm_alloc(sizeof *self);
         self->folder = (nm_folder_t){ .fd = -1, .lock_fd = -1 };
+        self->redo.fd = -1;
         rc = s_build(self, &opening);
     }
     if (rc == NM_OK) {
@@ -303,6 +307,10 @@ nm_store_destroy(nm_store_t **self_p)
     if (!self)
         return;
     assert(!self->txn.mdb && "destroyed within a transaction");
+    nm_store_settle(self);  //  What cannot be settled now is in redo.log for the next start
+    if (self->kept)
+        mdb_txn_abort(self->kept);
+    nm_redo_close(self);
     nm_env_close(self);
     nm_folder_close(&self->folder);  //  Last: it lets the next process in
     nm_arena_free(&self->arena);
@@ -336,6 +344,9 @@ nm_store_raise_epoch(nm_store_t *self, uint32_t epoch)
         return rc;
     }
     rc = nm_store_update(self, s_put_epoch, &epoch);
+    //  Records of redo.log name their epoch, so none of the next may stand behind one of this.
+    if (rc == NM_OK)
+        rc = nm_store_settle(self);
     if (rc == NM_OK)
         self->epoch = epoch;
     return rc;

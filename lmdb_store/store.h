@@ -8,7 +8,8 @@
  *  A transaction lives for one call of nm_store_update or nm_store_view, so none
  *  can be leaked, held across a poll, or carried to another thread. When
  *  nm_store_update returns NM_OK the change is on disk, and only then may anyone
- *  be told. LMDB runs with its default, durable flags.
+ *  be told. LMDB runs with its default, durable flags; before it stands a log that
+ *  makes an update durable with one sync (redo.h).
  *
  *  LMDB has no checksums, so every value carries one: the AEAD tag where the
  *  table is sealed, a keyed hash elsewhere, both over table, key and value. A
@@ -97,6 +98,12 @@ typedef nm_rc_t(nm_store_fn)(nm_txn_t *txn, void *arg);
 //  nothing costs no sync. Not reentrant.
 nm_rc_t nm_store_update(nm_store_t *self, nm_store_fn *work, void *arg);
 
+//  Brings LMDB up to what the log holds (see redo.h): one commit for many updates. Due a few times
+//  a second while there is something to settle, and before a backup; nm_store_destroy does it too.
+//  NM_ERR_FULL leaves all as it is. Not inside a transaction.
+nm_rc_t nm_store_settle(nm_store_t *self);
+bool nm_store_unsettled(const nm_store_t *self);
+
 //  Runs work in a read transaction. Writing in it is a bug (asserted).
 nm_rc_t nm_store_view(nm_store_t *self, nm_store_fn *work, void *arg);
 
@@ -182,7 +189,8 @@ void nm_store_room(nm_store_t *self, nm_store_room_t *room);
 nm_rc_t nm_store_new_epoch(nm_store_t *self);
 
 //  Writes a compact copy of a live store to path (a new file, 0600), synced. May
-//  run on a worker thread beside the owner: it uses a read transaction of its own.
+//  run on a worker thread beside the owner: it uses a read transaction of its own, and
+//  has what was settled when it began.
 nm_rc_t nm_store_backup(nm_store_t *self, const char *path, nm_error_t *error);
 
 //  Puts a backup file where a stopped actor's store is to be, and gives it the

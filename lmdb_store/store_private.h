@@ -9,6 +9,7 @@
 #include "lmdb_store/arena.h"
 #include "lmdb_store/folder.h"
 #include "lmdb_store/log.h"
+#include "lmdb_store/redo.h"
 #include "lmdb_store/seal.h"
 #include "lmdb_store/store.h"
 
@@ -26,6 +27,9 @@ typedef struct {
 nm_rc_t nm_store_open(const nm_store_config_t *config, const nm_store_layout_t *layout, nm_store_t **self_p,
                       nm_error_t *error);
 
+//  Reads the epoch and the counters that the tables hold.
+nm_rc_t nm_store_load_numbers(nm_txn_t *txn);
+
 //  Takes this epoch, durably; it must be higher than the one before.
 nm_rc_t nm_store_raise_epoch(nm_store_t *self, uint32_t epoch);
 
@@ -38,6 +42,7 @@ extern const nm_table_t nm_expiry_table;
 #define NM_META_HEAD "head"      //  Schema, store id, owner
 #define NM_META_SECRET "secret"  //  The key of the keyed hash; opens only with the right master key
 #define NM_META_EPOCH "epoch"
+#define NM_META_REDO "redo"  //  Number of the last record of redo.log that LMDB has
 #define NM_META_COUNTER 'n'  //  Then the counter's number
 
 typedef struct {
@@ -77,6 +82,8 @@ struct nm_txn {
 struct nm_store {
     nm_folder_t folder;
     MDB_env *env;
+    MDB_txn *kept;  //  The write transaction whose changes are in redo.log only; NULL: none
+    nm_redo_t redo;
     MDB_txn *reader;                   //  Kept between views, reset, so that a view asks nobody for a slot
     MDB_dbi dbis[NM_STORE_TABLE_MAX];  //  0: a table that nobody named at open
     const nm_table_t *tables[NM_STORE_TABLE_MAX];
@@ -101,6 +108,9 @@ nm_rc_t nm_store_rc(const nm_store_t *self, int err);
 
 //  Notes a failure that no commit may follow, and returns it.
 nm_rc_t nm_txn_spoil(nm_txn_t *txn, nm_rc_t rc);
+
+//  Puts the number of the last record of redo.log into the meta table.
+nm_rc_t nm_txn_put_redo(nm_txn_t *txn);
 
 MDB_dbi nm_txn_dbi(const nm_txn_t *txn, const nm_table_t *table);
 

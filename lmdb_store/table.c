@@ -92,6 +92,7 @@ s_put(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t key, nm_bytes_t value, 
     if (rc != NM_OK)
         return rc;
     nm_seal_write(&txn->store->seal, table, key, value, room.mv_data);
+    nm_redo_put(txn->store, table->number, s_val(key), room);
     txn->changed = true;
     return NM_OK;
 }
@@ -114,8 +115,10 @@ nm_table_delete(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t key)
     assert(txn->writes);
     MDB_val mdb_key = s_val(key);
     nm_rc_t rc = s_rc(txn, mdb_del(txn->mdb, nm_txn_dbi(txn, table), &mdb_key, NULL));
-    if (rc == NM_OK)
+    if (rc == NM_OK) {
+        nm_redo_delete(txn->store, table->number, s_val(key));
         txn->changed = true;
+    }
     return rc;
 }
 

@@ -6,6 +6,11 @@
 static int
 s_begin_mdb(nm_store_t *self, bool writes)
 {
+    //  While changes are in redo.log only, they are seen in the transaction that has them.
+    if (self->kept) {
+        self->txn.mdb = self->kept;
+        return MDB_SUCCESS;
+    }
     if (writes)
         return mdb_txn_begin(self->env, NULL, 0, &self->txn.mdb);
     int err = self->reader ? mdb_txn_renew(self->reader) : mdb_txn_begin(self->env, NULL, MDB_RDONLY, &self->reader);
@@ -60,6 +65,36 @@ s_put_counters(nm_txn_t *txn)
     return NM_OK;
 }
 
+nm_rc_t
+nm_txn_put_redo(nm_txn_t *txn)
+{
+    uint8_t value[8];
+    nm_put_u64(value, txn->store->redo.number);
+    return nm_table_put(txn, &nm_meta_table, nm_text(NM_META_REDO), nm_bytes(value, sizeof value));
+}
+
+//  What LMDB lost with a transaction that is gone, and redo.log still has, is done again: it
+//  was promised. If that fails the process ends; the next start does it from the file.
+static void
+s_restore_kept(nm_store_t *self)
+{
+    self->kept = NULL;
+    nm_redo_forget(self);
+    if (!self->redo.since.size)
+        return;
+    MDB_txn *txn;
+    if (mdb_txn_begin(self->env, NULL, 0, &txn) == 0) {
+        if (nm_redo_again(self, txn) == NM_OK) {
+            self->kept = txn;
+            return;
+        }
+        mdb_txn_abort(txn);
+    }
+    nm_store_log_critical("commit_failed", self->folder.path,
+                          "an undone change took others with it that are in redo.log; the process ends");
+    _exit(NM_STORE_EXIT_COMMIT);
+}
+
 //  A full map shows before anything is written, so the transaction is undone as if
 //  work had failed. After any other error nobody knows what is on the disk, and LMDB
 //  would let the next commit succeed: end here, without another write.
@@ -68,14 +103,38 @@ s_commit(nm_store_t *self)
 {
     int err = mdb_txn_commit(self->txn.mdb);
     if (!err) {
-        memcpy(self->counters, self->txn.counters, sizeof self->counters);
+        self->kept = NULL;
+        nm_redo_rewind(self);
         return NM_OK;
     }
-    if (err == MDB_MAP_FULL || err == MDB_TXN_FULL)
+    if (err == MDB_MAP_FULL || err == MDB_TXN_FULL) {
+        s_restore_kept(self);
         return NM_ERR_FULL;
+    }
     nm_store_log_critical("commit_failed", self->folder.path,
                           "commit failed, so what is on the disk is unknown; the process ends: %s", mdb_strerror(err));
     _exit(NM_STORE_EXIT_COMMIT);
+}
+
+//  Makes the update durable: in redo.log if there is room, else by a commit of LMDB.
+static nm_rc_t
+s_keep(nm_store_t *self)
+{
+    nm_rc_t rc = nm_redo_write(self);
+    if (rc == NM_OK)
+        self->kept = self->txn.mdb;
+    else if (self->redo.fd < 0 || (rc = nm_txn_put_redo(&self->txn)) == NM_OK)
+        rc = s_commit(self);
+    else
+        mdb_txn_abort(self->txn.mdb), s_restore_kept(self);
+    return rc;
+}
+
+static void
+s_undo(nm_store_t *self)
+{
+    mdb_txn_abort(self->txn.mdb);
+    s_restore_kept(self);
 }
 
 nm_rc_t
@@ -91,12 +150,39 @@ nm_store_update(nm_store_t *self, nm_store_fn *work, void *arg)
     if (rc == NM_OK)
         rc = s_put_counters(&self->txn);
     s_close_cursors(&self->txn);
+    if (rc != NM_OK)
+        s_undo(self);
+    else if (self->txn.changed)
+        rc = s_keep(self);
+    else if (!self->kept)
+        rc = s_commit(self);  //  Nothing changed, so nothing is written; tables that were opened stay open
     if (rc == NM_OK)
-        rc = s_commit(self);  //  Writes and syncs nothing if nothing changed
-    else
-        mdb_txn_abort(self->txn.mdb);
+        memcpy(self->counters, self->txn.counters, sizeof self->counters);
     self->txn.mdb = NULL;
     nm_arena_reset(&self->arena);
+    return rc;
+}
+
+bool
+nm_store_unsettled(const nm_store_t *self)
+{
+    return self->kept != NULL;
+}
+
+nm_rc_t
+nm_store_settle(nm_store_t *self)
+{
+    assert(!self->txn.mdb && "settled within a transaction");
+    if (!self->kept)
+        return NM_OK;
+    nm_rc_t rc = s_begin(self, true);
+    if (rc == NM_OK)
+        rc = nm_txn_put_redo(&self->txn);
+    if (rc == NM_OK)
+        rc = s_commit(self);
+    else
+        s_undo(self);
+    self->txn.mdb = NULL;
     return rc;
 }
 
@@ -111,7 +197,8 @@ nm_store_view(nm_store_t *self, nm_store_fn *work, void *arg)
     if (rc == NM_OK)
         rc = self->txn.failed;
     s_close_cursors(&self->txn);
-    mdb_txn_reset(self->reader);
+    if (self->txn.mdb == self->reader)
+        mdb_txn_reset(self->reader);
     self->txn.mdb = NULL;
     nm_arena_reset(&self->arena);
     return rc;

@@ -82,8 +82,8 @@ s_copy_file(const char *from_path, const nm_folder_t *to, nm_error_t *error)
 static void
 s_remove_stage(const nm_folder_t *target)
 {
-    static const char *const NAMES[] = { NM_FOLDER_DATA, NM_FOLDER_DATA_LOCK, NM_FOLDER_LOCK, NM_FOLDER_MARKER,
-                                         NM_FOLDER_BALLAST };
+    static const char *const NAMES[] = { NM_FOLDER_DATA,   NM_FOLDER_DATA_LOCK, NM_FOLDER_LOCK,
+                                         NM_FOLDER_MARKER, NM_FOLDER_BALLAST,   NM_FOLDER_REDO };
     int fd = openat(target->fd, S_STAGE, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return;
@@ -138,6 +138,7 @@ s_move_into_place(const nm_folder_t *target, uint32_t epoch, nm_error_t *error)
     nm_folder_remove(target, NM_FOLDER_DATA_LOCK);  //  Its reader slots are those of the old file
     if (renameat(target->fd, S_STAGE "/" NM_FOLDER_DATA, target->fd, NM_FOLDER_DATA) != 0)
         return nm_fail(error, NM_ERR_IO, "restore: cannot move data.mdb into %s: %s", target->path, strerror(errno));
+    nm_folder_remove(target, NM_FOLDER_REDO);  //  Of the old file; its records name an epoch that is over
     return nm_folder_sync(target, error);
 }
 
@@ -258,6 +259,10 @@ nm_rc_t
 nm_store_check(nm_store_t *self, nm_store_check_t *report, nm_error_t *error)
 {
     *report = (nm_store_check_t){ 0 };
+    nm_rc_t settled = nm_store_settle(self);
+    if (settled != NM_OK)
+        return nm_fail(error, settled, "check of %s: redo.log cannot be brought into LMDB: %s", self->folder.path,
+                       nm_rc_text(settled));
     s_check_t check = { .store = self, .report = report };
     MDB_txn *txn;
     int err = mdb_txn_begin(self->env, NULL, MDB_RDONLY, &txn);

@@ -38,8 +38,10 @@ s_log_path(const fx_t *self, char *path, size_t size)
     snprintf(path, size, "%s/log", self->folder);
 }
 
+enum { S_META_SIZE = 120 };  //  What LMDB writes of a meta page
+
 typedef struct {
-    unsigned writes, syncs;  //  All, in data.mdb
+    unsigned writes, syncs;  //  All, in data.mdb and redo.log
     unsigned unsynced;       //  Writes that no later sync covers
     unsigned unsynced_meta;  //  Of those, ones to a meta page
     bool meta_before_pages;  //  A meta page was written before the pages it speaks of were synced
@@ -52,7 +54,7 @@ s_count_write(s_log_t *log, const char *line)
     size_t size;
     long long at = -1;
     assert_true(sscanf(strchr(line, ' '), " fd=%d dsync=%d size=%zu at=%lld", &fd, &dsync, &size, &at) >= 3);
-    bool meta = at >= 0 && at < 2 * 4096 && strncmp(line, "pwrite", 6) == 0;
+    bool meta = size == S_META_SIZE && at >= 0 && at < 2 * 4096 && strncmp(line, "pwrite", 6) == 0;
     log->writes++;
     log->meta_before_pages |= meta && log->unsynced > log->unsynced_meta;
     log->unsynced += !dsync;
@@ -92,6 +94,20 @@ s_watch_update(fx_t *self, nm_store_fn *work, void *arg)
     return s_read_log(path);
 }
 
+//  The same for bringing LMDB up to the log.
+static s_log_t
+s_watch_settle(fx_t *self)
+{
+    char path[80];
+    s_log_path(self, path, sizeof path);
+    unlink(path);
+    s_shim("nm_shim_log", path);
+    nm_rc_t rc = nm_store_settle(self->store);
+    s_shim("nm_shim_log", NULL);
+    assert_int_equal(rc, NM_OK);
+    return s_read_log(path);
+}
+
 static nm_rc_t
 s_put_some(nm_txn_t *txn, void *arg)
 {
@@ -114,6 +130,22 @@ what_update_returns_ok_for_is_synced(void **state)
     fx_open(self);
     for (unsigned count = 1; count <= 1000; count *= 10) {
         s_log_t log = s_watch_update(self, s_put_some, &count);
+        assert_int_equal(log.writes, 1);
+        assert_int_equal(log.syncs, 1);
+        assert_int_equal(log.unsynced, 0);
+    }
+}
+
+//  The log begins again once LMDB has all, so by then LMDB's pages and the meta page that
+//  speaks of them must be on the disk, in this order.
+static void
+what_lmdb_takes_over_from_the_log_is_synced(void **state)
+{
+    fx_t *self = *state;
+    fx_open(self);
+    for (unsigned count = 1; count <= 1000; count *= 10) {
+        s_watch_update(self, s_put_some, &count);
+        s_log_t log = s_watch_settle(self);
         assert_true(log.writes >= 2);
         assert_true(log.syncs >= 1);
         assert_int_equal(log.unsynced_meta, 0);
@@ -194,8 +226,10 @@ s_commit_under_fault(void *arg)
     unsigned count = 300;
     fx_open(self->fx);
     s_shim("nm_shim_arm", self->rule);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         nm_store_update(self->fx->store, s_put_some, &count);
+        nm_store_settle(self->fx->store);
+    }
     _exit(1);  //  Ten commits went well, so nothing failed
 }
 
@@ -249,6 +283,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         CLAIM(what_update_returns_ok_for_is_synced),
+        CLAIM(what_lmdb_takes_over_from_the_log_is_synced),
         CLAIM(an_unchanged_transaction_writes_and_syncs_nothing),
         CLAIM(a_new_store_is_synced_before_it_opens),
         CLAIM(an_old_store_is_synced_before_it_is_believed),

@@ -9,8 +9,8 @@
  *                from 1; "3" is the third alone, "3+" the third and all after it. ERROR is
  *                EIO, ENOSPC, EDQUOT, ENOMEM, EROFS, a number, or for pwrite and writev
  *                "short": half of it (of the pieces) is written. A fdatasync that fails does not sync.
- *  NM_SHIM_FILE  Which files: those whose path contains this text. "data.mdb" if unset,
- *                all files if empty. Other files are neither counted nor logged.
+ *  NM_SHIM_FILE  Which files: those whose path contains this text. "data.mdb" and "redo.log"
+ *                if unset, all files if empty. Other files are neither counted nor logged.
  *  NM_SHIM_ARM   Path of a file: nothing is counted and nothing fails before it exists.
  *  NM_SHIM_LOG   Path of a file to which each watched call adds a line:
  *                    open fd=5 dsync=1 result=5 path=/x/data.mdb
@@ -182,7 +182,9 @@ static bool
 s_is_watched_path(const char *path)
 {
     const char *part = getenv("NM_SHIM_FILE");
-    return strstr(path, part ? part : "data.mdb") != NULL;
+    if (part)
+        return strstr(path, part) != NULL;
+    return strstr(path, "data.mdb") || strstr(path, "redo.log");
 }
 
 //  The next one of this name: libc's, or the sanitizer's before it.

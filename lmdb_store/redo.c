@@ -1,0 +1,385 @@
+#include "lmdb_store/redo.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lmdb_store/store_private.h"
+
+//  Large enough that LMDB commits a few times a second under full load, small enough that a
+//  start has little to do again. With a small reserve (small disks) it is small too.
+static const uint64_t S_CAPACITY_MAX = (uint64_t) 8 << 20;
+static const uint64_t S_CAPACITY_MIN = (uint64_t) 64 << 10;
+
+enum {
+    S_RESERVE_PART = 8,  //  Of the reserve that the log may take
+    S_ALIGN = 64,
+    S_HEAD_SIZE = 32,
+    S_HASH_AT = 24,
+    S_OP_HEAD_SIZE = 7,
+    S_PUT = 1,
+    S_DELETE = 2,
+};
+
+static const char S_MAGIC[8] = { 'n', 'm', 'r', 'e', 'd', 'o', '1', '\n' };
+
+//  -- Noting
+
+static bool
+s_is_noting(const nm_store_t *self)
+{
+    return self->redo.fd >= 0;
+}
+
+static void
+s_note(nm_store_t *self, uint8_t kind, uint8_t table, MDB_val key, MDB_val stored)
+{
+    nm_buf_t *record = &self->redo.record;
+    if (!s_is_noting(self))
+        return;
+    if (!record->size) {
+        memset(nm_buf_reserve(record, S_HEAD_SIZE), 0, S_HEAD_SIZE);
+        record->size = S_HEAD_SIZE;
+    }
+    uint8_t *at = nm_buf_reserve(record, S_OP_HEAD_SIZE);
+    at[0] = kind;
+    at[1] = table;
+    at[2] = (uint8_t) key.mv_size;
+    nm_put_u32(at + 3, (uint32_t) stored.mv_size);
+    record->size += S_OP_HEAD_SIZE;
+    nm_buf_add(record, key.mv_data, key.mv_size);
+    nm_buf_add(record, stored.mv_data, stored.mv_size);
+}
+
+void
+nm_redo_put(nm_store_t *self, uint8_t table, MDB_val key, MDB_val stored)
+{
+    s_note(self, S_PUT, table, key, stored);
+}
+
+void
+nm_redo_delete(nm_store_t *self, uint8_t table, MDB_val key)
+{
+    s_note(self, S_DELETE, table, key, (MDB_val){ 0, NULL });
+}
+
+void
+nm_redo_forget(nm_store_t *self)
+{
+    nm_buf_clear(&self->redo.record);
+}
+
+//  -- Doing again
+
+//  Takes one operation off ops. NM_ERR_CORRUPT: the bytes are none.
+static nm_rc_t
+s_take(nm_bytes_t *ops, uint8_t *kind, uint8_t *table, MDB_val *key, MDB_val *stored)
+{
+    if (ops->size < S_OP_HEAD_SIZE)
+        return NM_ERR_CORRUPT;
+    *kind = ops->at[0];
+    *table = ops->at[1];
+    size_t key_size = ops->at[2], value_size = nm_get_u32(ops->at + 3), left = ops->size - S_OP_HEAD_SIZE;
+    if (!key_size || key_size > left || value_size > left - key_size || *table >= NM_STORE_TABLE_MAX)
+        return NM_ERR_CORRUPT;
+    const uint8_t *at = ops->at + S_OP_HEAD_SIZE;
+    *key = (MDB_val){ key_size, (void *) at };
+    *stored = (MDB_val){ value_size, (void *) (at + key_size) };
+    *ops = nm_bytes(at + key_size + value_size, left - key_size - value_size);
+    return NM_OK;
+}
+
+static nm_rc_t
+s_do(nm_store_t *self, MDB_txn *txn, nm_bytes_t ops)
+{
+    while (ops.size) {
+        uint8_t kind, table;
+        MDB_val key, stored;
+        nm_rc_t rc = s_take(&ops, &kind, &table, &key, &stored);
+        if (rc != NM_OK || (kind != S_PUT && kind != S_DELETE))
+            return NM_ERR_CORRUPT;
+        if (!self->dbis[table])
+            return NM_ERR_REFUSED;
+        int err = kind == S_PUT ? mdb_put(txn, self->dbis[table], &key, &stored, 0)
+                                : mdb_del(txn, self->dbis[table], &key, NULL);
+        if (err == MDB_NOTFOUND)
+            return NM_ERR_CORRUPT;  //  It was there when this was first done
+        if (err)
+            return nm_store_rc(self, err);
+    }
+    return NM_OK;
+}
+
+nm_rc_t
+nm_redo_again(nm_store_t *self, MDB_txn *txn)
+{
+    return s_do(self, txn, nm_buf_bytes(&self->redo.since));
+}
+
+//  -- Writing
+
+static size_t
+s_padded(size_t size)
+{
+    return (size + S_ALIGN - 1) / S_ALIGN * S_ALIGN;
+}
+
+static void
+s_hash(const nm_store_t *self, const uint8_t *record, size_t ops_size, uint8_t hash[8])
+{
+    uint8_t both[16];
+    crypto_shorthash(both, record, S_HASH_AT, self->seal.hash_key);
+    crypto_shorthash(both + 8, record + S_HEAD_SIZE, ops_size, self->seal.hash_key);
+    crypto_shorthash(hash, both, sizeof both, self->seal.hash_key);
+}
+
+static void
+s_fill_head(nm_store_t *self, uint8_t *record, size_t ops_size)
+{
+    memcpy(record, S_MAGIC, sizeof S_MAGIC);
+    nm_put_u64(record + 8, self->redo.number + 1);
+    nm_put_u32(record + 16, self->epoch);
+    nm_put_u32(record + 20, (uint32_t) ops_size);
+    s_hash(self, record, ops_size, record + S_HASH_AT);
+}
+
+static void
+s_end_process(const nm_store_t *self, const char *what)
+{
+    nm_store_log_critical("commit_failed", self->folder.path,
+                          "%s redo.log failed, so what is on the disk is unknown; the process ends: %s", what,
+                          strerror(errno));
+    _exit(NM_STORE_EXIT_COMMIT);
+}
+
+nm_rc_t
+nm_redo_write(nm_store_t *self)
+{
+    nm_redo_t *redo = &self->redo;
+    if (!s_is_noting(self) || s_padded(redo->record.size) > redo->capacity - redo->at)
+        return NM_ERR_FULL;
+    size_t ops_size = redo->record.size - S_HEAD_SIZE;
+    s_fill_head(self, redo->record.at, ops_size);
+    if (pwrite(redo->fd, redo->record.at, redo->record.size, (off_t) redo->at) != (ssize_t) redo->record.size)
+        s_end_process(self, "writing");
+    if (fdatasync(redo->fd) != 0)
+        s_end_process(self, "syncing");
+    redo->at += s_padded(redo->record.size);
+    redo->number++;
+    nm_buf_add(&redo->since, redo->record.at + S_HEAD_SIZE, ops_size);
+    nm_buf_clear(&redo->record);
+    return NM_OK;
+}
+
+//  A buffer that one large burst has blown up goes back to the system.
+static void
+s_empty(nm_buf_t *buffer)
+{
+    enum { KEEP_SIZE = 256 * 1024 };
+    if (buffer->room > KEEP_SIZE)
+        nm_buf_free(buffer);
+    else
+        nm_buf_clear(buffer);
+}
+
+void
+nm_redo_rewind(nm_store_t *self)
+{
+    self->redo.at = 0;
+    s_empty(&self->redo.since);
+    s_empty(&self->redo.record);
+}
+
+//  -- Opening
+
+//  A whole record at `at`? number and ops are set if so.
+static bool
+s_read_record(const nm_store_t *self, nm_bytes_t file, uint64_t at, uint64_t *number, nm_bytes_t *ops)
+{
+    const uint8_t *record = file.at + at;
+    uint8_t hash[8];
+    if (file.size - at < S_HEAD_SIZE || memcmp(record, S_MAGIC, sizeof S_MAGIC) != 0)
+        return false;
+    size_t ops_size = nm_get_u32(record + 20);
+    if (nm_get_u32(record + 16) != self->epoch || ops_size > file.size - at - S_HEAD_SIZE)
+        return false;
+    s_hash(self, record, ops_size, hash);
+    if (sodium_memcmp(hash, record + S_HASH_AT, sizeof hash) != 0)
+        return false;
+    *number = nm_get_u64(record + 8);
+    *ops = nm_bytes(record + S_HEAD_SIZE, ops_size);
+    return true;
+}
+
+//  Does a whole record with a number above stand anywhere from `at` on?
+static bool
+s_more_follows(const nm_store_t *self, nm_bytes_t file, uint64_t at, uint64_t above)
+{
+    uint64_t number;
+    nm_bytes_t ops;
+    for (; at + S_HEAD_SIZE <= file.size; at += S_ALIGN)
+        if (s_read_record(self, file, at, &number, &ops) && number > above)
+            return true;
+    return false;
+}
+
+static nm_rc_t
+s_replay(nm_store_t *self, MDB_txn *txn, nm_bytes_t file, uint64_t *done)
+{
+    uint64_t at = 0, number;
+    nm_bytes_t ops;
+    *done = 0;
+    while (at + S_HEAD_SIZE <= file.size && s_read_record(self, file, at, &number, &ops) &&
+           number == self->redo.number + 1) {
+        nm_rc_t rc = s_do(self, txn, ops);
+        if (rc != NM_OK)
+            return rc;
+        self->redo.number = number;
+        at += s_padded(S_HEAD_SIZE + ops.size);
+        ++*done;
+    }
+    return s_more_follows(self, file, at, self->redo.number) ? NM_ERR_CORRUPT : NM_OK;
+}
+
+typedef struct {
+    nm_bytes_t file;
+    uint64_t done;
+} s_replaying_t;
+
+static nm_rc_t
+s_replay_update(nm_txn_t *txn, void *arg)
+{
+    s_replaying_t *replaying = arg;
+    nm_rc_t rc = s_replay(txn->store, txn->mdb, replaying->file, &replaying->done);
+    if (rc == NM_OK && replaying->done)
+        rc = nm_txn_put_redo(txn);
+    return rc == NM_OK ? nm_store_load_numbers(txn) : rc;
+}
+
+static nm_rc_t
+s_read_number(nm_txn_t *txn, void *arg)
+{
+    nm_bytes_t value;
+    (void) arg;
+    nm_rc_t rc = nm_table_get(txn, &nm_meta_table, nm_text(NM_META_REDO), &value);
+    if (rc == NM_OK && value.size != 8)
+        return NM_ERR_CORRUPT;
+    txn->store->redo.number = rc == NM_OK ? nm_get_u64(value.at) : 0;
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+static nm_rc_t
+s_read_file(int fd, nm_buf_t *file)
+{
+    struct stat is;
+    if (fstat(fd, &is) != 0)
+        return NM_ERR_IO;
+    if ((uint64_t) is.st_size > S_CAPACITY_MAX)
+        return NM_ERR_CORRUPT;
+    size_t size = (size_t) is.st_size;
+    uint8_t *at = nm_buf_reserve(file, size + 1);
+    while (file->size < size) {
+        ssize_t got = pread(fd, at + file->size, size - file->size, (off_t) file->size);
+        if (got <= 0)
+            return NM_ERR_IO;
+        file->size += (size_t) got;
+    }
+    return NM_OK;
+}
+
+static nm_rc_t
+s_catch_up(nm_store_t *self, int fd, nm_error_t *error)
+{
+    nm_buf_t file = { 0 };
+    s_replaying_t replaying = { .done = 0 };
+    nm_rc_t rc = s_read_file(fd, &file);
+    replaying.file = nm_buf_bytes(&file);
+    if (rc == NM_OK)
+        rc = nm_store_update(self, s_replay_update, &replaying);
+    nm_buf_free(&file);
+    if (rc == NM_ERR_CORRUPT)
+        return nm_fail(error, rc,
+                       "store %s is damaged: redo.log holds records that cannot be vouched for. Keep the "
+                       "folder and restore a backup",
+                       self->folder.path);
+    if (rc == NM_ERR_REFUSED)
+        return nm_fail(error, rc,
+                       "store %s: redo.log speaks of a table that this program does not know: run the "
+                       "actor that wrote it once",
+                       self->folder.path);
+    return rc == NM_OK ? rc
+                       : nm_fail(error, rc, "store %s: redo.log cannot be read or done again: %s", self->folder.path,
+                                 nm_rc_text(rc));
+}
+
+//  Zeros up to the capacity: blocks that are there and written once need no journal later.
+static bool
+s_fill(const nm_store_t *self, int fd, uint64_t capacity)
+{
+    enum { CHUNK_SIZE = 64 * 1024 };
+    uint8_t *zeros = nm_alloc(CHUNK_SIZE);
+    uint64_t at = 0;
+    while (at < capacity && pwrite(fd, zeros, CHUNK_SIZE, (off_t) at) == CHUNK_SIZE)
+        at += CHUNK_SIZE;
+    free(zeros);
+    return at >= capacity && (!self->folder.syncs || fsync(fd) == 0);
+}
+
+//  LMDB has all that the old file held, so what is there now is thrown away.
+static void
+s_make_file(nm_store_t *self, int fd, uint64_t capacity)
+{
+    nm_error_t error;
+    if (ftruncate(fd, 0) != 0 || !s_fill(self, fd, capacity) || nm_folder_sync(&self->folder, &error) != NM_OK) {
+        nm_folder_remove(&self->folder, NM_FOLDER_REDO);
+        close(fd);
+        return;
+    }
+    self->redo.fd = fd;
+    self->redo.capacity = capacity;
+}
+
+static uint64_t
+s_capacity(const nm_store_t *self)
+{
+    uint64_t capacity = self->reserve / S_RESERVE_PART;
+    if (capacity > S_CAPACITY_MAX)
+        capacity = S_CAPACITY_MAX;
+    return (capacity < S_CAPACITY_MIN ? S_CAPACITY_MIN : capacity) / S_CAPACITY_MIN * S_CAPACITY_MIN;
+}
+
+nm_rc_t
+nm_redo_open(nm_store_t *self, nm_error_t *error)
+{
+    struct stat is;
+    nm_rc_t rc = nm_store_view(self, s_read_number, NULL);
+    if (rc != NM_OK)
+        return nm_fail(error, rc, "store %s is damaged: its meta table cannot be read", self->folder.path);
+    int fd = openat(self->folder.fd, NM_FOLDER_REDO, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return nm_fail(error, NM_ERR_IO, "store %s: cannot open redo.log: %s", self->folder.path, strerror(errno));
+    rc = s_catch_up(self, fd, error);
+    if (rc != NM_OK) {
+        close(fd);
+        return rc;
+    }
+    if (fstat(fd, &is) == 0 && (uint64_t) is.st_size == s_capacity(self)) {
+        self->redo.fd = fd;
+        self->redo.capacity = (uint64_t) is.st_size;
+    } else {
+        s_make_file(self, fd, s_capacity(self));
+    }
+    return NM_OK;
+}
+
+void
+nm_redo_close(nm_store_t *self)
+{
+    if (self->redo.fd >= 0)
+        close(self->redo.fd);
+    self->redo.fd = -1;
+    nm_buf_free(&self->redo.record);
+    nm_buf_free(&self->redo.since);
+}

@@ -1,0 +1,65 @@
+/*  redo - the log that makes an update durable with one write and one sync; LMDB follows.
+ *
+ *  Private to lmdb_store/. A commit of LMDB writes a page for each place of each table that
+ *  changed, scattered over the file, and syncs twice. So an update appends what it did to
+ *  redo.log, in one run of bytes, and syncs that; the LMDB transaction stays open, and is
+ *  committed later for many updates at once (nm_store_settle). An update that finds no room
+ *  in the log commits LMDB itself. Either way an update that returned NM_OK is on disk.
+ *
+ *  The file has a fixed size and is written full of zeros when it is made, so that a sync
+ *  never has to wait for the file system's own journal. After each commit of LMDB the log
+ *  begins again at its start; records are numbered for ever, and the meta table says up to
+ *  which number LMDB has them. A record:
+ *
+ *      ["nmredo1\n"][number u64][epoch u32][size u32][hash 8][size bytes of operations]
+ *
+ *  padded to 64 bytes. The hash is keyed with the store's secret and over all that follows
+ *  it and stands before it. An operation holds the value as it is stored: sealed, or hashed.
+ *
+ *      [1 put | 2 delete][table u8][key size u8][value size u32][key][value]
+ *
+ *  At open the records above the meta table's number are done again, in order, up to the
+ *  first that is not whole. That one was cut off in writing, and nobody was told of it;
+ *  but if a whole one with a higher number stands behind it, the log is damaged.
+ */
+#ifndef NM_REDO_H
+#define NM_REDO_H
+
+#include <lmdb.h>
+
+#include "nm.h"
+#include "lmdb_store/store.h"
+
+typedef struct {
+    int fd;             //  -1: there is no log, each update commits LMDB
+    uint64_t capacity;  //  Bytes of the file
+    uint64_t at;        //  Where the next record goes
+    uint64_t number;    //  Of the last record
+    nm_buf_t record;    //  The update under way
+    nm_buf_t since;     //  All operations since LMDB's last commit, to do again if an update is undone
+} nm_redo_t;
+
+//  Opens or makes the file and does again what LMDB does not have yet; that is committed
+//  before this returns. The store's tables are open. NM_ERR_CORRUPT: the log is damaged.
+//  A file system without room for the file is no failure: there is no log then.
+nm_rc_t nm_redo_open(nm_store_t *self, nm_error_t *error);
+void nm_redo_close(nm_store_t *self);
+
+//  Note what the update under way does. Nothing is noted while there is no log.
+void nm_redo_put(nm_store_t *self, uint8_t table, MDB_val key, MDB_val stored);
+void nm_redo_delete(nm_store_t *self, uint8_t table, MDB_val key);
+
+//  Drops what was noted.
+void nm_redo_forget(nm_store_t *self);
+
+//  Writes what was noted as a record and syncs it. NM_ERR_FULL: it does not fit, LMDB must
+//  commit. A failed write or sync ends the process: nobody knows what is on the disk.
+nm_rc_t nm_redo_write(nm_store_t *self);
+
+//  LMDB has all: the log begins at its start.
+void nm_redo_rewind(nm_store_t *self);
+
+//  Does the operations since LMDB's last commit again, in txn.
+nm_rc_t nm_redo_again(nm_store_t *self, MDB_txn *txn);
+
+#endif
