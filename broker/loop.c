@@ -12,6 +12,7 @@
 enum {
     S_GATHER_COUNT = 1024,             //  Inputs of one turn
     S_COMPANY_COUNT = 48,              //  So many share a commit well: no reason to wait for more
+    S_BEAT_PATIENCE_MS = 100,          //  A beat says only that a peer is there: it waits for company
     S_GATHER_SIZE = 16 * 1024 * 1024,  //  ... and bytes
     S_CURL_FDS = 1024,
     S_RECONNECT_MS = 10000,  //  A peer silent for so long gets a new connection: libzmq gives up on refused ones
@@ -67,6 +68,7 @@ struct nm_loop {
     size_t size;
     bool urgent;      //  Something among them cannot wait
     int64_t turn_ms;  //  When the last turn with inputs was (monotonic)
+    int64_t due_ms;   //  Until when the rest may wait; INT64_MAX if there is none
 
     int64_t watchdog_ms;
     int64_t fed_ms;
@@ -159,6 +161,7 @@ nm_loop_new(const nm_loop_config_t *config, nm_error_t *error)
     self->config = *config;
     self->signal_fd = -1;
     self->watchdog_ms = nm_sd_watchdog_ms();
+    self->due_ms = INT64_MAX;
     nm_clock_read(&self->clock);
     if (config->effects)
         self->effects = config->effects->make(config->worker);
@@ -202,6 +205,20 @@ s_has_room(const nm_loop_t *self)
     return self->count < S_GATHER_COUNT && self->size < S_GATHER_SIZE;
 }
 
+static void
+s_set_due(nm_loop_t *self, int64_t due_ms)
+{
+    if (due_ms < self->due_ms)
+        self->due_ms = due_ms;
+}
+
+//  A link frame is a list of two, and its first item the kind.
+static bool
+s_is_beat(nm_bytes_t frame)
+{
+    return frame.size > 2 && frame.at[0] == 0x92 && frame.at[1] == NM_FRAME_BEAT;
+}
+
 //  Takes the message that was received into the next place. What comes from nobody we know is
 //  dropped here. answerer: whose desk our socket is connected to. Its messages carry no word of
 //  our ZAP handler; that it is the peer was proved by its key when we connected. Else NULL.
@@ -227,6 +244,8 @@ s_add(nm_loop_t *self, nm_input_kind_t kind, const nm_caller_t *caller, const nm
     self->size += input->bytes.size;
     self->count++;
     self->urgent |= kind == NM_IN_ASK || kind == NM_IN_REPLY;
+    s_set_due(self, kind == NM_IN_FRAME && s_is_beat(input->bytes) ? self->clock.last.mono_ms + S_BEAT_PATIENCE_MS
+                                                                   : self->turn_ms + self->config.role->pace_ms);
 }
 
 //  Receives one frame. NM_ERR_MISSING: there is none. NM_ERR_MALFORMED: it had more frames than
@@ -280,6 +299,7 @@ s_add_result(nm_loop_t *self, const nm_result_t *result)
     zmq_msg_init(&self->messages[at]);
     self->results[at] = *result;
     self->inputs[at] = (nm_input_t){ .kind = NM_IN_RESULT, .peer = "", .result = &self->results[at] };
+    s_set_due(self, self->turn_ms + self->config.role->pace_ms);
 }
 
 static void
@@ -302,6 +322,7 @@ s_forget_inputs(nm_loop_t *self)
     }
     self->count = self->size = 0;
     self->urgent = false;
+    self->due_ms = INT64_MAX;
 }
 
 //  After a turn that was undone: results cannot come a second time, so they stay for the next one.
@@ -322,6 +343,7 @@ s_keep_results(nm_loop_t *self)
     self->count = kept;
     self->size = 0;
     self->urgent = false;
+    self->due_ms = kept ? self->clock.last.mono_ms : INT64_MAX;
 }
 
 //  -- Letting go
@@ -447,8 +469,8 @@ s_timeout(const nm_loop_t *self, int effects_ms)
     int64_t now_ms = self->clock.last.mono_ms;
     if (self->urgent)
         return 0;
-    if (self->count && self->turn_ms + self->config.role->pace_ms < wake_ms)
-        wake_ms = self->turn_ms + self->config.role->pace_ms;
+    if (self->due_ms < wake_ms)
+        wake_ms = self->due_ms;
     if (self->watchdog_ms && self->fed_ms + self->watchdog_ms < wake_ms)
         wake_ms = self->fed_ms + self->watchdog_ms;
     int64_t wait_ms = wake_ms > now_ms ? wake_ms - now_ms : 0;
@@ -526,9 +548,8 @@ static bool
 s_turn_due(const nm_loop_t *self)
 {
     int64_t now_ms = self->clock.last.mono_ms;
-    bool paced =
-        self->count && (self->count >= S_COMPANY_COUNT || now_ms >= self->turn_ms + self->config.role->pace_ms);
-    return self->urgent || paced || now_ms >= nm_actor_wake(self->config.actor);
+    return self->urgent || self->count >= S_COMPANY_COUNT || now_ms >= self->due_ms ||
+           now_ms >= nm_actor_wake(self->config.actor);
 }
 
 static void

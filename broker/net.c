@@ -59,7 +59,6 @@ static const option_t EVERY_SOCKET[] = {
     { ZMQ_LINGER, 0 },
     { ZMQ_IPV6, 1 },
     { ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS },
-    { ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS },
     { ZMQ_HEARTBEAT_TIMEOUT, SILENCE_MS },
     { ZMQ_HEARTBEAT_TTL, SILENCE_MS },
     { ZMQ_CONNECT_TIMEOUT, CONNECT_MS },
@@ -74,22 +73,24 @@ typedef struct {
     int64_t frame_max;
     int receive_count;
     int send_count;
+    int heartbeat_ms;  //  0 for mailboxes: whoever posts to one asks for signs of life himself
     option_t own;
 } kind_t;
 
 static const kind_t BIND_KINDS[] = {
-    [NM_NET_MAILBOX] = { ZMQ_PULL, MAILBOX_DOMAIN, NM_FRAME_MAX, 2 * NM_CREDIT_COUNT, 1, { ZMQ_BACKLOG, 512 } },
-    [NM_NET_DESK] = { ZMQ_ROUTER, DESK_DOMAIN, NM_FRAME_MAX, 1000, 4000, { ZMQ_ROUTER_MANDATORY, 1 } },
-    [NM_NET_DOOR] = { ZMQ_ROUTER, DOOR_DOMAIN, NM_DOOR_FRAME_MAX, 256, 4000, { ZMQ_ROUTER_MANDATORY, 1 } },
+    [NM_NET_MAILBOX] = { ZMQ_PULL, MAILBOX_DOMAIN, NM_FRAME_MAX, 2 * NM_CREDIT_COUNT, 1, 0, { ZMQ_BACKLOG, 512 } },
+    [NM_NET_DESK] = { ZMQ_ROUTER, DESK_DOMAIN, NM_FRAME_MAX, 1000, 4000, HEARTBEAT_MS, { ZMQ_ROUTER_MANDATORY, 1 } },
+    [NM_NET_DOOR] = { ZMQ_ROUTER, DOOR_DOMAIN, NM_DOOR_FRAME_MAX, 64, 4000, HEARTBEAT_MS, { ZMQ_ROUTER_MANDATORY, 1 } },
 };
 
 static const kind_t CONNECT_KINDS[] = {
-    [NM_NET_POST] = { ZMQ_PUSH, NULL, NM_FRAME_MAX, 1, 2 * NM_CREDIT_COUNT, { ZMQ_IMMEDIATE, 1 } },
+    [NM_NET_POST] = { ZMQ_PUSH, NULL, NM_FRAME_MAX, 1, 2 * NM_CREDIT_COUNT, HEARTBEAT_MS, { ZMQ_IMMEDIATE, 1 } },
     [NM_NET_DEALER] = { ZMQ_DEALER,
                         NULL,
                         NM_FRAME_MAX,
                         4000,
                         1000,
+                        HEARTBEAT_MS,
                         { ZMQ_IMMEDIATE, 0 } },  //  The ask that opens it waits in it
 };
 
@@ -112,7 +113,8 @@ s_set_common(void *socket, const kind_t *kind)
     for (size_t i = 0; i < NM_COUNT(EVERY_SOCKET); i++)
         done = done && s_set(socket, EVERY_SOCKET[i].option, EVERY_SOCKET[i].value);
     int64_t size_max = kind->frame_max + CURVE_OVERHEAD;
-    return done && s_set(socket, kind->own.option, kind->own.value) && s_set(socket, ZMQ_RCVHWM, kind->receive_count) &&
+    return done && s_set(socket, kind->own.option, kind->own.value) &&
+           s_set(socket, ZMQ_HEARTBEAT_IVL, kind->heartbeat_ms) && s_set(socket, ZMQ_RCVHWM, kind->receive_count) &&
            s_set(socket, ZMQ_SNDHWM, kind->send_count) &&
            zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &size_max, sizeof size_max) == 0;
 }
