@@ -10,11 +10,19 @@ struct nm_fingerprint_pair {
 };
 typedef struct nm_fingerprint_pair pair_t;
 
+static crypto_generichash_state *
+s_state(nm_fingerprint_t *self)
+{
+    uintptr_t at = ((uintptr_t) self->room + 63) & ~(uintptr_t) 63;
+    return (crypto_generichash_state *) at;
+}
+
 void
 nm_fingerprint_start(nm_fingerprint_t *self, const uint8_t key[NM_FINGERPRINT_KEY_SIZE])
 {
-    *self = (nm_fingerprint_t){ .pairs = NULL };
-    crypto_generichash_init(&self->state, key, NM_FINGERPRINT_KEY_SIZE, NM_FINGERPRINT_SIZE);
+    self->pairs = NULL;
+    self->pair_count = self->pair_room = 0;
+    crypto_generichash_init(s_state(self), key, NM_FINGERPRINT_KEY_SIZE, NM_FINGERPRINT_SIZE);
 }
 
 static void
@@ -23,9 +31,9 @@ s_add(nm_fingerprint_t *self, char kind, uint64_t number, nm_bytes_t bytes)
     uint8_t head[9];
     head[0] = (uint8_t) kind;
     nm_put_u64(head + 1, number);
-    crypto_generichash_update(&self->state, head, sizeof head);
+    crypto_generichash_update(s_state(self), head, sizeof head);
     if (bytes.size)
-        crypto_generichash_update(&self->state, bytes.at, bytes.size);
+        crypto_generichash_update(s_state(self), bytes.at, bytes.size);
 }
 
 void
@@ -170,7 +178,7 @@ nm_fingerprint_value(nm_fingerprint_t *self, nm_bytes_t raw)
 void
 nm_fingerprint_end(nm_fingerprint_t *self, uint8_t hash[NM_FINGERPRINT_SIZE])
 {
-    crypto_generichash_final(&self->state, hash, NM_FINGERPRINT_SIZE);
+    crypto_generichash_final(s_state(self), hash, NM_FINGERPRINT_SIZE);
     free(self->pairs);
     self->pairs = NULL;
 }

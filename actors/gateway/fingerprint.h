@@ -15,7 +15,9 @@ enum { NM_FINGERPRINT_SIZE = 32, NM_FINGERPRINT_KEY_SIZE = 32 };
 
 //  On the caller's stack; free it.
 typedef struct {
-    crypto_generichash_state state;
+    //  libsodium wants its state at a multiple of 64, and not every stack frame gives that (those of
+    //  the address sanitizer do not): the state stands somewhere in here.
+    uint8_t room[sizeof(crypto_generichash_state) + 63];
     struct nm_fingerprint_pair *pairs;  //  Of the maps that are being sorted
     size_t pair_count, pair_room;
 } nm_fingerprint_t;
