@@ -112,12 +112,6 @@ s_do(nm_store_t *self, MDB_txn *txn, nm_bytes_t ops)
     return NM_OK;
 }
 
-nm_rc_t
-nm_redo_again(nm_store_t *self, MDB_txn *txn)
-{
-    return s_do(self, txn, nm_buf_bytes(&self->redo.since));
-}
-
 //  -- Writing
 
 static size_t
@@ -168,7 +162,6 @@ nm_redo_write(nm_store_t *self)
         s_end_process(self, "syncing");
     redo->at += s_padded(redo->record.size);
     redo->number++;
-    nm_buf_add(&redo->since, redo->record.at + S_HEAD_SIZE, ops_size);
     nm_buf_clear(&redo->record);
     return NM_OK;
 }
@@ -188,7 +181,7 @@ void
 nm_redo_rewind(nm_store_t *self)
 {
     self->redo.at = 0;
-    s_empty(&self->redo.since);
+    self->redo.settled = self->redo.number;
     s_empty(&self->redo.record);
 }
 
@@ -271,17 +264,11 @@ s_read_number(nm_txn_t *txn, void *arg)
 }
 
 static nm_rc_t
-s_read_file(int fd, nm_buf_t *file)
+s_read_file(int fd, uint64_t size, nm_buf_t *file)
 {
-    struct stat is;
-    if (fstat(fd, &is) != 0)
-        return NM_ERR_IO;
-    if ((uint64_t) is.st_size > S_CAPACITY_MAX)
-        return NM_ERR_CORRUPT;
-    size_t size = (size_t) is.st_size;
-    uint8_t *at = nm_buf_reserve(file, size + 1);
+    uint8_t *at = nm_buf_reserve(file, (size_t) size + 1);
     while (file->size < size) {
-        ssize_t got = pread(fd, at + file->size, size - file->size, (off_t) file->size);
+        ssize_t got = pread(fd, at + file->size, (size_t) size - file->size, (off_t) file->size);
         if (got <= 0)
             return NM_ERR_IO;
         file->size += (size_t) got;
@@ -289,12 +276,28 @@ s_read_file(int fd, nm_buf_t *file)
     return NM_OK;
 }
 
+nm_rc_t
+nm_redo_again(nm_store_t *self, MDB_txn *txn)
+{
+    nm_buf_t file = { 0 };
+    uint64_t last = self->redo.number, done;
+    nm_rc_t rc = s_read_file(self->redo.fd, self->redo.at, &file);
+    self->redo.number = self->redo.settled;
+    if (rc == NM_OK)
+        rc = s_replay(self, txn, nm_buf_bytes(&file), &done);
+    nm_buf_free(&file);
+    return rc == NM_OK && self->redo.number != last ? NM_ERR_CORRUPT : rc;
+}
+
 static nm_rc_t
 s_catch_up(nm_store_t *self, int fd, nm_error_t *error)
 {
     nm_buf_t file = { 0 };
     s_replaying_t replaying = { .done = 0 };
-    nm_rc_t rc = s_read_file(fd, &file);
+    struct stat is;
+    nm_rc_t rc = fstat(fd, &is) != 0 ? NM_ERR_IO : (uint64_t) is.st_size > S_CAPACITY_MAX ? NM_ERR_CORRUPT : NM_OK;
+    if (rc == NM_OK)
+        rc = s_read_file(fd, (uint64_t) is.st_size, &file);
     replaying.file = nm_buf_bytes(&file);
     if (rc == NM_OK)
         rc = nm_store_update(self, s_replay_update, &replaying);
@@ -339,6 +342,7 @@ s_make_file(nm_store_t *self, int fd, uint64_t capacity)
     }
     self->redo.fd = fd;
     self->redo.capacity = capacity;
+    self->redo.settled = self->redo.number;
 }
 
 static uint64_t
@@ -368,6 +372,7 @@ nm_redo_open(nm_store_t *self, nm_error_t *error)
     if (fstat(fd, &is) == 0 && (uint64_t) is.st_size == s_capacity(self)) {
         self->redo.fd = fd;
         self->redo.capacity = (uint64_t) is.st_size;
+        self->redo.settled = self->redo.number;
     } else {
         s_make_file(self, fd, s_capacity(self));
     }
@@ -381,5 +386,4 @@ nm_redo_close(nm_store_t *self)
         close(self->redo.fd);
     self->redo.fd = -1;
     nm_buf_free(&self->redo.record);
-    nm_buf_free(&self->redo.since);
 }

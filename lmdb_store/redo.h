@@ -35,8 +35,8 @@ typedef struct {
     uint64_t capacity;  //  Bytes of the file
     uint64_t at;        //  Where the next record goes
     uint64_t number;    //  Of the last record
+    uint64_t settled;   //  Of the last one that LMDB has
     nm_buf_t record;    //  The update under way
-    nm_buf_t since;     //  All operations since LMDB's last commit, to do again if an update is undone
 } nm_redo_t;
 
 //  Opens or makes the file and does again what LMDB does not have yet; that is committed
@@ -59,7 +59,7 @@ nm_rc_t nm_redo_write(nm_store_t *self);
 //  LMDB has all: the log begins at its start.
 void nm_redo_rewind(nm_store_t *self);
 
-//  Does the operations since LMDB's last commit again, in txn.
+//  Does again, in txn, what the log holds: all since LMDB's last commit.
 nm_rc_t nm_redo_again(nm_store_t *self, MDB_txn *txn);
 
 #endif
