@@ -48,6 +48,8 @@ nm_seal_init(nm_seal_t *self, const nm_store_key_t *keys, size_t key_count, cons
     self->key_count = key_count;
     randombytes_buf(self->nonce, sizeof self->nonce);
     self->nonce_count = 0;
+    if (key_count)
+        crypto_core_hchacha20(self->subkey, self->nonce, self->keys[key_count - 1].secret, NULL);
 }
 
 void
@@ -62,6 +64,16 @@ nm_seal_size(const nm_table_t *table, size_t value_size)
     return value_size + (table->sealed ? S_SEALED_EXTRA : S_HASHED_HEAD);
 }
 
+//  XChaCha20-Poly1305 is ChaCha20-Poly1305 (RFC 8439) under a key made of the first 16 bytes of the
+//  nonce, with the last 8 as its nonce (draft-irtf-cfrg-xchacha-03, section 2.3). The first 16 are the
+//  same for all that one opening writes, so that key is made once.
+static void
+s_short_nonce(const uint8_t *nonce, uint8_t out[crypto_aead_chacha20poly1305_ietf_NPUBBYTES])
+{
+    memset(out, 0, 4);
+    memcpy(out + 4, nonce + 16, 8);
+}
+
 static void
 s_write_sealed(nm_seal_t *self, const s_place_t *place, nm_bytes_t value, uint8_t *out)
 {
@@ -71,8 +83,10 @@ s_write_sealed(nm_seal_t *self, const s_place_t *place, nm_bytes_t value, uint8_
     uint8_t *nonce = out + 5;
     memcpy(nonce, self->nonce, sizeof self->nonce);
     nm_put_u64(nonce + sizeof self->nonce, self->nonce_count++);
-    crypto_aead_xchacha20poly1305_ietf_encrypt(out + S_SEALED_HEAD, NULL, value.at, value.size, place->at, place->size,
-                                               NULL, nonce, self->keys[self->key_count - 1].secret);
+    uint8_t short_nonce[crypto_aead_chacha20poly1305_ietf_NPUBBYTES];
+    s_short_nonce(nonce, short_nonce);
+    crypto_aead_chacha20poly1305_ietf_encrypt(out + S_SEALED_HEAD, NULL, value.at, value.size, place->at, place->size,
+                                              NULL, short_nonce, self->subkey);
 }
 
 //  libsodium's short hash takes one piece. So the place makes a key of its own, and

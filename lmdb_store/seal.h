@@ -30,6 +30,7 @@ typedef struct {
     uint8_t hash_key[NM_SEAL_HASH_KEY_SIZE];
     uint8_t nonce[16];     //  Random, of this opening
     uint64_t nonce_count;  //  The rest of the nonce: no system call per value
+    uint8_t subkey[32];    //  What XChaCha20 makes of the last key and `nonce`: the same for all values of this opening
 } nm_seal_t;
 
 //  Derives the keys and draws a nonce. The hash key is set by the store, from its

@@ -284,8 +284,9 @@ nm_store_open(const nm_store_config_t *config, const nm_store_layout_t *layout, 
         return NM_OK;
     }
     nm_store_destroy(&self);
-    return nm_fail(error, rc, *text.text ? "%s%s" : "%sstore %s cannot be opened: %s", text.text, config->path,
-                   nm_rc_text(rc));
+    if (*text.text)
+        return nm_fail(error, rc, "%s", text.text);
+    return nm_fail(error, rc, "store %s cannot be opened: %s", config->path, nm_rc_text(rc));
 }
 
 nm_store_t *

@@ -20,19 +20,6 @@ nm_idempotency_key(nm_bytes_t header, nm_bytes_t *key)
     return header.size && header.size <= NM_IDEMPOTENCY_MAX ? NM_OK : NM_ERR_MALFORMED;
 }
 
-void
-nm_idempotency_set(nm_case_t *it, nm_idempotency_t *self, nm_bytes_t key, const char *op, nm_bytes_t body)
-{
-    self->key = key;
-    if (!key.size)
-        return;
-    nm_fingerprint_t print;
-    nm_fingerprint_start(&print, it->gateway->secret);
-    nm_fingerprint_bytes(&print, nm_text(op));
-    nm_fingerprint_value(&print, body);
-    nm_fingerprint_end(&print, self->fingerprint);
-}
-
 //  Entries stand under their hash and their time: an entry that has outlived its time and
 //  is replaced before it was swept must not take its successor with it.
 static nm_key_t
@@ -98,16 +85,28 @@ s_hash_key(nm_case_t *it, nm_bytes_t key, uint8_t hash[NM_FINGERPRINT_SIZE])
     memcpy(hash + TAIL_AT + 1, key.at + key.size - tail, tail);
 }
 
+void
+nm_idempotency_set(nm_case_t *it, nm_idempotency_t *self, nm_bytes_t key, const char *op, nm_bytes_t body)
+{
+    self->key = key;
+    if (!key.size)
+        return;
+    nm_fingerprint_t print;
+    nm_fingerprint_start(&print, it->gateway->secret);
+    nm_fingerprint_bytes(&print, nm_text(op));
+    nm_fingerprint_value(&print, body);
+    nm_fingerprint_end(&print, self->fingerprint);
+    s_hash_key(it, key, self->place);
+}
+
 nm_rc_t
 nm_idempotency_find(nm_case_t *it, const nm_idempotency_t *self, nm_first_answer_t *first)
 {
     if (!self->key.size)
         return NM_ERR_MISSING;
-    uint8_t hash[NM_FINGERPRINT_SIZE];
     int64_t at_ms;
     nm_bytes_t value;
-    s_hash_key(it, self->key, hash);
-    nm_rc_t rc = s_find(it->txn, &nm_answers_table, hash, &at_ms, &value);
+    nm_rc_t rc = s_find(it->txn, &nm_answers_table, self->place, &at_ms, &value);
     if (rc != NM_OK)
         return rc;
     if (it->now_ms - at_ms >= ANSWER_KEEP_MS)
@@ -130,9 +129,7 @@ nm_idempotency_keep(nm_case_t *it, const nm_idempotency_t *self, unsigned status
     NM_PUT(&first, first_answer, correlation_id, nm_text(it->asker.correlation));
     NM_PUT(&first, first_answer, body, body);
 
-    uint8_t hash[NM_FINGERPRINT_SIZE];
-    s_hash_key(it, self->key, hash);
-    nm_key_t place = s_place(hash, it->now_ms);
+    nm_key_t place = s_place(self->place, it->now_ms);
     nm_buf_t *packed = &it->gateway->work;
     nm_buf_clear(packed);
     nm_record_encode(&nm_first_answer_shape, &first, NM_BY_TAG, packed);

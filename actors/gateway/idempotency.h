@@ -24,6 +24,7 @@ NM_RECORD_DECLARE(first_answer, NM_FIRST_ANSWER_FIELDS);
 typedef struct {
     nm_bytes_t key;
     uint8_t fingerprint[NM_FINGERPRINT_SIZE];
+    uint8_t place[NM_FINGERPRINT_SIZE];  //  Where its first answer stands
 } nm_idempotency_t;
 
 //  The bare key of a header, which may be quoted. NM_ERR_MALFORMED if nothing is left.
