@@ -233,7 +233,9 @@ nm_actor_rest(nm_actor_t *self, int64_t mono_ms)
     if (mono_ms < self->settle_at_ms)
         return NM_OK;
     self->settle_at_ms = INT64_MAX;
+    int64_t start_us = nm_actor_clock_us();
     nm_rc_t rc = nm_store_settle(self->store);
+    nm_metric_observe(self->metric.settle_us, (uint64_t) (nm_actor_clock_us() - start_us));
     return rc == NM_ERR_FULL ? NM_OK : rc;  //  The log still has all of it
 }
 
@@ -292,6 +294,7 @@ s_make_metrics(nm_actor_t *self)
     for (size_t i = 0; i < NM_COUNT(COUNTERS); i++)
         *COUNTERS[i].metric = nm_metrics_counter(metrics, COUNTERS[i].name, NULL, NULL);
     self->metric.turn_us = nm_metrics_histogram(metrics, "nmesh_turn_us", NULL, NULL);
+    self->metric.settle_us = nm_metrics_histogram(metrics, "nmesh_settle_us", NULL, NULL);
     self->metric.turn_inputs = nm_metrics_histogram(metrics, "nmesh_turn_inputs", NULL, NULL);
 }
 

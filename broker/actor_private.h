@@ -105,7 +105,7 @@ struct nm_actor {
     struct {
         nm_metric_t *turns, *commits, *undone, *inputs, *mail_in, *mail_duplicate, *mail_out, *mail_again, *receipts_in,
             *receipts_out, *refused, *bad_frames, *quarantined, *asks_in, *asks_out, *gaps;
-        nm_metric_t *turn_us, *commit_us, *turn_inputs;
+        nm_metric_t *turn_us, *settle_us, *turn_inputs;
     } metric;
 };
 

@@ -11,8 +11,8 @@
 #include "wire/frames.h"
 
 enum {
-    NM_LINK_BEAT_MS = 500,     //  A beat to each peer so often
-    NM_LINK_QUIET_MS = 1600,   //  Three beats missed: no new mail for it
+    NM_LINK_BEAT_MS = 600,     //  A beat to each peer so often
+    NM_LINK_QUIET_MS = 1900,   //  Three beats missed: no new mail for it
     NM_LINK_GONE_MS = 30000,   //  People are told; its mail still waits for it
     NM_LINK_GREET_MS = 20,     //  Between greetings that nobody answers, doubling up to about a beat
     NM_LINK_STALL_MS = 3000,   //  Mail without a receipt for so long: greet again and compare
