@@ -1,12 +1,17 @@
 """Fixtures of the whole-mesh tests: meshes and sinks that end with the test or module that asked for them."""
 
 import contextlib
+import signal
 
 import pytest
 
 from harness.mesh import Mesh, smtp
 from harness.payload import Payloads
 from harness.sink import SmtpSink
+
+# A shell that starts the tests in the background lets them inherit "ignore Ctrl-C", and they would hand it on to the
+# programs whose Ctrl-C they test. A handler of our own is reset by exec.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
