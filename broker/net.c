@@ -23,7 +23,8 @@ enum {
     CURVE_OVERHEAD = 33,  //  What libzmq's limit counts beside the payload
     HANDSHAKE_MS = 3000,  //  Then a silent connection is closed
     HEARTBEAT_MS = 1000,
-    SILENCE_MS = 3000,  //  A connection without a sign of life for so long is dropped
+    POST_HEARTBEAT_MS = 5000,  //  Actors beat on their links themselves; this only finds connections that are dead
+    SILENCE_MS = 3000,         //  A connection without a sign of life for so long is dropped
     RECONNECT_MS = 50,
     RECONNECT_MAX_MS = 2000,
     CONNECT_MS = 3000,
@@ -60,7 +61,6 @@ static const option_t EVERY_SOCKET[] = {
     { ZMQ_IPV6, 1 },
     { ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS },
     { ZMQ_HEARTBEAT_TIMEOUT, SILENCE_MS },
-    { ZMQ_HEARTBEAT_TTL, SILENCE_MS },
     { ZMQ_CONNECT_TIMEOUT, CONNECT_MS },
     { ZMQ_RECONNECT_IVL, RECONNECT_MS },
     { ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS },
@@ -84,7 +84,7 @@ static const kind_t BIND_KINDS[] = {
 };
 
 static const kind_t CONNECT_KINDS[] = {
-    [NM_NET_POST] = { ZMQ_PUSH, NULL, NM_FRAME_MAX, 1, 2 * NM_CREDIT_COUNT, HEARTBEAT_MS, { ZMQ_IMMEDIATE, 1 } },
+    [NM_NET_POST] = { ZMQ_PUSH, NULL, NM_FRAME_MAX, 1, 2 * NM_CREDIT_COUNT, POST_HEARTBEAT_MS, { ZMQ_IMMEDIATE, 1 } },
     [NM_NET_DEALER] = { ZMQ_DEALER,
                         NULL,
                         NM_FRAME_MAX,
@@ -114,7 +114,8 @@ s_set_common(void *socket, const kind_t *kind)
         done = done && s_set(socket, EVERY_SOCKET[i].option, EVERY_SOCKET[i].value);
     int64_t size_max = kind->frame_max + CURVE_OVERHEAD;
     return done && s_set(socket, kind->own.option, kind->own.value) &&
-           s_set(socket, ZMQ_HEARTBEAT_IVL, kind->heartbeat_ms) && s_set(socket, ZMQ_RCVHWM, kind->receive_count) &&
+           s_set(socket, ZMQ_HEARTBEAT_IVL, kind->heartbeat_ms) &&
+           s_set(socket, ZMQ_HEARTBEAT_TTL, 3 * kind->heartbeat_ms) && s_set(socket, ZMQ_RCVHWM, kind->receive_count) &&
            s_set(socket, ZMQ_SNDHWM, kind->send_count) &&
            zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &size_max, sizeof size_max) == 0;
 }
