@@ -204,8 +204,9 @@ nm_actor_turn(nm_actor_t *self, const nm_input_t *inputs, size_t count, nm_now_t
     if (rc == NM_OK) {
         if (self->role->committed)
             self->role->committed(self->state);
-        if (self->backing_up)
+        if (self->backup_begins)
             nm_store_settle(self->store);  //  A backup has what was settled when it began
+        self->backup_begins = false;
         nm_links_release(self);
         nm_desk_release(self);
     } else {

@@ -90,10 +90,10 @@ struct nm_actor {
     int64_t forget_at_ms;  //  When receipts are due to be written down; INT64_MAX: none wait
     int64_t settle_at_ms;  //  When the store's log is due to be brought home; INT64_MAX: it is empty
     int64_t role_wake_ms;  //  Wall clock; INT64_MAX: no wish
-    bool credit_spread;    //  Credit must be told again
 
     nm_caller_t backup_caller;
     bool backing_up;
+    bool backup_begins;  //  ... with this turn
 
     nm_turn_t turn;
 
@@ -103,7 +103,7 @@ struct nm_actor {
 #endif
 
     struct {
-        nm_metric_t *turns, *commits, *undone, *inputs, *mail_in, *mail_duplicate, *mail_out, *mail_again, *receipts_in,
+        nm_metric_t *turns, *undone, *inputs, *mail_in, *mail_duplicate, *mail_out, *mail_again, *receipts_in,
             *receipts_out, *refused, *bad_frames, *quarantined, *asks_in, *asks_out, *gaps;
         nm_metric_t *turn_us, *settle_us, *turn_inputs;
     } metric;

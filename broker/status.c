@@ -126,7 +126,7 @@ s_start_backup(nm_actor_t *self, const nm_ask_in_t *ask)
     effect->work = s_backup_work;
     effect->work_arg = backup;
     effect->work_free = free;
-    self->backing_up = true;
+    self->backing_up = self->backup_begins = true;
     self->backup_caller = ask->caller;
     nm_turn_effect(&self->turn, effect);
 }
