@@ -37,8 +37,8 @@ nm_link_t *
 nm_actor_link(nm_actor_t *self, const char *peer)
 {
     for (size_t i = 0; i < self->link_count; i++)
-        if (strcmp(self->links[i].peer->actor.name, peer) == 0)
-            return &self->links[i];
+        if (strcmp(self->links[i]->peer->actor.name, peer) == 0)
+            return self->links[i];
     return NULL;
 }
 
@@ -93,6 +93,68 @@ nm_actor_set_early(nm_actor_t *self, void (*early)(void *arg), void *arg)
 
 //  -- One turn.
 
+static void
+s_add_peer(nm_actor_t *self, const nm_peer_t *peer)
+{
+    size_t count = self->peer_count + 1;
+    self->peers = nm_realloc(self->peers, count * sizeof *self->peers);
+    self->ask_drafts = nm_realloc(self->ask_drafts, count * sizeof *self->ask_drafts);
+    self->ask_drafts[self->peer_count] = (nm_draft_t){ .count = 0 };
+    self->peers[self->peer_count++] = peer;
+}
+
+static nm_link_t *
+s_add_link(nm_actor_t *self, const nm_peer_t *peer)
+{
+    size_t count = self->link_count + 1;
+    nm_link_t *link = nm_alloc(sizeof *link);
+    link->peer = peer;
+    link->index = self->link_count;
+    self->links = nm_realloc(self->links, count * sizeof *self->links);
+    self->mail_drafts = nm_realloc(self->mail_drafts, count * sizeof *self->mail_drafts);
+    self->mail_drafts[self->link_count] = (nm_draft_t){ .count = 0 };
+    self->links[self->link_count++] = link;
+    return link;
+}
+
+static bool
+s_knows_peer(const nm_actor_t *self, const nm_peer_t *peer)
+{
+    for (size_t i = 0; i < self->peer_count; i++)
+        if (self->peers[i] == peer)
+            return true;
+    return false;
+}
+
+//  Takes in whom the directory has named since the last turn. txn is NULL before the first one, which loads
+//  all links at once.
+static nm_rc_t
+s_meet_peers(nm_actor_t *self, nm_txn_t *txn)
+{
+    const nm_directory_t *directory = self->setup.directory;
+    uint64_t version = nm_directory_version(directory);
+    if (version == self->directory_version)
+        return NM_OK;
+    size_t count = nm_directory_list(directory, NM_ROLE_NONE, NULL, 0);
+    const nm_peer_t **peers = nm_alloc(count * sizeof *peers);
+    nm_directory_list(directory, NM_ROLE_NONE, peers, count);
+    nm_rc_t rc = NM_OK;
+    for (size_t i = 0; i < count && rc == NM_OK; i++) {
+        if (s_knows_peer(self, peers[i]))
+            continue;
+        s_add_peer(self, peers[i]);
+        if (strcmp(peers[i]->actor.name, self->setup.self->name) == 0 ||
+            !nm_roles_link(self->role->id, peers[i]->actor.role))
+            continue;
+        nm_link_t *link = s_add_link(self, peers[i]);
+        if (txn)
+            rc = nm_posting_add_link(self, txn, link);
+    }
+    self->directory_version = version;
+    free(peers);
+    return rc;
+}
+
 static nm_rc_t
 s_load(nm_actor_t *self)
 {
@@ -143,7 +205,9 @@ s_work(nm_txn_t *txn, void *arg)
     nm_actor_t *self = arg;
     nm_turn_t *turn = &self->turn;
     turn->txn = txn;
-    nm_rc_t rc = self->loaded ? NM_OK : s_load(self);
+    nm_rc_t rc = s_meet_peers(self, self->loaded ? txn : NULL);
+    if (rc == NM_OK && !self->loaded)
+        rc = s_load(self);
     if (rc == NM_OK)
         nm_links_tick(self);
     for (size_t i = 0; i < turn->input_count && rc == NM_OK && !self->exit_code; i++)
@@ -252,8 +316,8 @@ nm_actor_wake(const nm_actor_t *self)
             wake_ms = role_ms;
     }
     for (size_t i = 0; i < self->link_count; i++)
-        if (nm_link_wake(&self->links[i]) < wake_ms)
-            wake_ms = nm_link_wake(&self->links[i]);
+        if (nm_link_wake(self->links[i]) < wake_ms)
+            wake_ms = nm_link_wake(self->links[i]);
     for (size_t i = 0; i < self->ask_count; i++)
         if (self->asks[i].deadline_ms < wake_ms)
             wake_ms = self->asks[i].deadline_ms;
@@ -299,22 +363,6 @@ s_make_metrics(nm_actor_t *self)
     self->metric.turn_inputs = nm_metrics_histogram(metrics, "nmesh_turn_inputs", NULL, NULL);
 }
 
-static void
-s_make_links(nm_actor_t *self)
-{
-    size_t count = nm_directory_list(self->setup.directory, NM_ROLE_NONE, NULL, 0);
-    self->peers = nm_alloc(count * sizeof *self->peers);
-    self->links = nm_alloc(count * sizeof *self->links);
-    self->peer_count = nm_directory_list(self->setup.directory, NM_ROLE_NONE, self->peers, count);
-    for (size_t i = 0; i < self->peer_count; i++) {
-        const nm_peer_t *peer = self->peers[i];
-        if (strcmp(peer->actor.name, self->setup.self->name) != 0 && nm_roles_link(self->role->id, peer->actor.role))
-            self->links[self->link_count++].peer = peer;
-    }
-    self->mail_drafts = nm_alloc(self->link_count * sizeof *self->mail_drafts);
-    self->ask_drafts = nm_alloc(self->peer_count * sizeof *self->ask_drafts);
-}
-
 size_t
 nm_actor_tables(const nm_role_t *role, const nm_table_t **tables, size_t max)
 {
@@ -348,7 +396,6 @@ nm_actor_new(const nm_actor_config_t *config, nm_now_t now, nm_error_t *error)
     self->role_wake_ms = INT64_MAX;
     self->room_at_ms = INT64_MIN / 2;
     s_make_metrics(self);
-    s_make_links(self);
 
     if (self->role->open && self->role->open(&self->state, &self->setup, error) != NM_OK) {
         nm_actor_destroy(&self);
@@ -385,6 +432,8 @@ nm_actor_destroy(nm_actor_t **self_p)
     s_free_drafts(self->ask_drafts, self->peer_count);
     nm_buf_free(&self->reply_draft.bytes);
     free(self->outputs);
+    for (size_t i = 0; i < self->link_count; i++)
+        free(self->links[i]);
     free(self->links);
     free(self->peers);
     free(self->lanes);

@@ -61,11 +61,13 @@ struct nm_actor {
     bool leaving;
     bool loaded;  //  Memory agrees with the store
 
-    nm_link_t *links;
-    nm_draft_t *mail_drafts;  //  One per link
-    nm_draft_t *ask_drafts;   //  One per directory peer, by index in `peers`
+    //  Whom the directory names. They come while the actor runs; none goes, so places and addresses stay.
+    uint64_t directory_version;  //  As of which peers and links were taken from it
     const nm_peer_t **peers;
+    nm_draft_t *ask_drafts;  //  One per peer
     size_t peer_count;
+    nm_link_t **links;        //  To those of them with whom mail is exchanged
+    nm_draft_t *mail_drafts;  //  One per link, by its index
     size_t link_count;
 
     nm_lane_t *lanes;
@@ -123,6 +125,7 @@ nm_rc_t nm_mailbox_take(nm_actor_t *self, const nm_input_t *input);
 
 //  posting.c: mail out, from a role's wish to the receipt
 nm_rc_t nm_posting_load(nm_actor_t *self, nm_txn_t *txn);
+nm_rc_t nm_posting_add_link(nm_actor_t *self, nm_txn_t *txn, nm_link_t *link);  //  One that came later
 nm_lane_t *nm_posting_lane(nm_actor_t *self, nm_role_id_t role, const char *peer);
 nm_rc_t nm_posting_put(nm_actor_t *self, const nm_mail_out_t *mail);
 void nm_posting_receipted(nm_actor_t *self, nm_link_t *link, const nm_spans_t *spans);

@@ -477,7 +477,7 @@ s_start(nm_bench_t *self)
         s_die(self->name, error.text);
     if (!self->peer_count)
         for (size_t i = 0; i < self->actor->link_count; i++)
-            self->peers[self->peer_count++] = (s_peer_t){ .peer = self->actor->links[i].peer, .next = 1 };
+            self->peers[self->peer_count++] = (s_peer_t){ .peer = self->actor->links[i]->peer, .next = 1 };
     s_take_outputs(self);
     for (size_t i = 0; i < self->peer_count; i++)
         if (!self->peers[i].away)
@@ -598,7 +598,7 @@ nm_bench_wait(nm_bench_t *self, int64_t ms)
     self->now.mono_ms += ms;
     //  The played peers are there all the while.
     for (size_t i = 0; i < self->actor->link_count; i++)
-        self->actor->links[i].heard_ms = self->now.mono_ms;
+        self->actor->links[i]->heard_ms = self->now.mono_ms;
 }
 
 const nm_bench_mail_t *

@@ -34,6 +34,7 @@ struct nm_directory {
     size_t entry_count;
     entry_t **by_key;  //  The good ones, by key
     size_t key_count;
+    uint64_t version;
 };
 
 static bool
@@ -221,6 +222,7 @@ s_index(nm_directory_t *self, int64_t now_ms)
         entry->peer->certified = true;
     }
     qsort(self->by_key, self->key_count, sizeof *self->by_key, s_compare_keys);
+    self->version++;
 }
 
 //  Only what the roster counts on is worth a line.
@@ -347,6 +349,12 @@ nm_directory_admit(nm_directory_t *self, const uint8_t public_key[NM_CURVE_KEY_S
     nm_cert_fingerprint(public_key, fingerprint);
     nm_fail(error, NM_ERR_REFUSED, "no certificate of this mesh has the key %s", fingerprint);
     return NULL;
+}
+
+uint64_t
+nm_directory_version(const nm_directory_t *self)
+{
+    return self->version;
 }
 
 const nm_peer_t *

@@ -29,6 +29,10 @@ void nm_directory_destroy(nm_directory_t **self_p);
 const nm_peer_t *nm_directory_admit(nm_directory_t *self, const uint8_t public_key[NM_CURVE_KEY_SIZE], int64_t now_ms,
                                     nm_error_t *error);
 
+//  Another number after each change of who there is, where, or under which certificate: whoever
+//  keeps peers looks at it, and takes the list again when it has changed.
+uint64_t nm_directory_version(const nm_directory_t *self);
+
 const nm_peer_t *nm_directory_find(const nm_directory_t *self, const char *name);
 
 //  All actors of a role, in the order of the roster; role NM_ROLE_NONE gives all.

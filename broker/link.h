@@ -32,6 +32,7 @@ typedef enum {
 
 typedef struct {
     const nm_peer_t *peer;
+    size_t index;  //  Its place among the links of the actor
     nm_link_state_t state;
     uint64_t boot;     //  Which process of it we know; 0: none
     int64_t heard_ms;  //  When it last spoke (monotonic)

@@ -98,7 +98,7 @@ nm_links_release(nm_actor_t *self)
     if (beat && self->role->backlog)
         self->role->backlog(self->state, &backlog, &oldest_ms);
     for (size_t i = 0; i < self->link_count; i++) {
-        nm_link_t *link = &self->links[i];
+        nm_link_t *link = self->links[i];
         link->seen_changed = false;
         if (link->greet_due || link->answer_due) {
             s_send_greet(self, link, !link->greet_due, credit);
@@ -123,7 +123,7 @@ nm_links_tick(nm_actor_t *self)
 {
     int64_t mono_ms = self->turn.now.mono_ms;
     for (size_t i = 0; i < self->link_count; i++) {
-        nm_link_t *link = &self->links[i];
+        nm_link_t *link = self->links[i];
         if (!nm_link_tick(link, mono_ms))
             continue;
         nm_log(link->state == NM_LINK_GONE ? NM_LOG_WARNING : NM_LOG_INFO, "link",
@@ -139,6 +139,6 @@ nm_actor_goodbye(nm_actor_t *self, const char *reason)
     NM_PUT(&bye, bye, boot, self->boot);
     NM_PUT(&bye, bye, reason, nm_text(reason));
     for (size_t i = 0; i < self->link_count; i++)
-        if (self->links[i].state == NM_LINK_UP || self->links[i].state == NM_LINK_QUIET)
-            s_send(self, &self->links[i], NM_FRAME_BYE, &nm_bye_shape, &bye);
+        if (self->links[i]->state == NM_LINK_UP || self->links[i]->state == NM_LINK_QUIET)
+            s_send(self, self->links[i], NM_FRAME_BYE, &nm_bye_shape, &bye);
 }

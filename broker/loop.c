@@ -25,7 +25,12 @@ typedef struct {
     void *post;          //  PUSH to its mailbox; NULL if no mail goes between us
     void *dealer;        //  To its desk; made at the first ask
     int64_t changed_ms;  //  When it was last heard, or post was made (monotonic)
-    bool linked;
+    bool linked;         //  Mail goes between us, and it may be connected to
+
+    //  What the sockets were made for: another place or key of the peer wants new ones.
+    char mailbox[NM_ENDPOINT_MAX];
+    char desk[NM_ENDPOINT_MAX];
+    uint8_t key[NM_CURVE_KEY_SIZE];
 } s_peer_t;
 
 //  Where a poll item came from.
@@ -49,6 +54,7 @@ struct nm_loop {
     int signal_fd;
     s_peer_t *peers;
     size_t peer_count;
+    uint64_t directory_version;  //  As of which the peers were taken from it
 
     zmq_pollitem_t *items;
     struct {
@@ -56,6 +62,7 @@ struct nm_loop {
         size_t peer;
     } * origins;
     size_t item_count;
+    size_t item_room;
     struct pollfd fds[S_CURL_FDS];
     size_t fd_count;
 
@@ -105,22 +112,66 @@ s_connect_post(nm_loop_t *self, s_peer_t *peer, nm_error_t *error)
     return peer->post ? NM_OK : NM_ERR_IO;
 }
 
-static nm_rc_t
-s_make_peers(nm_loop_t *self, nm_error_t *error)
+static bool
+s_is_placed_as_before(const s_peer_t *self)
 {
+    return strcmp(self->mailbox, self->peer->actor.mailbox) == 0 && strcmp(self->desk, self->peer->actor.desk) == 0 &&
+           memcmp(self->key, self->peer->cert.public_key, sizeof self->key) == 0;
+}
+
+//  Gives a peer the sockets that the directory's word about it wants; takes away those that it no longer does.
+static nm_rc_t
+s_place_peer(nm_loop_t *self, s_peer_t *peer, nm_error_t *error)
+{
+    const nm_peer_t *at = peer->peer;
+    bool linked = at->certified && strcmp(at->actor.name, self->config.self->name) != 0 &&
+                  nm_roles_link(self->config.role->id, at->actor.role);
+    if (linked == peer->linked && s_is_placed_as_before(peer))
+        return NM_OK;
+    nm_net_close(self->config.net, &peer->post);
+    nm_net_close(self->config.net, &peer->dealer);
+    memcpy(peer->mailbox, at->actor.mailbox, sizeof peer->mailbox);
+    memcpy(peer->desk, at->actor.desk, sizeof peer->desk);
+    memcpy(peer->key, at->cert.public_key, sizeof peer->key);
+    peer->linked = linked;
+    return linked ? s_connect_post(self, peer, error) : NM_OK;
+}
+
+//  Room to poll all sockets and descriptors that there may be.
+static void
+s_make_items(nm_loop_t *self)
+{
+    size_t room = 16 + self->peer_count + S_CURL_FDS;
+    if (room <= self->item_room)
+        return;
+    self->items = nm_realloc(self->items, room * sizeof *self->items);
+    self->origins = nm_realloc(self->origins, room * sizeof *self->origins);
+    self->item_room = room;
+}
+
+//  Follows the directory: who has come, moved, changed its key, or is no longer let in.
+static nm_rc_t
+s_follow_directory(nm_loop_t *self, nm_error_t *error)
+{
+    uint64_t version = nm_directory_version(self->config.directory);
+    if (version == self->directory_version)
+        return NM_OK;
     size_t count = nm_directory_list(self->config.directory, NM_ROLE_NONE, NULL, 0);
     const nm_peer_t **peers = nm_alloc(count * sizeof *peers);
     nm_rc_t rc = NM_OK;
-    self->peers = nm_alloc(count * sizeof *self->peers);
-    self->peer_count = nm_directory_list(self->config.directory, NM_ROLE_NONE, peers, count);
-    for (size_t i = 0; i < self->peer_count && rc == NM_OK; i++) {
-        s_peer_t *peer = &self->peers[i];
-        peer->peer = peers[i];
-        peer->linked = peers[i]->certified && strcmp(peers[i]->actor.name, self->config.self->name) != 0 &&
-                       nm_roles_link(self->config.role->id, peers[i]->actor.role);
-        if (peer->linked)
-            rc = s_connect_post(self, peer, error);
+    nm_directory_list(self->config.directory, NM_ROLE_NONE, peers, count);
+    self->peers = nm_realloc(self->peers, count * sizeof *self->peers);
+    for (size_t i = 0; i < count; i++) {
+        s_peer_t *peer = s_peer(self, peers[i]);
+        if (!peer) {
+            peer = &self->peers[self->peer_count++];
+            *peer = (s_peer_t){ .peer = peers[i] };
+        }
+        if (s_place_peer(self, peer, error) != NM_OK)
+            rc = NM_ERR_IO;  //  The others are placed all the same
     }
+    s_make_items(self);
+    self->directory_version = version;
     free(peers);
     return rc;
 }
@@ -165,7 +216,8 @@ nm_loop_new(const nm_loop_config_t *config, nm_error_t *error)
     nm_clock_read(&self->clock);
     if (config->effects)
         self->effects = config->effects->make(config->worker);
-    if (s_open_signals(self, error) != NM_OK || s_bind(self, error) != NM_OK || s_make_peers(self, error) != NM_OK)
+    if (s_open_signals(self, error) != NM_OK || s_bind(self, error) != NM_OK ||
+        s_follow_directory(self, error) != NM_OK)
         nm_loop_destroy(&self);
     return self;
 }
@@ -612,9 +664,6 @@ s_early(void *arg)
 int
 nm_loop_run(nm_loop_t *self)
 {
-    size_t room = 16 + self->peer_count + S_CURL_FDS;
-    self->items = nm_alloc(room * sizeof *self->items);
-    self->origins = nm_alloc(room * sizeof *self->origins);
 #ifdef NM_MUTANT_ACK_BEFORE_COMMIT
     nm_actor_set_early(self->config.actor, s_early, self);
 #endif
@@ -624,6 +673,9 @@ nm_loop_run(nm_loop_t *self)
     int code = -1;
     while (code < 0) {
         int effects_ms;
+        nm_error_t error;
+        if (s_follow_directory(self, &error) != NM_OK)
+            nm_log(NM_LOG_ERROR, "peer_unreachable", "%s", error.text);
         s_watch_all(self);
         s_watch_effects(self, &effects_ms);
         int rc = zmq_poll(self->items, (int) (self->item_count + self->fd_count), s_timeout(self, effects_ms));

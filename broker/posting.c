@@ -51,29 +51,46 @@ s_load_lanes(nm_actor_t *self, nm_txn_t *txn)
         if (nm_roles_link(self->role->id, role))
             s_add_lane(self, role, NULL);
     for (size_t i = 0; i < self->link_count; i++)
-        s_add_lane(self, NM_ROLE_NONE, self->links[i].peer->actor.name);
+        s_add_lane(self, NM_ROLE_NONE, self->links[i]->peer->actor.name);
     for (size_t i = 0; i < self->lane_count && rc == NM_OK; i++)
         rc = s_count_lane(txn, &self->lanes[i]);
     return rc;
 }
 
+//  What the store knows of one link.
+static nm_rc_t
+s_load_link(nm_actor_t *self, nm_txn_t *txn, nm_link_t *link)
+{
+    uint32_t epoch = nm_store_epoch(self->store);
+    nm_rc_t rc = nm_outbox_load_link(txn, link, epoch);
+    if (rc == NM_OK)
+        rc = nm_inbox_load_link(txn, link, epoch, &link->restored);
+    if (rc != NM_OK)
+        return rc;
+    link->seen_changed = false;
+    link->next_changed = false;
+    link->resend_below = link->next;
+    link->resend = link->open_count > 0;
+    return NM_OK;
+}
+
 nm_rc_t
 nm_posting_load(nm_actor_t *self, nm_txn_t *txn)
 {
-    uint32_t epoch = nm_store_epoch(self->store);
-    for (size_t i = 0; i < self->link_count; i++) {
-        nm_link_t *link = &self->links[i];
-        nm_rc_t rc = nm_outbox_load_link(txn, link, epoch);
-        if (rc == NM_OK)
-            rc = nm_inbox_load_link(txn, link, epoch, &link->restored);
-        if (rc != NM_OK)
-            return rc;
-        link->seen_changed = false;
-        link->next_changed = false;
-        link->resend_below = link->next;
-        link->resend = link->open_count > 0;
-    }
-    return s_load_lanes(self, txn);
+    nm_rc_t rc = NM_OK;
+    for (size_t i = 0; i < self->link_count && rc == NM_OK; i++)
+        rc = s_load_link(self, txn, self->links[i]);
+    return rc == NM_OK ? s_load_lanes(self, txn) : rc;
+}
+
+nm_rc_t
+nm_posting_add_link(nm_actor_t *self, nm_txn_t *txn, nm_link_t *link)
+{
+    nm_rc_t rc = s_load_link(self, txn, link);
+    if (rc != NM_OK)
+        return rc;
+    s_add_lane(self, NM_ROLE_NONE, link->peer->actor.name);
+    return s_count_lane(txn, nm_posting_lane(self, NM_ROLE_NONE, link->peer->actor.name));
 }
 
 //  -- Drafts: mail to one peer, packed while the turn still runs
@@ -81,7 +98,7 @@ nm_posting_load(nm_actor_t *self, nm_txn_t *txn)
 void
 nm_posting_flush(nm_actor_t *self, const nm_link_t *link)
 {
-    nm_draft_t *draft = &self->mail_drafts[link - self->links];
+    nm_draft_t *draft = &self->mail_drafts[link->index];
     if (!draft->count)
         return;
     nm_writer_list_close(&draft->bytes, draft->mark, draft->count);
@@ -111,7 +128,7 @@ s_start_draft(nm_actor_t *self, const nm_link_t *link, nm_draft_t *draft)
 static void
 s_draft(nm_actor_t *self, const nm_link_t *link, uint64_t seq, uint8_t kind, uint8_t priority, nm_bytes_t body)
 {
-    nm_draft_t *draft = &self->mail_drafts[link - self->links];
+    nm_draft_t *draft = &self->mail_drafts[link->index];
     if (draft->count && draft->bytes.size + body.size > NM_MAIL_BATCH_SIZE)
         nm_posting_flush(self, link);
     if (!draft->count)
@@ -135,7 +152,7 @@ s_choose(nm_actor_t *self, const nm_lane_t *lane, size_t size)
     nm_link_t *best = NULL;
     uint32_t best_room = 0;
     for (size_t i = 0; i < self->link_count; i++) {
-        nm_link_t *link = &self->links[i];
+        nm_link_t *link = self->links[i];
         bool wanted = lane->peer ? link->peer->actor.name == lane->peer : link->peer->actor.role == lane->role;
         if (!wanted || !nm_link_may_take(link, size))
             continue;
@@ -287,7 +304,7 @@ s_forget_due(const nm_actor_t *self)
         return true;
     uint64_t waiting = 0;
     for (size_t i = 0; i < self->link_count; i++)
-        waiting += self->links[i].receipted.seen - self->links[i].forgotten;
+        waiting += self->links[i]->receipted.seen - self->links[i]->forgotten;
     return waiting >= NM_FORGET_COUNT;
 }
 
@@ -300,7 +317,7 @@ s_forget(nm_actor_t *self)
     if (!s_forget_due(self))
         return NM_OK;
     for (size_t i = 0; i < self->link_count && rc == NM_OK; i++) {
-        nm_link_t *link = &self->links[i];
+        nm_link_t *link = self->links[i];
         if (link->receipted.seen > link->forgotten || link->receipted.run_count)
             rc = nm_outbox_forget(self->turn.txn, link);
     }
@@ -315,14 +332,14 @@ nm_posting_finish(nm_actor_t *self)
 {
     nm_rc_t rc = NM_OK;
     for (size_t i = 0; i < self->link_count && rc == NM_OK; i++)
-        if (self->links[i].resend && self->links[i].state == NM_LINK_UP)
-            rc = s_resend(self, &self->links[i]);
+        if (self->links[i]->resend && self->links[i]->state == NM_LINK_UP)
+            rc = s_resend(self, self->links[i]);
     for (size_t i = 0; i < self->lane_count && rc == NM_OK; i++)
         rc = s_assign_lane(self, &self->lanes[i]);
     if (rc == NM_OK)
         rc = s_forget(self);
     for (size_t i = 0; i < self->link_count && rc == NM_OK; i++) {
-        nm_link_t *link = &self->links[i];
+        nm_link_t *link = self->links[i];
         if (link->next_changed)
             rc = nm_outbox_save_link(self->turn.txn, link, nm_store_epoch(self->store));
         if (rc == NM_OK && link->seen_changed)
@@ -337,7 +354,7 @@ nm_posting_discard(nm_actor_t *self)
     for (size_t i = 0; i < self->link_count; i++) {
         self->mail_drafts[i].count = 0;
         nm_buf_clear(&self->mail_drafts[i].bytes);
-        self->links[i].receipt_due = false;
+        self->links[i]->receipt_due = false;
     }
     self->forget_at_ms = INT64_MAX;
 }

@@ -15,7 +15,7 @@ s_write_links(const nm_actor_t *self, nm_buf_t *out)
     nm_writer_text(out, "links");
     nm_writer_list(out, self->link_count);
     for (size_t i = 0; i < self->link_count; i++) {
-        const nm_link_t *link = &self->links[i];
+        const nm_link_t *link = self->links[i];
         nm_writer_map(out, 7);
         nm_writer_pair_text(out, "peer", link->peer->actor.name);
         nm_writer_pair_text(out, "role", nm_role_text(link->peer->actor.role));

@@ -69,7 +69,7 @@ nm_turn_alive(nm_turn_t *turn, nm_role_id_t role, const char **names, size_t max
     nm_actor_t *self = turn->actor;
     size_t count = 0;
     for (size_t i = 0; i < self->link_count; i++) {
-        const nm_link_t *link = &self->links[i];
+        const nm_link_t *link = self->links[i];
         if (link->peer->actor.role != role || link->state != NM_LINK_UP)
             continue;
         if (count < max)
