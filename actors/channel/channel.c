@@ -251,7 +251,7 @@ nm_channel_status(void *state, nm_buf_t *out)
     nm_channel_worker_t *self = state;
     nm_writer_pair_uint(out, "held", nm_slots_count(self->slots));
     nm_writer_pair_uint(out, "calling", nm_slots_calling(self->slots));
-    nm_writer_pair_uint(out, "waiting", nm_slots_waiting(self->slots));
+    nm_writer_pair_uint(out, "lined_up", nm_slots_waiting(self->slots));
     nm_writer_text(out, "providers");
     nm_writer_list(out, self->lineup.count);
     for (size_t i = 0; i < self->lineup.count; i++)

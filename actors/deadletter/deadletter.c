@@ -127,7 +127,7 @@ s_status(void *state, nm_buf_t *out)
 {
     const deadletter_t *self = state;
     nm_writer_pair_uint(out, "open", self->shown.letters.at[NM_LETTER_OPEN]);
-    nm_writer_pair_uint(out, "waiting", self->shown.waiting);
+    nm_writer_pair_uint(out, "to_replay", self->shown.waiting);
     nm_writer_pair_uint(out, "replayed", self->shown.letters.at[NM_LETTER_REPLAYED]);
     nm_writer_pair_uint(out, "discarded", self->shown.letters.at[NM_LETTER_DISCARDED]);
     return 4;

@@ -4,6 +4,7 @@ import datetime
 import time
 import uuid
 
+import msgpack
 import pytest
 
 from harness.certs import now, time_text
@@ -356,3 +357,16 @@ def test_health_is_open(smtp_mesh):
     anybody = smtp_mesh.client(None)
     assert anybody.ask("health", None).status == 200
     assert until(lambda: anybody.ask("health.ready", None).status == 200, "the mesh to be ready")
+
+
+def test_no_status_names_a_thing_twice(smtp_mesh):
+    """What every actor says of itself and what its role adds are one map."""
+    def once(pairs):
+        assert len(dict(pairs)) == len(pairs), f"a key comes twice: {[key for key, _ in pairs]}"
+        return dict(pairs)
+    for name in smtp_mesh.actors:
+        asker = smtp_mesh.operator(name)
+        asker.post([("status", None, None)])
+        assert asker.socket.poll(5000), f"{name} does not answer"
+        (reply,) = msgpack.unpackb(asker.socket.recv(), strict_map_key=False, object_pairs_hook=once)["replies"]
+        assert reply["status"] == 200 and isinstance(reply["body"]["waiting"], list)

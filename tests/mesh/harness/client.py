@@ -75,6 +75,12 @@ class Asker:
     def post_bytes(self, frame):
         self.socket.send(frame)
 
+    def hear(self):
+        """The answers that are here: (id of the ask, Answer), without waiting."""
+        while self.socket.poll(0):
+            for reply in msgpack.unpackb(self.socket.recv(), strict_map_key=False)["replies"]:
+                yield reply["id"], Answer(reply)
+
     def collect(self, ids, seconds=30.0):
         """The answers to these ids that came in time: {id: Answer}."""
         wanted = set(ids)
@@ -159,6 +165,11 @@ class Client(Asker):
                     todo.append(one)
             assert time.monotonic() < end, f"{len(todo)} of the records were not given within {seconds:g} s"
         return records
+
+
+def gateway_of(notification):
+    """The number of the gateway that owns it, which its id carries."""
+    return uuid.UUID(notification).int >> 46 & 0xffff
 
 
 FINAL = {"sent", "delivered", "bounced", "failed", "cancelled", "expired", "suppressed"}
