@@ -9,6 +9,7 @@
  *                from 1; "3" is the third alone, "3+" the third and all after it. ERROR is
  *                EIO, ENOSPC, EDQUOT, ENOMEM, EROFS, a number, or for pwrite and writev
  *                "short": half of it (of the pieces) is written. A fdatasync that fails does not sync.
+ *                "delay50" lets the call succeed, 50 ms late: a slow disk.
  *  NM_SHIM_FILE  Which files: those whose path contains this text. "data.mdb" and "redo.log"
  *                if unset, all files if empty. Other files are neither counted nor logged.
  *  NM_SHIM_ARM   Path of a file: nothing is counted and nothing fails before it exists.
@@ -34,6 +35,7 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { S_OPEN, S_PWRITE, S_WRITEV, S_FDATASYNC, S_FSYNC, S_FTRUNCATE, S_CALL_COUNT };
@@ -45,7 +47,8 @@ typedef struct {
     int call;
     long number;
     bool onwards;
-    int error;  //  An errno, or S_SHORT
+    int error;      //  An errno, or S_SHORT
+    long delay_ms;  //  Instead of an error
 } s_rule_t;
 
 //  The library has no caller that could hold its state, so this is the one place in
@@ -79,15 +82,19 @@ s_error_number(const char *text)
 static bool
 s_read_rule(const char *text, s_rule_t *rule)
 {
+    *rule = (s_rule_t){ 0 };
     char name[16], plus[2] = "", error[16];
     if (sscanf(text, "%15[a-z]:%ld%1[+]:%15[A-Za-z0-9]", name, &rule->number, plus, error) != 4 &&
         sscanf(text, "%15[a-z]:%ld:%15[A-Za-z0-9]", name, &rule->number, error) != 3)
         return false;
     rule->onwards = *plus != 0;
-    rule->error = s_error_number(error);
+    if (strncmp(error, "delay", 5) == 0)
+        rule->delay_ms = atol(error + 5);
+    else
+        rule->error = s_error_number(error);
     for (rule->call = 0; rule->call < S_CALL_COUNT; rule->call++)
         if (strcmp(NAMES[rule->call], name) == 0)
-            return rule->error != 0;
+            return rule->error != 0 || rule->delay_ms > 0;
     return false;
 }
 
@@ -154,7 +161,14 @@ s_is_armed(void)
     return true;
 }
 
-//  Counts the call; what is to go wrong with it: 0, an errno, or S_SHORT.
+static void
+s_sleep(long ms)
+{
+    struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
+    nanosleep(&time, NULL);
+}
+
+//  Counts the call; what is to go wrong with it: 0, an errno, or S_SHORT. Lets it wait if that is the rule.
 static int
 s_verdict(int call)
 {
@@ -166,8 +180,11 @@ s_verdict(int call)
     long number = atomic_fetch_add(&s_shim.counts[call], 1) + 1;
     for (size_t i = 0; i < s_shim.rule_count; i++) {
         const s_rule_t *rule = &s_shim.rules[i];
-        if (rule->call == call && (rule->number == number || (rule->onwards && number > rule->number)))
-            return rule->error;
+        if (rule->call != call || (rule->number != number && (!rule->onwards || number < rule->number)))
+            continue;
+        if (rule->delay_ms)
+            s_sleep(rule->delay_ms);
+        return rule->error;
     }
     return 0;
 }

@@ -13,7 +13,8 @@ import time
 
 from harness import zpl
 from harness.certs import Authority, blake2b
-from harness.client import Asker, Client, NoAnswer
+from harness.client import Asker, Client, NoAnswer, gateway_of
+from harness.load import Door
 from harness.ports import free_ports
 from harness.waiting import until
 
@@ -40,8 +41,8 @@ def one_of_each(**more):
 class Actor:
     """One process of the mesh, and everything about it that outlives it."""
 
-    def __init__(self, mesh, name, role, entry):
-        self.mesh, self.name, self.role, self.entry = mesh, name, role, entry
+    def __init__(self, mesh, name, role, entry, host=None):
+        self.mesh, self.name, self.role, self.entry, self.host = mesh, name, role, entry, host
         self.process = None
         self.starts = 0
         self.exit_codes = []
@@ -53,15 +54,18 @@ class Actor:
         return self.mesh.folder / "stores" / self.name
 
     def command(self):
-        return [str(self.mesh.build / "actors" / self.role / f"nmesh-{self.role}"),
+        return [*(self.host.enter() if self.host else []),
+                str(self.mesh.build / "actors" / self.role / f"nmesh-{self.role}"),
                 "--mesh", str(self.mesh.folder), "--name", self.name]
 
     def start(self, env=None, wait=True, wrap=None):
         assert not self.running(), f"{self.name} runs already"
+        self.notice_end()
         self.starts += 1
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen((wrap or self.mesh.wrap) + self.command(), stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, env={**self.mesh.env, **(env or {})})
+        self.mesh.told(self, "start", self.process.pid)
         if wait:
             self.wait_ready()
         return self
@@ -109,8 +113,16 @@ class Actor:
         self.ended()
         return code
 
+    def notice_end(self):
+        """An end that nobody asked for and nobody has waited for yet: its exit code, else None."""
+        if self.process is None or self.process.poll() is None or len(self.exit_codes) >= self.starts:
+            return None
+        self.ended()
+        return self.process.returncode
+
     def ended(self):
         self.exit_codes.append(self.process.returncode)
+        self.mesh.told(self, "exit", self.process.returncode)
         self.mesh.forget_operator(self.name)
 
     def restart(self, **more):
@@ -146,12 +158,17 @@ class Actor:
 
 
 class Mesh:
-    """settings: parts of the mesh file beside mesh and actors, as dicts."""
+    """settings: parts of the mesh file beside mesh and actors, as dicts.
+    place: actor's name -> the Host (hosts.py) where it runs; all on loopback without it.
+    told: called with (actor, "start" or "exit", pid or exit code)."""
 
-    def __init__(self, roles=None, *, providers=None, settings=None, build=None, folder=None, wrap=None, label="mesh"):
+    def __init__(self, roles=None, *, providers=None, settings=None, build=None, folder=None, wrap=None, label="mesh",
+                 place=None, told=None):
         self.build = pathlib.Path(build or build_folder())
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix=f"nmesh-{label}-"))
         self.keep = bool(folder)
+        self.place = place or (lambda name: None)
+        self.told = told or (lambda actor, what, number: None)
         self.wrap = list(wrap or [])
         self.slowness = 10 if self.wrap else 1
         self.env = {**os.environ, "ASAN_OPTIONS": "verify_asan_link_order=0:allocator_may_return_null=1:log_path=stderr",
@@ -161,6 +178,7 @@ class Mesh:
         self.admin_secret = secrets.token_hex(16)
         self.admin_key = ADMIN_SERVICE.replace("-", "") + "-" + self.admin_secret
         self.settings = {"providers": providers or {"maildir": maildir()}, **(settings or {})}
+        self.readers = {}
         self.actors, self.operators, self.clients, self.certificates = {}, {}, [], {}
         self.services = {}
         self.write(roles or one_of_each())
@@ -185,17 +203,19 @@ class Mesh:
         os.chmod(path, 0o600)
 
     def add_actor(self, name, role, number=1):
-        ports = free_ports(3)
+        host = self.place(name)
+        ports = host.free_ports(3) if host else free_ports(3)
+        address = host.address if host else "127.0.0.1"
         entry = {"role": role}
         if role == "gateway":
             entry["number"] = number
-        entry["mailbox"] = f"tcp://127.0.0.1:{ports[0]}"
-        entry["desk"] = f"tcp://127.0.0.1:{ports[1]}"
+        entry["mailbox"] = f"tcp://{address}:{ports[0]}"
+        entry["desk"] = f"tcp://{address}:{ports[1]}"
         if role == "gateway":
-            entry["door"] = f"tcp://127.0.0.1:{ports[2]}"
+            entry["door"] = f"tcp://{address}:{ports[2]}"
         self.certificates[name] = self.authority.certify(name, role)
         self.certificates[name].save(self.folder)
-        self.actors[name] = Actor(self, name, role, entry)
+        self.actors[name] = Actor(self, name, role, entry, host)
         return self.actors[name]
 
     def write_mesh_file(self):
@@ -224,6 +244,23 @@ class Mesh:
         client = Client(self.actors[gateway].entry["door"], self.certificates[gateway].public, key, **more)
         self.clients.append(client)
         return client
+
+    def doors(self):
+        return [Door(actor.name, actor.entry["door"], self.certificates[actor.name].public)
+                for actor in self.of_role("gateway")]
+
+    def get_many(self, notifications):
+        """The records of an admin, each from the gateway that owns it: id -> Answer."""
+        names = {actor.entry["number"]: actor.name for actor in self.of_role("gateway")}
+        mine = {}
+        for one in notifications:
+            mine.setdefault(names[gateway_of(one)], []).append(one)
+        found = {}
+        for name, ids in mine.items():
+            if name not in self.readers:
+                self.readers[name] = self.client(gateway=name)
+            found.update(self.readers[name].get_many(ids))
+        return found
 
     def asker(self, actor, certificate=None, place="desk", **more):
         """Asks at a desk as whoever the certificate names."""
@@ -268,6 +305,7 @@ class Mesh:
         """Stops all, looks at what they left behind, and removes the files unless something was wrong."""
         faults = []
         for actor in self.actors.values():
+            actor.notice_end()
             if actor.running():
                 try:
                     code = actor.stop()

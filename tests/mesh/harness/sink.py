@@ -3,7 +3,6 @@
 import base64
 import email
 import email.policy
-import json
 import os
 import pathlib
 import shutil
@@ -12,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 
+from harness.history import read
 from harness.ports import free_ports
 from harness.waiting import until
 
@@ -29,11 +29,14 @@ def make_certificate(folder, name, host="127.0.0.1"):
 
 
 class SmtpSink:
-    def __init__(self, folder, name="sink", *, tls=None, user=None, password=None, keep=True, port=None):
+    def __init__(self, folder, name="sink", *, tls=None, user=None, password=None, keep=True, port=None,
+                 host=None):
+        """host: the Host (hosts.py) on which it listens, instead of loopback."""
         self.record = folder / f"{name}.jsonl"
-        self.port = port or free_ports(1)[0]
-        self.arguments = [sys.executable, "-m", "harness.smtp_sink", "--port", str(self.port),
-                          "--record", str(self.record)]
+        self.address = host.address if host else "127.0.0.1"
+        self.port = port or (host.free_ports(1) if host else free_ports(1))[0]
+        self.arguments = [*(host.enter() if host else []), sys.executable, "-m", "harness.smtp_sink", "--host",
+                          self.address, "--port", str(self.port), "--record", str(self.record)]
         if keep:
             self.arguments.append("--keep")
         if tls:
@@ -64,11 +67,7 @@ class SmtpSink:
         path.with_suffix(".new").rename(path)
 
     def lines(self, what=None, recipient=None):
-        if not self.record.exists():
-            return []
-        with open(self.record, encoding="ascii") as file:
-            lines = [json.loads(line) for line in file if line.endswith("\n")]
-        return [line for line in lines if (what is None or line["what"] == what)
+        return [line for line in read(self.record) if (what is None or line["what"] == what)
                 and (recipient is None or line.get("recipient") == recipient)]
 
     def got(self, recipient=None):

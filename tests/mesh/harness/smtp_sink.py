@@ -11,9 +11,12 @@ stands in the recipient, behind a plus: u7+451x2@t.test gets 451 twice and then 
     hidden     takes it, and drops the connection instead of saying so; the next time 250
     broken     drops the connection before the data is complete; the next time 250
     garbage    answers what is not SMTP; the next time 250
+    mute       takes nothing and says nothing for 30 seconds; the next time 250
+    dripS      250, with a pause of S seconds after each of its characters
 
-The file `mode` beside the record holds for everybody: "ok", or a code with which each message is refused.
-Each line of the record is one JSON object, on disk before the answer goes out.
+The file `mode` beside the record holds for everybody: "ok", a code with which each message is refused, or a script for
+all who have none of their own (every time, not only the first).
+Each line of the record is one JSON object, on disk before the answer goes out; `begun` is when the call began.
 """
 
 import argparse
@@ -21,8 +24,6 @@ import asyncio
 import base64
 import email
 import email.policy
-import json
-import os
 import re
 import ssl
 import sys
@@ -31,16 +32,8 @@ import time
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
+from harness.history import History
 from harness.payload import body_hash
-
-
-class Record:
-    def __init__(self, path):
-        self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-
-    def write(self, **line):
-        os.write(self.fd, (json.dumps({"t": time.time(), **line}) + "\n").encode())
-        os.fdatasync(self.fd)
 
 
 def script_of(recipient):
@@ -51,7 +44,7 @@ def script_of(recipient):
 class Sink:
     def __init__(self, options):
         self.options = options
-        self.record = Record(options.record)
+        self.record = History(options.record)
         self.seen = {}
         self.connections = 0
         self.open = 0
@@ -80,28 +73,43 @@ class Sink:
         recipient = envelope.rcpt_tos[0]
         line = self.line(session, envelope, recipient)
         mode = self.mode()
-        if mode != "ok":
+        if mode.isdigit():
             self.record.write(what="refused", answer=int(mode), **line)
             return f"{mode} {mode[0]}.2.1 not now, says the mode"
-        script = script_of(recipient)
-        times = self.count(recipient)
+        script, first = script_of(recipient), self.count(recipient) == 1
+        if script == "ok" and mode != "ok":
+            script, first = mode, True
         code = re.fullmatch(r"(\d{3})(?:x(\d+))?", script)
-        if code and (code.group(2) is None or times <= int(code.group(2))):
+        if code and (code.group(2) is None or self.seen[recipient] <= int(code.group(2))):
             self.record.write(what="refused", answer=int(code.group(1)), **line)
             return f"{code.group(1)} {code.group(1)[0]}.2.1 no, says the script"
+        if first and script in ("hidden", "garbage", "mute"):
+            return await getattr(self, script)(server, line)
         if script.startswith("slow"):
             await asyncio.sleep(float(script[4:]))
-        if script == "hidden" and times == 1:
-            self.record.write(what="got", answer="hidden", **line)
-            server.transport.abort()
-            return "250 never seen"
-        if script == "garbage" and times == 1:
-            self.record.write(what="refused", answer="garbage", **line)
-            server.transport.write(b"\xff\xfe what is this?\r\n")
-            server.transport.close()
-            return "421 bye"
         self.record.write(what="got", answer=250, **line)
+        if script.startswith("drip"):
+            for character in "250 2.0.0 Ok: ":
+                server.transport.write(character.encode())
+                await asyncio.sleep(float(script[4:]))
+            return "taken"
         return "250 2.0.0 Ok: taken"
+
+    async def hidden(self, server, line):
+        self.record.write(what="got", answer="hidden", **line)
+        server.transport.abort()
+        return "250 never seen"
+
+    async def garbage(self, server, line):
+        self.record.write(what="refused", answer="garbage", **line)
+        server.transport.write(b"\xff\xfe what is this?\r\n")
+        server.transport.close()
+        return "421 bye"
+
+    async def mute(self, server, line):
+        self.record.write(what="refused", answer="mute", **line)
+        await asyncio.sleep(30)
+        return "421 too late"
 
     def line(self, session, envelope, recipient):
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
@@ -113,7 +121,7 @@ class Sink:
         line = {"recipient": recipient, "recipients": envelope.rcpt_tos, "sender": envelope.mail_from,
                 "subject": str(message["subject"] or ""), "body_hash": body_hash(text),
                 "message_id": str(message["message-id"] or ""), "peer": session.peer[1],
-                "tls": bool(session.ssl), "user": session.auth_data.decode() if session.auth_data else None}
+                "begun": getattr(envelope, "begun", None), "tls": bool(session.ssl), "user": session.auth_data.decode() if session.auth_data else None}
         if self.options.keep:
             line["raw"] = base64.b64encode(envelope.content).decode()
         return line
@@ -123,12 +131,19 @@ class Server(SMTP):
     async def smtp_DATA(self, arg):
         recipients = self.envelope.rcpt_tos
         handler = self.event_handler
-        if recipients and script_of(recipients[0]) == "broken" and handler.mode() == "ok" \
-                and handler.count(recipients[0]) == 1:
+        self.envelope.begun = time.time()
+        if recipients and self.breaks(handler, recipients[0]):
             handler.record.write(what="refused", recipient=recipients[0], answer="broken")
             self.transport.abort()  # Before a 354: so nothing of it can have been taken
             return
         await super().smtp_DATA(arg)
+
+    @staticmethod
+    def breaks(handler, recipient):
+        mode, script = handler.mode(), script_of(recipient)
+        if script == "broken" and mode == "ok":
+            return handler.count(recipient) == 1
+        return script == "ok" and mode == "broken"
 
     def connection_made(self, transport):
         handler = self.event_handler
@@ -162,6 +177,7 @@ class Sinks(Controller):
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--record", required=True)
     parser.add_argument("--certificate")
@@ -170,7 +186,7 @@ def main():
     parser.add_argument("--password")
     parser.add_argument("--keep", action="store_true", help="writes the whole message into the record")
     options = parser.parse_args()
-    controller = Sinks(Sink(options), options, hostname="127.0.0.1", port=options.port)
+    controller = Sinks(Sink(options), options, hostname=options.host, port=options.port)
     controller.start()
     print("ready", flush=True)
     sys.stdin.read()  # Until the test closes the pipe, or ends
