@@ -201,6 +201,7 @@ s_open_signals(nm_loop_t *self, nm_error_t *error)
     sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);  //  The write fails with EFBIG instead: a commit that failed, and 74
     self->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return self->signal_fd < 0 ? nm_fail(error, NM_ERR_IO, "signalfd: %s", strerror(errno)) : NM_OK;
 }

@@ -1,6 +1,7 @@
 """fdatasync fails: the actor ends with 74 at once, acknowledges nothing after it, and recovers when it is started again."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -43,6 +44,22 @@ def test_a_failed_sync_ends_the_actor_and_loses_nothing(make_mesh, make_sink, tm
     load.finish()
     report = load.ledger.check(sink, drain(mesh, load.ledger))
     report.assert_good()
+
+
+def test_a_store_that_may_not_grow_ends_the_actor_with_74(make_mesh, make_sink):
+    """A limit on the size of files kills with a signal unless the actor sees to it that the write fails."""
+    payloads, sink = Payloads(), make_sink(keep=False)
+    mesh = make_mesh(one_of_each(), providers={"sink": smtp(sink.port)})
+    victim = mesh["email-1"]
+    subprocess.run(["prlimit", "--pid", str(victim.process.pid), "--fsize=4096:"], check=True)
+    load = Load(mesh["gateway-1"].entry["door"], mesh.certificates["gateway-1"].public, mesh.admin_key, payloads)
+    load.start()
+    code = victim.wait_end()
+    victim.expected_exits.add(74)
+    assert code == 74, f"it ended with {code}"
+    victim.start()
+    load.finish()
+    load.ledger.check(sink, drain(mesh, load.ledger)).assert_good()
 
 
 def test_nothing_is_acknowledged_after_a_failed_sync(make_mesh, make_sink, tmp_path):
