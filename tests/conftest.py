@@ -4,4 +4,4 @@ import pathlib
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "mesh"))
+sys.path[:0] = [str(ROOT / "tests" / "mesh"), str(ROOT / "tests" / "ledger")]

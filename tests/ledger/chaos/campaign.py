@@ -56,11 +56,14 @@ class Campaign:
         self.missing = {kind: why for kind in self.kinds if (why := kind.missing(self.field))}
         self.field.kinds = [kind for kind in self.kinds if kind not in self.missing]
 
+    def schedule(self):
+        return catalog.schedule(self.seed, self.kinds, self.count, self.field)
+
     def run(self):
         """Prints the schedule first, so that it is known however the run ends. True if nothing is wrong."""
         for kind, why in self.missing.items():
             say(f"SKIPPED: row {kind.row} {kind.name}: {why}")
-        rounds = catalog.schedule(self.seed, self.kinds, self.count, self.field)
+        rounds = self.schedule()
         again = f" --only {self.only}" if self.only else ""
         say(f"seed {self.seed}; again with: tools/ledger --replay {self.seed} --rounds {self.count}{again}")
         for one in rounds:

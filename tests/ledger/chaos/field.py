@@ -25,6 +25,7 @@ from harness.history import History
 from harness.hosts import Hosts
 from harness.mesh import Mesh, smtp
 from harness.sink import SmtpSink
+from harness.waiting import until
 
 from chaos.plan import TESTS, Run, spawn
 
@@ -145,7 +146,7 @@ class Field:
                 process.stdin.close()
         for process in self.observers.values():
             try:
-                process.wait(self.patience + 10)
+                process.wait(1 if self.faults else self.patience + 10)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -222,6 +223,29 @@ class Field:
         self.supervise_one(actor, restart=False)
         return not actor.running()
 
+    def join(self, *names):
+        """Those that were to come later. Returns when they have met everybody."""
+        self.later -= set(names)
+        for name in names:
+            self.mesh[name].start()
+        for name in names:
+            until(lambda: self.has_met_all(name), lambda: f"{name} to meet everybody: {self.links(name)}")
+
+    def links(self, name):
+        """Whom an actor writes to, and how it is with each; None if it does not say."""
+        status = self.status(name)
+        return status and {link["peer"]: link["state"] for link in status["links"] if link["peer"] not in self.later}
+
+    def has_met_all(self, name):
+        return set((self.links(name) or {"it": "is silent"}).values()) == {"up"}
+
+    def leave(self, *names):
+        """For good: whoever is asked for from now on, it is not they."""
+        for name in names:
+            self.mesh[name].kill()
+            self.later.add(name)
+            shutil.rmtree(self.mesh[name].store)
+
     # -- The observers
 
     def start_load(self):
@@ -244,7 +268,7 @@ class Field:
 
     def drain(self, seconds=120):
         watch = self.observers["watch"]
-        watch.stdin.write(f"drain {seconds}\n")
+        watch.stdin.write(f"drain {seconds} {' '.join(self.later)}\n")
         watch.stdin.flush()
         said = json.loads(watch.stdout.readline())
         self.history.write(what="drained", **said)

@@ -226,11 +226,14 @@ class Clock(Nemesis):
         self.file = self.field.folder / f"clock-{self.victim.name}"
         self.set("+0")
         self.victim.kill()
-        self.victim.start(env={"LD_PRELOAD": self.LIBRARY, "FAKETIME_TIMESTAMP_FILE": str(self.file),
-                               "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"})
+        self.victim.start(env=self.environment())
         for step in self.chosen["steps"]:
             self.set(step)
             self.field.sleep(0.7)
+
+    def environment(self):
+        return {"LD_PRELOAD": self.LIBRARY, "FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_NO_CACHE": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
     def set(self, step):
         new = self.file.with_suffix(".new")

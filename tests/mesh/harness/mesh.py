@@ -43,6 +43,7 @@ class Actor:
 
     def __init__(self, mesh, name, role, entry, host=None):
         self.mesh, self.name, self.role, self.entry, self.host = mesh, name, role, entry, host
+        self.build = mesh.build     # Whose program it runs: an upgrade changes it
         self.process = None
         self.starts = 0
         self.exit_codes = []
@@ -55,7 +56,7 @@ class Actor:
 
     def command(self):
         return [*(self.host.enter() if self.host else []),
-                str(self.mesh.build / "actors" / self.role / f"nmesh-{self.role}"),
+                str(self.build / "actors" / self.role / f"nmesh-{self.role}"),
                 "--mesh", str(self.mesh.folder), "--name", self.name]
 
     def start(self, env=None, wait=True, wrap=None):
