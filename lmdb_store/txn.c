@@ -80,7 +80,7 @@ s_restore_kept(nm_store_t *self)
 {
     self->kept = NULL;
     nm_redo_forget(self);
-    if (self->redo.number == self->redo.settled)
+    if (self->redo.fd < 0 || self->redo.number == self->redo.settled)
         return;
     MDB_txn *txn;
     if (mdb_txn_begin(self->env, NULL, 0, &txn) == 0) {

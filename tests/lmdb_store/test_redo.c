@@ -144,6 +144,33 @@ a_damaged_record_before_a_whole_one_is_noticed(void **state)
     fx_has(self, &fx_plain, "third", "three, the longest of all");
 }
 
+static void
+s_settle_and_put_three(void *arg)
+{
+    fx_t *self = arg;
+    fx_open(self);
+    fx_put(self, &fx_plain, "zeroth", "in LMDB");
+    nm_store_settle(self->store);
+    fx_put(self, &fx_plain, "first", "one");
+    fx_put(self, &fx_sealed, "second", "two and more");
+    fx_put(self, &fx_plain, "third", "three, the longest of all");
+    _exit(0);
+}
+
+//  The log is found damaged after a whole record of it was done again: the store is refused,
+//  and the process lives to say so.
+static void
+a_damaged_log_of_a_settled_store_is_refused(void **state)
+{
+    fx_t *self = *state;
+    s_killed(self, s_settle_and_put_three);
+    s_flip(self, 1, S_HEAD_SIZE + 12);
+    fx_refused(self, "is damaged");
+    s_flip(self, 1, S_HEAD_SIZE + 12);
+    fx_open(self);
+    fx_has(self, &fx_sealed, "second", "two and more");
+}
+
 static nm_rc_t
 s_put_and_fail(nm_txn_t *txn, void *arg)
 {
@@ -291,6 +318,7 @@ main(void)
         CLAIM(the_latest_of_many_updates_is_there_and_the_deleted_is_not),
         CLAIM(a_record_cut_off_in_writing_was_never_promised),
         CLAIM(a_damaged_record_before_a_whole_one_is_noticed),
+        CLAIM(a_damaged_log_of_a_settled_store_is_refused),
         CLAIM(an_undone_update_takes_nothing_else_with_it),
         CLAIM(a_log_that_is_full_lets_lmdb_commit),
         CLAIM(a_new_epoch_is_kept_and_so_is_what_stands_around_it),
