@@ -130,8 +130,12 @@ nm_cursor_delete(nm_cursor_t *self)
 {
     assert(self->txn->writes && self->on_entry);
     MDB_val key, stored;
+    uint64_t mark;
     int err = mdb_cursor_get(self->open->mdb, &key, &stored, MDB_GET_CURRENT);
+    if (!err && nm_tally_mark(nm_bytes(stored.mv_data, stored.mv_size), &mark) != NM_OK)
+        err = MDB_CORRUPTED;
     if (!err) {
+        nm_tally_went(self->txn, self->table->number, nm_bytes(key.mv_data, key.mv_size), mark);
         memcpy(self->from, key.mv_data, key.mv_size);
         self->from_size = (uint16_t) key.mv_size;
         self->started = self->on_entry = false;

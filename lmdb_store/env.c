@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lmdb_store/guard.h"
+
 //  A map costs address space and page tables for what is touched, no disk: a 1 TiB
 //  map was measured with an 8 KiB file. At MDB_MAP_FULL even deletes fail, so the
 //  limit is set where use never comes. Smaller maps are for RLIMIT_AS.
@@ -130,7 +132,7 @@ s_hide_from_children(const nm_store_t *self)
 }
 
 nm_rc_t
-nm_env_free_pages(nm_store_t *self, MDB_txn *txn, size_t tail, uint64_t *count, uint64_t *in_tail)
+nm_env_free_pages(nm_store_t *self, MDB_txn *txn, uint64_t *count)
 {
     enum { FREE_DBI = 0 };  //  LMDB's own name for it is not public; mdb_stat -f reads it the same way
     MDB_cursor *cursor;
@@ -138,72 +140,39 @@ nm_env_free_pages(nm_store_t *self, MDB_txn *txn, size_t tail, uint64_t *count, 
     if (err)
         return nm_store_rc(self, err);
 
-    uint64_t pages = 0, tail_pages = 0;
     MDB_val key, list;
+    *count = 0;
     while (!(err = mdb_cursor_get(cursor, &key, &list, MDB_NEXT))) {
-        const uint8_t *at = list.mv_data;  //  A count, then that many page numbers
-        size_t listed;
-        memcpy(&listed, at, sizeof listed);
-        pages += listed;
-        for (size_t i = 1; in_tail && i <= listed && i < list.mv_size / sizeof listed; i++) {
-            size_t page;
-            memcpy(&page, at + i * sizeof page, sizeof page);
-            tail_pages += page >= tail;
-        }
+        size_t listed;  //  Then that many page numbers
+        memcpy(&listed, list.mv_data, sizeof listed);
+        *count += listed;
     }
     mdb_cursor_close(cursor);
-    *count = pages;
-    if (in_tail)
-        *in_tail = tail_pages;
     return err == MDB_NOTFOUND ? NM_OK : nm_store_rc(self, err);
 }
 
-//  Whether all pages from tail to the last are on the free list. The file is made
-//  long enough meanwhile, or reading a list that is itself cut off were a SIGBUS.
-static bool
-s_tail_is_free(nm_store_t *self, int fd, uint64_t size, uint64_t whole_size)
-{
-    uint64_t tail = size / self->page_size, count, free_count = 0;
-    MDB_txn *txn;
-    if (ftruncate(fd, (off_t) whole_size) != 0)
-        return false;
-    if (mdb_txn_begin(self->env, NULL, MDB_RDONLY, &txn) == 0) {
-        if (nm_env_free_pages(self, txn, tail, &count, &free_count) != NM_OK)
-            free_count = 0;
-        mdb_txn_abort(txn);
-    }
-    if (free_count == whole_size / self->page_size - tail)
-        return true;
-    if (ftruncate(fd, (off_t) size) != 0)
-        nm_store_log_critical("store_failed", self->folder.path, "cannot undo an extension: %s", strerror(errno));
-    return false;
-}
-
-//  The file must hold every page that its meta page speaks of, or a read of the
-//  missing part ends in SIGBUS. LMDB itself leaves pages unwritten only at the end,
-//  and only ones that were taken and freed in one transaction: those are free pages.
 static nm_rc_t
-s_check_size(nm_store_t *self, nm_error_t *error)
+s_measure(nm_store_t *self, nm_error_t *error)
 {
     MDB_envinfo info;
-    MDB_stat stat_;
-    struct stat is;
-    int fd;
-    if (mdb_env_info(self->env, &info) || mdb_env_stat(self->env, &stat_) || mdb_env_get_fd(self->env, &fd) ||
-        fstat(fd, &is) != 0)
+    MDB_stat stat;
+    if (mdb_env_info(self->env, &info) || mdb_env_stat(self->env, &stat))
         return nm_fail(error, NM_ERR_IO, "store %s: cannot look at data.mdb", self->folder.path);
-    self->page_size = stat_.ms_psize;
+    self->page_size = stat.ms_psize;
     self->map_size = info.me_mapsize;
+    return NM_OK;
+}
 
-    uint64_t whole_size = ((uint64_t) info.me_last_pgno + 1) * self->page_size;
-    uint64_t size = (uint64_t) is.st_size;
-    if (size >= whole_size ||
-        (info.me_last_pgno < info.me_mapsize / self->page_size && s_tail_is_free(self, fd, size, whole_size)))
-        return NM_OK;
-    return nm_fail(
-        error, NM_ERR_CORRUPT,
-        "store %s is damaged: data.mdb has %llu bytes and should have %llu. Keep the folder and restore a backup",
-        self->folder.path, (unsigned long long) size, (unsigned long long) whole_size);
+//  LMDB believes what it reads, so somebody else reads it before.
+static nm_rc_t
+s_read_pages(const nm_store_t *self, nm_pages_t *pages, nm_error_t *error)
+{
+    int fd = openat(self->folder.fd, NM_FOLDER_DATA, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return nm_fail(error, NM_ERR_IO, "store %s: cannot open data.mdb: %s", self->folder.path, strerror(errno));
+    nm_rc_t rc = nm_pages_read(fd, self->folder.path, NM_PAGES_BUDGET, pages, error);
+    close(fd);
+    return rc;
 }
 
 //  What a process that was killed during its commit wrote may be in the page cache
@@ -232,16 +201,19 @@ s_check_present(const nm_store_t *self, nm_error_t *error)
 }
 
 nm_rc_t
-nm_env_open(nm_store_t *self, const nm_store_config_t *config, bool fresh, nm_error_t *error)
+nm_env_open(nm_store_t *self, const nm_store_config_t *config, bool fresh, nm_pages_t *pages, nm_error_t *error)
 {
     nm_rc_t rc = fresh ? NM_OK : s_check_present(self, error);
+    if (rc == NM_OK && !fresh)
+        rc = s_read_pages(self, pages, error);
     if (rc == NM_OK)
         rc = s_open_env(self, config, error);
     if (rc != NM_OK)
         return rc;
+    nm_guard_enter(self->env, self->folder.path);
     s_hide_from_children(self);
     rc = s_settle(self, error);
-    return rc == NM_OK ? s_check_size(self, error) : rc;
+    return rc == NM_OK ? s_measure(self, error) : rc;
 }
 
 void
@@ -249,8 +221,10 @@ nm_env_close(nm_store_t *self)
 {
     if (self->reader)
         mdb_txn_abort(self->reader);
-    if (self->env)
+    if (self->env) {
+        nm_guard_leave(self->env);
         mdb_env_close(self->env);
+    }
     self->reader = NULL;
     self->env = NULL;
 }

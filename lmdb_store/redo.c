@@ -92,7 +92,7 @@ s_take(nm_bytes_t *ops, uint8_t *kind, uint8_t *table, MDB_val *key, MDB_val *st
 }
 
 static nm_rc_t
-s_do(nm_store_t *self, MDB_txn *txn, nm_bytes_t ops)
+s_do(nm_txn_t *txn, nm_bytes_t ops)
 {
     while (ops.size) {
         uint8_t kind, table;
@@ -100,14 +100,14 @@ s_do(nm_store_t *self, MDB_txn *txn, nm_bytes_t ops)
         nm_rc_t rc = s_take(&ops, &kind, &table, &key, &stored);
         if (rc != NM_OK || (kind != S_PUT && kind != S_DELETE))
             return NM_ERR_CORRUPT;
-        if (!self->dbis[table])
+        if (!txn->store->dbis[table])
             return NM_ERR_REFUSED;
-        int err = kind == S_PUT ? mdb_put(txn, self->dbis[table], &key, &stored, 0)
-                                : mdb_del(txn, self->dbis[table], &key, NULL);
+        int err = kind == S_PUT ? nm_txn_put_stored(txn, table, key, stored) : nm_txn_delete_stored(txn, table, key);
         if (err == MDB_NOTFOUND)
             return NM_ERR_CORRUPT;  //  It was there when this was first done
         if (err)
-            return nm_store_rc(self, err);
+            return nm_store_rc(txn->store, err);
+        txn->changed = true;
     }
     return NM_OK;
 }
@@ -130,10 +130,10 @@ s_hash(const nm_store_t *self, const uint8_t *record, size_t ops_size, uint8_t h
 }
 
 static void
-s_fill_head(nm_store_t *self, uint8_t *record, size_t ops_size)
+s_fill_head(const nm_store_t *self, uint64_t number, uint8_t *record, size_t ops_size)
 {
     memcpy(record, S_MAGIC, sizeof S_MAGIC);
-    nm_put_u64(record + 8, self->redo.number + 1);
+    nm_put_u64(record + 8, number);
     nm_put_u32(record + 16, self->epoch);
     nm_put_u32(record + 20, (uint32_t) ops_size);
     s_hash(self, record, ops_size, record + S_HASH_AT);
@@ -148,21 +148,36 @@ s_end_process(const nm_store_t *self, const char *what)
     _exit(NM_STORE_EXIT_COMMIT);
 }
 
+static void
+s_write(const nm_store_t *self, const uint8_t *record, size_t size)
+{
+    if (pwrite(self->redo.fd, record, size, (off_t) self->redo.at) != (ssize_t) size)
+        s_end_process(self, "writing");
+}
+
+void
+nm_redo_confirm(const nm_store_t *self)
+{
+    uint8_t record[S_HEAD_SIZE];
+    s_fill_head(self, self->redo.number, record, 0);
+    s_write(self, record, sizeof record);
+}
+
 nm_rc_t
 nm_redo_write(nm_store_t *self)
 {
     nm_redo_t *redo = &self->redo;
-    if (!s_is_noting(self) || s_padded(redo->record.size) > redo->capacity - redo->at)
+    //  With room for the confirmation behind it.
+    if (!s_is_noting(self) || s_padded(redo->record.size) + S_HEAD_SIZE > redo->capacity - redo->at)
         return NM_ERR_FULL;
-    size_t ops_size = redo->record.size - S_HEAD_SIZE;
-    s_fill_head(self, redo->record.at, ops_size);
-    if (pwrite(redo->fd, redo->record.at, redo->record.size, (off_t) redo->at) != (ssize_t) redo->record.size)
-        s_end_process(self, "writing");
+    s_fill_head(self, redo->number + 1, redo->record.at, redo->record.size - S_HEAD_SIZE);
+    s_write(self, redo->record.at, redo->record.size);
     if (fdatasync(redo->fd) != 0)
         s_end_process(self, "syncing");
     redo->at += s_padded(redo->record.size);
     redo->number++;
     nm_buf_clear(&redo->record);
+    nm_redo_confirm(self);
     return NM_OK;
 }
 
@@ -187,80 +202,64 @@ nm_redo_rewind(nm_store_t *self)
 
 //  -- Opening
 
-//  A whole record at `at`? number and ops are set if so.
+typedef struct {
+    uint64_t number;
+    uint32_t epoch;
+    nm_bytes_t ops;
+} s_record_t;
+
+//  A whole record at `at`?
 static bool
-s_read_record(const nm_store_t *self, nm_bytes_t file, uint64_t at, uint64_t *number, nm_bytes_t *ops)
+s_read_record(const nm_store_t *self, nm_bytes_t file, uint64_t at, s_record_t *out)
 {
     const uint8_t *record = file.at + at;
     uint8_t hash[8];
     if (file.size - at < S_HEAD_SIZE || memcmp(record, S_MAGIC, sizeof S_MAGIC) != 0)
         return false;
     size_t ops_size = nm_get_u32(record + 20);
-    if (nm_get_u32(record + 16) != self->epoch || ops_size > file.size - at - S_HEAD_SIZE)
+    if (ops_size > file.size - at - S_HEAD_SIZE)
         return false;
     s_hash(self, record, ops_size, hash);
     if (sodium_memcmp(hash, record + S_HASH_AT, sizeof hash) != 0)
         return false;
-    *number = nm_get_u64(record + 8);
-    *ops = nm_bytes(record + S_HEAD_SIZE, ops_size);
+    *out = (s_record_t){ nm_get_u64(record + 8), nm_get_u32(record + 16), nm_bytes(record + S_HEAD_SIZE, ops_size) };
     return true;
 }
 
-//  Does a whole record with a number above stand anywhere from `at` on?
+//  Does a whole record with a number above stand anywhere from `at` on? One of an earlier epoch
+//  was left behind by a restore.
 static bool
 s_more_follows(const nm_store_t *self, nm_bytes_t file, uint64_t at, uint64_t above)
 {
-    uint64_t number;
-    nm_bytes_t ops;
+    s_record_t record;
     for (; at + S_HEAD_SIZE <= file.size; at += S_ALIGN)
-        if (s_read_record(self, file, at, &number, &ops) && number > above)
+        if (s_read_record(self, file, at, &record) && record.number > above && record.epoch >= self->epoch)
             return true;
     return false;
 }
 
 static nm_rc_t
-s_replay(nm_store_t *self, MDB_txn *txn, nm_bytes_t file, uint64_t *done)
+s_replay(nm_txn_t *txn, nm_bytes_t file)
 {
-    uint64_t at = 0, number;
-    nm_bytes_t ops;
-    *done = 0;
-    while (at + S_HEAD_SIZE <= file.size && s_read_record(self, file, at, &number, &ops) &&
-           number == self->redo.number + 1) {
-        nm_rc_t rc = s_do(self, txn, ops);
+    nm_store_t *self = txn->store;
+    uint64_t at = 0;
+    s_record_t record;
+    while (at + S_HEAD_SIZE <= file.size && s_read_record(self, file, at, &record) && record.epoch == self->epoch &&
+           record.number == self->redo.number + 1 && record.ops.size) {
+        nm_rc_t rc = s_do(txn, record.ops);
         if (rc != NM_OK)
             return rc;
-        self->redo.number = number;
-        at += s_padded(S_HEAD_SIZE + ops.size);
-        ++*done;
+        self->redo.number = record.number;
+        at += s_padded(S_HEAD_SIZE + record.ops.size);
     }
     return s_more_follows(self, file, at, self->redo.number) ? NM_ERR_CORRUPT : NM_OK;
 }
 
-typedef struct {
-    nm_bytes_t file;
-    uint64_t done;
-} s_replaying_t;
-
 static nm_rc_t
 s_replay_update(nm_txn_t *txn, void *arg)
 {
-    s_replaying_t *replaying = arg;
-    nm_rc_t rc = s_replay(txn->store, txn->mdb, replaying->file, &replaying->done);
-    if (rc == NM_OK && replaying->done)
-        rc = nm_txn_put_redo(txn);
+    nm_rc_t rc = s_replay(txn, *(const nm_bytes_t *) arg);
     return rc == NM_OK ? nm_store_load_numbers(txn) : rc;
-}
-
-static nm_rc_t
-s_read_number(nm_txn_t *txn, void *arg)
-{
-    nm_bytes_t value;
-    (void) arg;
-    nm_rc_t rc = nm_table_get(txn, &nm_meta_table, nm_text(NM_META_REDO), &value);
-    if (rc == NM_OK && value.size != 8)
-        return NM_ERR_CORRUPT;
-    txn->store->redo.number = rc == NM_OK ? nm_get_u64(value.at) : 0;
-    return rc == NM_ERR_MISSING ? NM_OK : rc;
 }
 
 static nm_rc_t
@@ -280,32 +279,29 @@ nm_rc_t
 nm_redo_again(nm_store_t *self, MDB_txn *txn)
 {
     nm_buf_t file = { 0 };
-    uint64_t last = self->redo.number, done;
+    nm_txn_t again = { .store = self, .mdb = txn, .writes = true };
+    uint64_t last = self->redo.number;
     nm_rc_t rc = s_read_file(self->redo.fd, self->redo.at, &file);
     self->redo.number = self->redo.settled;
     if (rc == NM_OK)
-        rc = s_replay(self, txn, nm_buf_bytes(&file), &done);
+        rc = s_replay(&again, nm_buf_bytes(&file));
     nm_buf_free(&file);
     return rc == NM_OK && self->redo.number != last ? NM_ERR_CORRUPT : rc;
 }
 
 static nm_rc_t
-s_catch_up(nm_store_t *self, int fd, nm_error_t *error)
+s_catch_up(nm_store_t *self, int fd, uint64_t size, nm_error_t *error)
 {
     nm_buf_t file = { 0 };
-    s_replaying_t replaying = { .done = 0 };
-    struct stat is;
-    nm_rc_t rc = fstat(fd, &is) != 0 ? NM_ERR_IO : (uint64_t) is.st_size > S_CAPACITY_MAX ? NM_ERR_CORRUPT : NM_OK;
+    nm_rc_t rc = size > S_CAPACITY_MAX ? NM_ERR_CORRUPT : s_read_file(fd, size, &file);
+    nm_bytes_t bytes = nm_buf_bytes(&file);
     if (rc == NM_OK)
-        rc = s_read_file(fd, (uint64_t) is.st_size, &file);
-    replaying.file = nm_buf_bytes(&file);
-    if (rc == NM_OK)
-        rc = nm_store_update(self, s_replay_update, &replaying);
+        rc = nm_store_update(self, s_replay_update, &bytes);
     nm_buf_free(&file);
     if (rc == NM_ERR_CORRUPT)
         return nm_fail(error, rc,
-                       "store %s is damaged: redo.log holds records that cannot be vouched for. Keep the "
-                       "folder and restore a backup",
+                       "store %s is damaged: redo.log and data.mdb do not go together, or hold what cannot be "
+                       "vouched for. Keep the folder and restore a backup",
                        self->folder.path);
     if (rc == NM_ERR_REFUSED)
         return nm_fail(error, rc,
@@ -330,21 +326,6 @@ s_fill(const nm_store_t *self, int fd, uint64_t capacity)
     return at >= capacity && (!self->folder.syncs || fsync(fd) == 0);
 }
 
-//  LMDB has all that the old file held, so what is there now is thrown away.
-static void
-s_make_file(nm_store_t *self, int fd, uint64_t capacity)
-{
-    nm_error_t error;
-    if (ftruncate(fd, 0) != 0 || !s_fill(self, fd, capacity) || nm_folder_sync(&self->folder, &error) != NM_OK) {
-        nm_folder_remove(&self->folder, NM_FOLDER_REDO);
-        close(fd);
-        return;
-    }
-    self->redo.fd = fd;
-    self->redo.capacity = capacity;
-    self->redo.settled = self->redo.number;
-}
-
 static uint64_t
 s_capacity(const nm_store_t *self)
 {
@@ -354,29 +335,87 @@ s_capacity(const nm_store_t *self)
     return (capacity < S_CAPACITY_MIN ? S_CAPACITY_MIN : capacity) / S_CAPACITY_MIN * S_CAPACITY_MIN;
 }
 
+static nm_rc_t
+s_change_nothing(nm_txn_t *txn, void *arg)
+{
+    (void) arg;
+    txn->changed = true;
+    return NM_OK;
+}
+
+//  Writes to LMDB how long the file is, before it counts and after it no longer does.
+static nm_rc_t
+s_tell_capacity(nm_store_t *self, uint64_t capacity)
+{
+    if (self->redo.capacity == capacity)
+        return NM_OK;
+    self->redo.capacity = capacity;
+    return nm_store_update(self, s_change_nothing, NULL);
+}
+
+nm_rc_t
+nm_redo_do_without(nm_store_t *self)
+{
+    return s_tell_capacity(self, 0);
+}
+
+//  LMDB has all that the old file held, so what is there now is thrown away.
+static nm_rc_t
+s_make_file(nm_store_t *self, int fd, uint64_t capacity)
+{
+    nm_error_t error;
+    nm_rc_t rc = s_tell_capacity(self, 0);
+    if (rc != NM_OK)
+        return rc;
+    if (ftruncate(fd, 0) != 0 || !s_fill(self, fd, capacity) || nm_folder_sync(&self->folder, &error) != NM_OK) {
+        nm_folder_remove(&self->folder, NM_FOLDER_REDO);
+        close(fd);
+        return NM_OK;
+    }
+    rc = s_tell_capacity(self, capacity);
+    if (rc == NM_OK)
+        self->redo.fd = fd;
+    return rc;
+}
+
+//  A file that LMDB counts on is there and as long as it was made.
+static nm_rc_t
+s_open_file(const nm_store_t *self, int *fd, uint64_t *size, nm_error_t *error)
+{
+    struct stat is;
+    int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (self->redo.capacity ? 0 : O_CREAT);
+    *fd = openat(self->folder.fd, NM_FOLDER_REDO, flags, 0600);
+    if (*fd < 0 && errno == ENOENT)
+        return nm_fail(error, NM_ERR_CORRUPT,
+                       "store %s is damaged: it has lost its redo.log. Keep the folder and restore a backup",
+                       self->folder.path);
+    if (*fd < 0 || fstat(*fd, &is) != 0)
+        return nm_fail(error, NM_ERR_IO, "store %s: cannot open redo.log: %s", self->folder.path, strerror(errno));
+    *size = (uint64_t) is.st_size;
+    if (!self->redo.capacity || *size == self->redo.capacity)
+        return NM_OK;
+    return nm_fail(error, NM_ERR_CORRUPT,
+                   "store %s is damaged: redo.log has %llu bytes and should have %llu. Keep the folder and restore a "
+                   "backup",
+                   self->folder.path, (unsigned long long) *size, (unsigned long long) self->redo.capacity);
+}
+
 nm_rc_t
 nm_redo_open(nm_store_t *self, nm_error_t *error)
 {
-    struct stat is;
-    nm_rc_t rc = nm_store_view(self, s_read_number, NULL);
-    if (rc != NM_OK)
-        return nm_fail(error, rc, "store %s is damaged: its meta table cannot be read", self->folder.path);
-    int fd = openat(self->folder.fd, NM_FOLDER_REDO, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return nm_fail(error, NM_ERR_IO, "store %s: cannot open redo.log: %s", self->folder.path, strerror(errno));
-    rc = s_catch_up(self, fd, error);
-    if (rc != NM_OK) {
-        close(fd);
-        return rc;
-    }
-    if (fstat(fd, &is) == 0 && (uint64_t) is.st_size == s_capacity(self)) {
+    int fd;
+    uint64_t size = 0, capacity = s_capacity(self);
+    nm_rc_t rc = s_open_file(self, &fd, &size, error);
+    if (rc == NM_OK)
+        rc = s_catch_up(self, fd, size, error);
+    if (rc == NM_OK && size == capacity && self->redo.capacity == capacity)
         self->redo.fd = fd;
-        self->redo.capacity = (uint64_t) is.st_size;
-        self->redo.settled = self->redo.number;
-    } else {
-        s_make_file(self, fd, s_capacity(self));
-    }
-    return NM_OK;
+    else if (rc == NM_OK)
+        rc = s_make_file(self, fd, capacity);
+    if (rc != NM_OK && fd >= 0)
+        close(fd);
+    self->redo.settled = self->redo.number;
+    return rc;
 }
 
 void

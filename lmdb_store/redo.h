@@ -18,9 +18,15 @@
  *
  *      [1 put | 2 delete][table u8][key size u8][value size u32][key][value]
  *
- *  At open the records above the meta table's number are done again, in order, up to the
- *  first that is not whole. That one was cut off in writing, and nobody was told of it;
- *  but if a whole one with a higher number stands behind it, the log is damaged.
+ *  Behind the last record stands its confirmation: a record without operations and with the
+ *  same number, written once the sync is over, and itself not synced. The next record takes
+ *  its place. An update that went past the log takes a number too, and leaves a confirmation
+ *  at the start.
+ *
+ *  At open the records above LMDB's number are done again, in order, up to the first that is
+ *  not whole. That one was cut off in writing, and nobody was told of it; but if a whole one
+ *  with a higher number stands anywhere behind it, or its own confirmation, the log or LMDB
+ *  is damaged. LMDB also knows how long the file is (tally.h), so that a shorter one shows.
  */
 #ifndef NM_REDO_H
 #define NM_REDO_H
@@ -32,7 +38,7 @@
 
 typedef struct {
     int fd;             //  -1: there is no log, each update commits LMDB
-    uint64_t capacity;  //  Bytes of the file
+    uint64_t capacity;  //  Bytes of the file; as LMDB has it until the log is open
     uint64_t at;        //  Where the next record goes
     uint64_t number;    //  Of the last record
     uint64_t settled;   //  Of the last one that LMDB has
@@ -40,9 +46,12 @@ typedef struct {
 } nm_redo_t;
 
 //  Opens or makes the file and does again what LMDB does not have yet; that is committed
-//  before this returns. The store's tables are open. NM_ERR_CORRUPT: the log is damaged.
-//  A file system without room for the file is no failure: there is no log then.
+//  before this returns. The store's tables are open, its tally is read. NM_ERR_CORRUPT: the
+//  log is damaged. A file system without room for the file is no failure: there is no log then.
 nm_rc_t nm_redo_open(nm_store_t *self, nm_error_t *error);
+
+//  Tells LMDB that it stands alone, as a store does that is a copy. Instead of nm_redo_open.
+nm_rc_t nm_redo_do_without(nm_store_t *self);
 void nm_redo_close(nm_store_t *self);
 
 //  Note what the update under way does. Nothing is noted while there is no log.
@@ -59,7 +68,10 @@ nm_rc_t nm_redo_write(nm_store_t *self);
 //  LMDB has all: the log begins at its start.
 void nm_redo_rewind(nm_store_t *self);
 
-//  Does again, in txn, what the log holds: all since LMDB's last commit.
+//  Writes, without a sync, that the update of the last number is durable.
+void nm_redo_confirm(const nm_store_t *self);
+
+//  Does again, in txn, what the log holds: all since LMDB's last commit. The tallies have it.
 nm_rc_t nm_redo_again(nm_store_t *self, MDB_txn *txn);
 
 #endif

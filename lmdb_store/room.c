@@ -64,7 +64,7 @@ s_count_free(nm_store_t *self, uint64_t txn_number)
     //  A reader of its own: LMDB does not show the free list to a write transaction.
     if (mdb_txn_begin(self->env, NULL, MDB_RDONLY, &txn) != 0)
         return;
-    if (nm_env_free_pages(self, txn, 0, &self->free_pages, NULL) == NM_OK)
+    if (nm_env_free_pages(self, txn, &self->free_pages) == NM_OK)
         self->counted_txn = txn_number;
     mdb_txn_abort(txn);
 }

@@ -6,6 +6,8 @@
 enum {
     S_FORM_SEALED = 1,
     S_FORM_HASHED = 2,
+    S_FORM_HEAD = 3,  //  head.c
+    S_MARK_SIZE = 8,
     S_NONCE_SIZE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
     S_TAG_SIZE = crypto_aead_xchacha20poly1305_ietf_ABYTES,
     S_SEALED_HEAD = 1 + 4 + S_NONCE_SIZE,
@@ -157,6 +159,19 @@ nm_seal_read(const nm_seal_t *self, const nm_table_t *table, nm_bytes_t key, nm_
         return NM_ERR_CORRUPT;
     if (size)
         memcpy(out, stored.at + S_HASHED_HEAD, size);
+    return NM_OK;
+}
+
+nm_rc_t
+nm_seal_mark_at(uint8_t form, size_t size, size_t *at)
+{
+    _Static_assert(S_HASHED_HEAD == 1 + S_MARK_SIZE, "the hash is the mark");
+    if (form == S_FORM_SEALED && size >= S_SEALED_EXTRA)
+        *at = size - S_MARK_SIZE;
+    else if ((form == S_FORM_HASHED || form == S_FORM_HEAD) && size >= S_HASHED_HEAD)
+        *at = 1;
+    else
+        return NM_ERR_CORRUPT;
     return NM_OK;
 }
 

@@ -51,6 +51,11 @@ nm_rc_t nm_seal_value_size(const nm_table_t *table, nm_bytes_t stored, size_t *s
 //  bytes are not what was written under this table and key; out is then undefined.
 nm_rc_t nm_seal_read(const nm_seal_t *self, const nm_table_t *table, nm_bytes_t key, nm_bytes_t stored, uint8_t *out);
 
+//  Where in a stored value the eight bytes stand that vouch for it: the hash, or the end of the
+//  tag. They differ with table, key and value. form is the first byte; the head of a store
+//  (head.c) has one of its own. NM_ERR_CORRUPT if no value has this form and size.
+nm_rc_t nm_seal_mark_at(uint8_t form, size_t size, size_t *at);
+
 //  The number of the master key that sealed the value, 0 if it is not a sealed one.
 uint32_t nm_seal_key_number(nm_bytes_t stored);
 

@@ -19,12 +19,16 @@ static const uint64_t S_RESERVE = (uint64_t) 64 << 20;
 //  new work still refused, when the ballast has just been given up.
 enum { S_BALLAST_PART = 4 };
 
+enum { S_SCHEMA_TALLIED = 2 };  //  The first layout with a tally
+
 //  What opening hands to its transaction.
 typedef struct {
     const nm_store_config_t *config;
     const nm_store_layout_t *layout;
     nm_error_t *error;
     bool fresh;
+    bool copy;          //  data.mdb stands alone, under another commit number
+    nm_pages_t *pages;  //  What the file holds, as it was read before LMDB saw it
 } s_opening_t;
 
 static nm_rc_t
@@ -34,7 +38,8 @@ s_write_head(nm_txn_t *txn, const s_opening_t *opening)
     nm_store_head_t head = { opening->layout->schema, txn->store->id, nm_text(opening->config->owner) };
     MDB_val key = { strlen(NM_META_HEAD), (void *) NM_META_HEAD };
     MDB_val stored = { nm_store_head_write(&head, packed), packed };
-    int err = mdb_put(txn->mdb, nm_txn_dbi(txn, &nm_meta_table), &key, &stored, 0);
+    int err = nm_txn_put_stored(txn, NM_TABLE_META, key, stored);
+    txn->changed = true;
     return err ? nm_txn_spoil(txn, nm_store_rc(txn->store, err)) : NM_OK;
 }
 
@@ -115,9 +120,49 @@ s_read_secret(nm_txn_t *txn, const s_opening_t *opening)
                        "store %s does not open with the master keys given: it was sealed with number %u. "
                        "Give the key it was made with; nothing was changed",
                        path, (unsigned) number);
-    //  After a rotation the new key opens the store, so that the old one can be retired.
+    return NM_OK;
+}
+
+//  After a rotation the new key opens the store, so that the old one can be retired.
+static nm_rc_t
+s_renew_secret(nm_txn_t *txn)
+{
+    const nm_seal_t *seal = &txn->store->seal;
+    MDB_val key = { strlen(NM_META_SECRET), (void *) NM_META_SECRET }, stored;
+    int err = mdb_get(txn->mdb, nm_txn_dbi(txn, &nm_meta_table), &key, &stored);
+    if (err)
+        return nm_txn_spoil(txn, nm_store_rc(txn->store, err));
+    uint32_t number = nm_seal_key_number(nm_bytes(stored.mv_data, stored.mv_size));
     return number == seal->keys[seal->key_count - 1].number ? NM_OK : s_put_secret(txn);
 }
+
+//  From layout 1 to 2: what the tables hold is counted, and the number of redo.log, which had a
+//  record of its own, goes into the tally.
+static nm_rc_t
+s_step_tally(nm_txn_t *txn)
+{
+    static const nm_bytes_t REDO = { (const uint8_t *) "redo", 4 };
+    nm_store_t *self = txn->store;
+    nm_bytes_t value;
+    nm_rc_t rc = nm_table_get(txn, &nm_meta_table, REDO, &value);
+    if (rc == NM_OK && value.size != 8)
+        return NM_ERR_CORRUPT;
+    self->redo.number = rc == NM_OK ? nm_get_u64(value.at) : 0;
+    if (rc == NM_OK)
+        rc = nm_table_delete(txn, &nm_meta_table, REDO);
+    if (rc == NM_ERR_MISSING)
+        rc = NM_OK;
+    for (uint8_t i = 0; rc == NM_OK && i < NM_STORE_TABLE_MAX; i++)
+        if (self->tables[i])
+            rc = nm_tally_count(txn, i, &txn->tallies[i]);
+    return rc;
+}
+
+static nm_store_step_fn *const STEPS[] = { s_step_tally };
+
+//  A new version of the layout: raise NM_STORE_SCHEMA and append the step that brings the
+//  version before it there. Steps are kept for ever.
+const nm_store_layout_t nm_store_layout = { .schema = NM_STORE_SCHEMA, .steps = STEPS };
 
 static nm_rc_t
 s_upgrade(nm_txn_t *txn, const s_opening_t *opening, uint32_t from)
@@ -137,7 +182,11 @@ s_open_table(nm_txn_t *txn, const nm_table_t *table, unsigned flags)
     assert(table->number > 0 && table->number < NM_STORE_TABLE_MAX);
     nm_store_t *self = txn->store;
     assert((!self->tables[table->number] || self->tables[table->number] == table) && "two tables with one number");
-    int err = mdb_dbi_open(txn->mdb, table->name, flags, &self->dbis[table->number]);
+    int err = mdb_dbi_open(txn->mdb, table->name, 0, &self->dbis[table->number]);
+    if (err == MDB_NOTFOUND && flags) {
+        txn->changed = true;
+        err = mdb_dbi_open(txn->mdb, table->name, flags, &self->dbis[table->number]);
+    }
     if (err)
         return nm_txn_spoil(txn, nm_store_rc(self, err));
     self->tables[table->number] = table;
@@ -174,7 +223,70 @@ nm_store_load_numbers(nm_txn_t *txn)
     return NM_OK;
 }
 
-//  Opening is one transaction: a store that is refused is left as it was.
+//  -- What the tables must hold
+
+static nm_rc_t
+s_is_missing(const s_opening_t *opening, const char *what)
+{
+    return nm_fail(opening->error, NM_ERR_CORRUPT,
+                   "store %s is damaged: %s. What is there is not what was committed last. Keep the folder and "
+                   "restore a backup",
+                   opening->config->path, what);
+}
+
+//  A copy was written by LMDB in one piece, under a commit number of its own.
+static nm_rc_t
+s_compare_commit(nm_store_t *self, const s_opening_t *opening, uint64_t tallied)
+{
+    MDB_envinfo info;
+    if (mdb_env_info(self->env, &info) || info.me_last_txnid != opening->pages->commit)
+        return s_is_missing(opening, "LMDB sees another commit than stands in data.mdb");
+    if (!opening->copy && tallied != opening->pages->commit)
+        return s_is_missing(opening, "its tables are not of the last commit");
+    return NM_OK;
+}
+
+//  Of a table that was too large to be read only the number of records is known.
+static nm_rc_t
+s_compare_table(const s_opening_t *opening, const nm_table_t *table, nm_tally_t expected)
+{
+    const nm_pages_table_t *found = nm_pages_table(opening->pages, table->name);
+    nm_tally_t tally = found ? found->tally : (nm_tally_t){ 0 };
+    if (found && !found->whole)
+        tally.sum = expected.sum;
+    char what[128];
+    snprintf(what, sizeof what, "table %s holds %llu records%s, and %llu were committed", table->name,
+             (unsigned long long) tally.count, tally.count == expected.count ? " of other content" : "",
+             (unsigned long long) expected.count);
+    return nm_tally_equal(tally, expected) ? NM_OK : s_is_missing(opening, what);
+}
+
+static nm_rc_t
+s_compare_tallies(nm_txn_t *txn, const s_opening_t *opening)
+{
+    uint64_t commit;
+    if (nm_tally_read(txn, &commit) != NM_OK)
+        return s_is_missing(opening, "it has no tally");
+    nm_rc_t rc = s_compare_commit(txn->store, opening, commit);
+    for (unsigned i = 0; rc == NM_OK && i < NM_STORE_TABLE_MAX; i++)
+        if (txn->store->tables[i])
+            rc = s_compare_table(opening, txn->store->tables[i], txn->tallies[i]);
+    return rc;
+}
+
+//  -- Opening: one transaction, so that a store that is refused is left as it was.
+
+static nm_rc_t
+s_identify(nm_txn_t *txn, const s_opening_t *opening, nm_store_head_t *head)
+{
+    nm_rc_t rc = s_read_head(txn, opening, head);
+    if (rc != NM_OK)
+        return rc;
+    txn->store->id = head->id;
+    nm_seal_init(&txn->store->seal, opening->config->keys, opening->config->key_count, &head->id);
+    return s_read_secret(txn, opening);
+}
+
 static nm_rc_t
 s_enter(nm_txn_t *txn, void *arg)
 {
@@ -185,15 +297,14 @@ s_enter(nm_txn_t *txn, void *arg)
         return nm_fail(opening->error, NM_ERR_CORRUPT,
                        "store %s is damaged: it has no meta table. Keep the folder and restore a backup",
                        opening->config->path);
-    if (rc == NM_OK && opening->fresh) {
-        rc = s_found(txn, opening);
-    } else if (rc == NM_OK && (rc = s_read_head(txn, opening, &head)) == NM_OK) {
-        txn->store->id = head.id;
-        nm_seal_init(&txn->store->seal, opening->config->keys, opening->config->key_count, &head.id);
-        rc = s_read_secret(txn, opening);
-    }
+    if (rc == NM_OK)
+        rc = opening->fresh ? s_found(txn, opening) : s_identify(txn, opening, &head);
     if (rc == NM_OK)
         rc = s_open_tables(txn, opening->config);
+    if (rc == NM_OK && !opening->fresh && head.schema >= S_SCHEMA_TALLIED)
+        rc = s_compare_tallies(txn, opening);
+    if (rc == NM_OK)
+        rc = s_renew_secret(txn);
     if (rc == NM_OK)
         rc = s_upgrade(txn, opening, head.schema);
     return rc == NM_OK ? nm_store_load_numbers(txn) : rc;
@@ -253,31 +364,36 @@ s_build(nm_store_t *self, const s_opening_t *template)
     if (rc == NM_OK)
         rc = nm_folder_state(&self->folder, &opening.fresh, opening.error);
     if (rc == NM_OK)
-        rc = nm_env_open(self, config, opening.fresh, opening.error);
+        rc = nm_env_open(self, config, opening.fresh, opening.pages, opening.error);
     if (rc != NM_OK)
         return rc;
     s_set_limits(self, config);
     rc = nm_store_update(self, s_enter, &opening);
     if (rc == NM_OK && opening.fresh)
         rc = s_provision(self, opening.error);
+    if (rc != NM_OK || opening.copy)
+        return rc == NM_OK ? nm_redo_do_without(self) : rc;
     //  Without syncs there is nothing to save by a log.
-    return rc == NM_OK && self->folder.syncs ? nm_redo_open(self, opening.error) : rc;
+    return self->folder.syncs ? nm_redo_open(self, opening.error) : NM_OK;
 }
 
-nm_rc_t
-nm_store_open(const nm_store_config_t *config, const nm_store_layout_t *layout, nm_store_t **self_p, nm_error_t *error)
+static nm_rc_t
+s_open(s_opening_t opening, nm_store_t **self_p, nm_error_t *error)
 {
+    const nm_store_config_t *config = opening.config;
     nm_error_t text = { "" };
-    s_opening_t opening = { .config = config, .layout = layout, .error = &text };
     nm_store_t *self = NULL;
     nm_rc_t rc = s_check_config(config, &text);
+    opening.error = &text;
     if (rc == NM_OK && sodium_init() < 0)
         rc = nm_fail(&text, NM_ERR_IO, "store %s: the system gives no randomness", config->path);
     if (rc == NM_OK) {
         self = nm_alloc(sizeof *self);
         self->folder = (nm_folder_t){ .fd = -1, .lock_fd = -1 };
         self->redo.fd = -1;
+        opening.pages = nm_alloc(sizeof *opening.pages);
         rc = s_build(self, &opening);
+        free(opening.pages);
     }
     if (rc == NM_OK) {
         *self_p = self;
@@ -289,14 +405,23 @@ nm_store_open(const nm_store_config_t *config, const nm_store_layout_t *layout, 
     return nm_fail(error, rc, "store %s cannot be opened: %s", config->path, nm_rc_text(rc));
 }
 
+nm_rc_t
+nm_store_open(const nm_store_config_t *config, const nm_store_layout_t *layout, nm_store_t **self_p, nm_error_t *error)
+{
+    return s_open((s_opening_t){ .config = config, .layout = layout }, self_p, error);
+}
+
+nm_rc_t
+nm_store_open_copy(const nm_store_config_t *config, nm_store_t **self_p, nm_error_t *error)
+{
+    return s_open((s_opening_t){ .config = config, .layout = &nm_store_layout, .copy = true }, self_p, error);
+}
+
 nm_store_t *
 nm_store_new(const nm_store_config_t *config, nm_error_t *error)
 {
-    //  A new version of the layout: raise NM_STORE_SCHEMA and append the step that
-    //  brings the version before it there. Steps are kept for ever.
-    static const nm_store_layout_t LAYOUT = { .schema = NM_STORE_SCHEMA, .steps = NULL };
     nm_store_t *self = NULL;
-    nm_store_open(config, &LAYOUT, &self, error);
+    nm_store_open(config, &nm_store_layout, &self, error);
     return self;
 }
 
@@ -308,7 +433,8 @@ nm_store_destroy(nm_store_t **self_p)
     if (!self)
         return;
     assert(!self->txn.mdb && "destroyed within a transaction");
-    nm_store_settle(self);  //  What cannot be settled now is in redo.log for the next start
+    if (!self->damaged)
+        nm_store_settle(self);  //  What cannot be settled now is in redo.log for the next start
     if (self->kept)
         mdb_txn_abort(self->kept);
     nm_redo_close(self);

@@ -28,8 +28,9 @@ enum {
     NM_STORE_VALUE_MAX = 64 * 1024 * 1024,  //  Longest value, in bytes: what claims more is damage
     NM_STORE_TABLE_MAX = 64,                //  Table numbers are below this
     NM_STORE_SECRET_SIZE = 32,              //  Bytes of a master key
+    NM_STORE_EXIT_DAMAGED = 65,             //  EX_DATAERR: ... when LMDB cannot go on with what it reads
     NM_STORE_EXIT_COMMIT = 74,              //  EX_IOERR: what the process ends with after a failed commit
-    NM_STORE_SCHEMA = 1,                    //  The newest layout this code reads and the one it writes
+    NM_STORE_SCHEMA = 2,                    //  The newest layout this code reads and the one it writes
 };
 
 typedef struct nm_store nm_store_t;
@@ -204,7 +205,25 @@ typedef struct {
     char first_bad[160];  //  Where the first was: table and key in hex
 } nm_store_check_t;
 
-//  Reads every value of every table and checks it. NM_OK only if all are good.
+//  Reads every value of every table and checks it, and that none is gone or older than the
+//  last one put. NM_OK only if all are good.
 nm_rc_t nm_store_check(nm_store_t *self, nm_store_check_t *report, nm_error_t *error);
+
+//  What one call of nm_store_scrub did.
+typedef struct {
+    uint64_t records;
+    uint64_t bytes;
+    bool ended;  //  The pass is over; the next call begins another
+} nm_store_scrub_t;
+
+enum {
+    NM_STORE_SCRUB_RECORDS = 1024,    //  What one call reads at most; about a millisecond if
+    NM_STORE_SCRUB_SIZE = 512 * 1024  //  the pages are in memory. One value may be larger
+};
+
+//  The same as a check, little by little and beside the work: reads on where the last call
+//  stopped. NM_ERR_CORRUPT: damage, the log says where; the actor must stop. Not inside a
+//  transaction.
+nm_rc_t nm_store_scrub(nm_store_t *self, nm_store_scrub_t *report);
 
 #endif

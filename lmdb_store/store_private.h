@@ -9,9 +9,11 @@
 #include "lmdb_store/arena.h"
 #include "lmdb_store/folder.h"
 #include "lmdb_store/log.h"
+#include "lmdb_store/pages.h"
 #include "lmdb_store/redo.h"
 #include "lmdb_store/seal.h"
 #include "lmdb_store/store.h"
+#include "lmdb_store/tally.h"
 
 //  -- The layout of the store, and how an older one is brought to it.
 
@@ -23,9 +25,15 @@ typedef struct {
     nm_store_step_fn *const *steps;  //  steps[n - 1] goes from version n to n + 1
 } nm_store_layout_t;
 
+//  The layout of this program.
+extern const nm_store_layout_t nm_store_layout;
+
 //  What nm_store_new does, for any layout.
 nm_rc_t nm_store_open(const nm_store_config_t *config, const nm_store_layout_t *layout, nm_store_t **self_p,
                       nm_error_t *error);
+
+//  The same for a data.mdb that is a copy: it has no redo.log and gets none.
+nm_rc_t nm_store_open_copy(const nm_store_config_t *config, nm_store_t **self_p, nm_error_t *error);
 
 //  Reads the epoch and the counters that the tables hold.
 nm_rc_t nm_store_load_numbers(nm_txn_t *txn);
@@ -42,8 +50,8 @@ extern const nm_table_t nm_expiry_table;
 #define NM_META_HEAD "head"      //  Schema, store id, owner
 #define NM_META_SECRET "secret"  //  The key of the keyed hash; opens only with the right master key
 #define NM_META_EPOCH "epoch"
-#define NM_META_REDO "redo"  //  Number of the last record of redo.log that LMDB has
-#define NM_META_COUNTER 'n'  //  Then the counter's number
+#define NM_META_TALLY "tally"  //  What the tables hold, and what LMDB has of redo.log (tally.h)
+#define NM_META_COUNTER 'n'    //  Then the counter's number
 
 typedef struct {
     uint32_t schema;
@@ -77,7 +85,17 @@ struct nm_txn {
     nm_open_cursor_t *cursors;  //  In the arena
     uint64_t counters[NM_COUNTER_COUNT];
     bool counter_taken[NM_COUNTER_COUNT];
+    nm_tally_t tallies[NM_STORE_TABLE_MAX];
+    nm_tally_t scrubbed;  //  As nm_scrub_t's
 };
+
+//  Where the scrub is. Keys of the table up to `key` have been read; writers keep `seen` true.
+typedef struct {
+    uint8_t table;
+    uint8_t key[NM_STORE_KEY_MAX];
+    size_t key_size;  //  0: at the start of the table
+    nm_tally_t seen;  //  What those keys hold
+} nm_scrub_t;
 
 struct nm_store {
     nm_folder_t folder;
@@ -92,7 +110,9 @@ struct nm_store {
     nm_txn_t txn;
     nm_id_t id;
     uint32_t epoch;
-    uint64_t counters[NM_COUNTER_COUNT];  //  As last committed
+    uint64_t counters[NM_COUNTER_COUNT];     //  As last committed
+    nm_tally_t tallies[NM_STORE_TABLE_MAX];  //  As last committed
+    nm_scrub_t scrub;
     uint64_t map_size;
     uint64_t page_size;
     uint64_t quota;
@@ -101,6 +121,7 @@ struct nm_store {
     uint64_t counted_txn;  //  The transaction at which free pages were last counted
     uint64_t free_pages;   //  What that count gave
     bool has_ballast;
+    bool damaged;  //  Something could not be vouched for: LMDB gets nothing more
 };
 
 //  LMDB's codes stop here. NM_ERR_IO is logged with LMDB's text.
@@ -109,8 +130,10 @@ nm_rc_t nm_store_rc(const nm_store_t *self, int err);
 //  Notes a failure that no commit may follow, and returns it.
 nm_rc_t nm_txn_spoil(nm_txn_t *txn, nm_rc_t rc);
 
-//  Puts the number of the last record of redo.log into the meta table.
-nm_rc_t nm_txn_put_redo(nm_txn_t *txn);
+//  Puts or deletes a value as it is stored. Returns LMDB's code; MDB_CORRUPTED if what stands
+//  there is no value.
+int nm_txn_put_stored(nm_txn_t *txn, uint8_t table, MDB_val key, MDB_val stored);
+int nm_txn_delete_stored(nm_txn_t *txn, uint8_t table, MDB_val key);
 
 MDB_dbi nm_txn_dbi(const nm_txn_t *txn, const nm_table_t *table);
 
@@ -119,12 +142,13 @@ nm_rc_t nm_txn_vouch(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t key, MDB
 
 //  -- The LMDB environment
 
-nm_rc_t nm_env_open(nm_store_t *self, const nm_store_config_t *config, bool fresh, nm_error_t *error);
+//  pages is filled with what the file holds, unless it is fresh.
+nm_rc_t nm_env_open(nm_store_t *self, const nm_store_config_t *config, bool fresh, nm_pages_t *pages,
+                    nm_error_t *error);
 void nm_env_close(nm_store_t *self);
 
-//  Pages on the free list, as of txn. Of those, in_tail (may be NULL) counts the
-//  ones from page tail on.
-nm_rc_t nm_env_free_pages(nm_store_t *self, MDB_txn *txn, size_t tail, uint64_t *count, uint64_t *in_tail);
+//  Pages on the free list, as of txn.
+nm_rc_t nm_env_free_pages(nm_store_t *self, MDB_txn *txn, uint64_t *count);
 
 //  -- Room
 

@@ -19,6 +19,23 @@ s_begin_mdb(nm_store_t *self, bool writes)
     return err;
 }
 
+//  A transaction has numbers of its own, which become the store's if it is kept.
+static void
+s_start_numbers(nm_store_t *self)
+{
+    memcpy(self->txn.counters, self->counters, sizeof self->counters);
+    memcpy(self->txn.tallies, self->tallies, sizeof self->tallies);
+    self->txn.scrubbed = self->scrub.seen;
+}
+
+static void
+s_keep_numbers(nm_store_t *self)
+{
+    memcpy(self->counters, self->txn.counters, sizeof self->counters);
+    memcpy(self->tallies, self->txn.tallies, sizeof self->tallies);
+    self->scrub.seen = self->txn.scrubbed;
+}
+
 static nm_rc_t
 s_begin(nm_store_t *self, bool writes)
 {
@@ -34,7 +51,7 @@ s_begin(nm_store_t *self, bool writes)
     if (err)
         self->txn.mdb = NULL;
     else
-        memcpy(self->txn.counters, self->counters, sizeof self->counters);
+        s_start_numbers(self);
     return nm_store_rc(self, err);
 }
 
@@ -63,14 +80,6 @@ s_put_counters(nm_txn_t *txn)
             return rc;
     }
     return NM_OK;
-}
-
-nm_rc_t
-nm_txn_put_redo(nm_txn_t *txn)
-{
-    uint8_t value[8];
-    nm_put_u64(value, txn->store->redo.number);
-    return nm_table_put(txn, &nm_meta_table, nm_text(NM_META_REDO), nm_bytes(value, sizeof value));
 }
 
 //  What LMDB lost with a transaction that is gone, and redo.log still has, is done again: it
@@ -107,26 +116,51 @@ s_commit(nm_store_t *self)
         nm_redo_rewind(self);
         return NM_OK;
     }
-    if (err == MDB_MAP_FULL || err == MDB_TXN_FULL) {
-        s_restore_kept(self);
+    if (err == MDB_MAP_FULL || err == MDB_TXN_FULL)
         return NM_ERR_FULL;
-    }
     nm_store_log_critical("commit_failed", self->folder.path,
                           "commit failed, so what is on the disk is unknown; the process ends: %s", mdb_strerror(err));
     _exit(NM_STORE_EXIT_COMMIT);
+}
+
+//  Commits with the tally of what is in it.
+static nm_rc_t
+s_commit_tallied(nm_store_t *self)
+{
+    nm_rc_t rc = nm_tally_write(&self->txn);
+    if (rc == NM_OK)
+        return s_commit(self);
+    mdb_txn_abort(self->txn.mdb);
+    return rc;
+}
+
+//  The update does not fit into redo.log, so LMDB has it alone. It takes a number all the
+//  same, and the log tells it: were LMDB found one commit older, this would be missed.
+static nm_rc_t
+s_commit_past_log(nm_store_t *self)
+{
+    if (self->redo.fd < 0)
+        return s_commit_tallied(self);
+    self->redo.number++;
+    nm_rc_t rc = s_commit_tallied(self);
+    if (rc == NM_OK)
+        nm_redo_confirm(self);
+    else
+        self->redo.number--;
+    return rc;
 }
 
 //  Makes the update durable: in redo.log if there is room, else by a commit of LMDB.
 static nm_rc_t
 s_keep(nm_store_t *self)
 {
-    nm_rc_t rc = nm_redo_write(self);
-    if (rc == NM_OK)
+    if (nm_redo_write(self) == NM_OK) {
         self->kept = self->txn.mdb;
-    else if (self->redo.fd < 0 || (rc = nm_txn_put_redo(&self->txn)) == NM_OK)
-        rc = s_commit(self);
-    else
-        mdb_txn_abort(self->txn.mdb), s_restore_kept(self);
+        return NM_OK;
+    }
+    nm_rc_t rc = s_commit_past_log(self);
+    if (rc != NM_OK)
+        s_restore_kept(self);
     return rc;
 }
 
@@ -157,7 +191,7 @@ nm_store_update(nm_store_t *self, nm_store_fn *work, void *arg)
     else if (!self->kept)
         rc = s_commit(self);  //  Nothing changed, so nothing is written; tables that were opened stay open
     if (rc == NM_OK)
-        memcpy(self->counters, self->txn.counters, sizeof self->counters);
+        s_keep_numbers(self);
     self->txn.mdb = NULL;
     nm_arena_reset(&self->arena);
     return rc;
@@ -176,12 +210,11 @@ nm_store_settle(nm_store_t *self)
     if (!self->kept)
         return NM_OK;
     nm_rc_t rc = s_begin(self, true);
-    if (rc == NM_OK)
-        rc = nm_txn_put_redo(&self->txn);
-    if (rc == NM_OK)
-        rc = s_commit(self);
-    else
-        s_undo(self);
+    if (rc == NM_OK) {
+        rc = s_commit_tallied(self);
+        if (rc != NM_OK)
+            s_restore_kept(self);
+    }
     self->txn.mdb = NULL;
     return rc;
 }
@@ -209,6 +242,7 @@ nm_txn_spoil(nm_txn_t *txn, nm_rc_t rc)
 {
     if (txn->failed == NM_OK)
         txn->failed = rc;
+    txn->store->damaged |= rc == NM_ERR_CORRUPT;
     return rc;
 }
 

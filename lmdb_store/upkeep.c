@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sodium.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -113,10 +112,9 @@ s_stage(const nm_folder_t *target, const char *stage_path, const char *backup_pa
 static nm_rc_t
 s_prepare(const nm_store_config_t *config, uint32_t marked_epoch, uint32_t *epoch, nm_error_t *error)
 {
-    static const nm_store_layout_t LAYOUT = { .schema = NM_STORE_SCHEMA, .steps = NULL };
     nm_store_t *store = NULL;
     nm_store_check_t report;
-    nm_rc_t rc = nm_store_open(config, &LAYOUT, &store, error);
+    nm_rc_t rc = nm_store_open_copy(config, &store, error);
     if (rc == NM_OK)
         rc = nm_store_check(store, &report, error);
     if (rc == NM_OK) {
@@ -172,113 +170,4 @@ nm_store_restore(const nm_store_config_t *config, const char *backup_path, bool 
         rc = s_restore_into(&target, config, backup_path, error);
     nm_folder_close(&target);
     return rc;
-}
-
-//  -- Check
-
-typedef struct {
-    const nm_store_t *store;
-    nm_store_check_t *report;
-    nm_buf_t plain;  //  Room for what is opened; the arena belongs to the owner's thread
-} s_check_t;
-
-static void
-s_note_bad(s_check_t *self, const char *table, MDB_val key)
-{
-    char hex[2 * 48 + 1] = "";
-    size_t size = key.mv_size < 48 ? key.mv_size : 48;
-    if (self->report->bad++)
-        return;
-    sodium_bin2hex(hex, sizeof hex, key.mv_data, size);
-    snprintf(self->report->first_bad, sizeof self->report->first_bad, "table %s, key %s", table, hex);
-}
-
-//  A damaged page above may lead a search elsewhere than the walk; then the record is
-//  there and nobody finds it.
-static bool
-s_is_found(const s_check_t *self, MDB_txn *txn, const nm_table_t *table, MDB_val key, MDB_val stored)
-{
-    MDB_val found;
-    return mdb_get(txn, self->store->dbis[table->number], &key, &found) == 0 && found.mv_data == stored.mv_data;
-}
-
-static bool
-s_is_good(s_check_t *self, const nm_table_t *table, nm_bytes_t key, nm_bytes_t stored)
-{
-    if (key.size == 0 || key.size > NM_STORE_KEY_MAX)
-        return false;
-    nm_store_head_t head;
-    if (table == &nm_meta_table && nm_bytes_is(key, NM_META_HEAD))
-        return nm_store_head_read(&head, stored, UINT32_MAX) == NM_OK && nm_id_equal(&head.id, &self->store->id);
-    if (table == &nm_meta_table && nm_bytes_is(key, NM_META_SECRET))
-        table = &nm_meta_sealed_table;
-
-    size_t size;
-    if (nm_seal_value_size(table, stored, &size) != NM_OK)
-        return false;
-    nm_buf_clear(&self->plain);
-    return nm_seal_read(&self->store->seal, table, key, stored, nm_buf_reserve(&self->plain, size + 1)) == NM_OK;
-}
-
-//  A page that was lost or is old takes records away without one wrong checksum; the
-//  table's own count of them still shows it.
-static void
-s_compare_count(s_check_t *self, MDB_txn *txn, const nm_table_t *table, uint64_t seen)
-{
-    MDB_stat stat;
-    if (mdb_stat(txn, self->store->dbis[table->number], &stat) || stat.ms_entries != seen)
-        s_note_bad(self, table->name, (MDB_val){ 0, NULL });
-}
-
-static nm_rc_t
-s_check_table(s_check_t *self, MDB_txn *txn, const nm_table_t *table)
-{
-    MDB_cursor *cursor;
-    MDB_val key, stored;
-    uint64_t seen = 0;
-    int err = mdb_cursor_open(txn, self->store->dbis[table->number], &cursor);
-    if (err)
-        return nm_store_rc(self->store, err);
-    while (!(err = mdb_cursor_get(cursor, &key, &stored, MDB_NEXT))) {
-        seen++;
-        self->report->bytes += stored.mv_size;
-        if (s_is_good(self, table, nm_bytes(key.mv_data, key.mv_size), nm_bytes(stored.mv_data, stored.mv_size)) &&
-            s_is_found(self, txn, table, key, stored))
-            self->report->records++;
-        else
-            s_note_bad(self, table->name, key);
-    }
-    mdb_cursor_close(cursor);
-    if (err != MDB_NOTFOUND)
-        return nm_store_rc(self->store, err);
-    s_compare_count(self, txn, table, seen);
-    return NM_OK;
-}
-
-nm_rc_t
-nm_store_check(nm_store_t *self, nm_store_check_t *report, nm_error_t *error)
-{
-    *report = (nm_store_check_t){ 0 };
-    nm_rc_t settled = nm_store_settle(self);
-    if (settled != NM_OK)
-        return nm_fail(error, settled, "check of %s: redo.log cannot be brought into LMDB: %s", self->folder.path,
-                       nm_rc_text(settled));
-    s_check_t check = { .store = self, .report = report };
-    MDB_txn *txn;
-    int err = mdb_txn_begin(self->env, NULL, MDB_RDONLY, &txn);
-    if (err)
-        return nm_fail(error, nm_store_rc(self, err), "check of %s: %s", self->folder.path, mdb_strerror(err));
-
-    nm_rc_t rc = NM_OK;
-    for (unsigned i = 0; rc == NM_OK && i < NM_STORE_TABLE_MAX; i++)
-        if (self->tables[i])
-            rc = s_check_table(&check, txn, self->tables[i]);
-    mdb_txn_abort(txn);
-    nm_buf_free(&check.plain);
-    if (rc != NM_OK)
-        return nm_fail(error, rc, "check of %s: a table cannot be read: %s", self->folder.path, nm_rc_text(rc));
-    if (report->bad)
-        return nm_fail(error, NM_ERR_CORRUPT, "check of %s: %llu records are bad, first %s", self->folder.path,
-                       (unsigned long long) report->bad, report->first_bad);
-    return NM_OK;
 }

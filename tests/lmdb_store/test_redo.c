@@ -108,12 +108,20 @@ s_flip(fx_t *self, unsigned record, size_t byte)
     free(file);
 }
 
+//  Of a record whose sync is not over there is no confirmation: it is the fourth here.
+static void
+s_remove_confirmation(fx_t *self)
+{
+    s_flip(self, 3, 0);
+}
+
 static void
 a_record_cut_off_in_writing_was_never_promised(void **state)
 {
     fx_t *self = *state;
     char value[64];
     s_killed(self, s_put_three);
+    s_remove_confirmation(self);
     s_flip(self, 2, S_HEAD_SIZE + 12);
     fx_open(self);
     fx_has(self, &fx_plain, "first", "one");
@@ -121,25 +129,14 @@ a_record_cut_off_in_writing_was_never_promised(void **state)
     assert_int_equal(fx_get(self, &fx_plain, "third", value, sizeof value), NM_ERR_MISSING);
 }
 
-//  A bit anywhere in the first of three records: its mark, number, epoch, size, hash, operations.
 static void
-a_damaged_record_before_a_whole_one_is_noticed(void **state)
+a_damaged_last_record_is_noticed_by_its_confirmation(void **state)
 {
-    static const size_t BYTES[] = { 0, 9, 15, 18, 22, 26, S_HEAD_SIZE, S_HEAD_SIZE + 9, S_HEAD_SIZE + 20 };
     fx_t *self = *state;
-    size_t size;
-    char path[128];
     s_killed(self, s_put_three);
-    snprintf(path, sizeof path, "%s/redo.log", self->path);
-    uint8_t *file = fx_read_file(path, &size);
-    for (size_t i = 0; i < sizeof BYTES / sizeof BYTES[0]; i++) {
-        file[BYTES[i]] ^= 0x10;
-        fx_write_file(path, file, size);
-        fx_refused(self, "is damaged");
-        file[BYTES[i]] ^= 0x10;
-    }
-    fx_write_file(path, file, size);
-    free(file);
+    s_flip(self, 2, S_HEAD_SIZE + 12);
+    fx_refused(self, "is damaged");
+    s_flip(self, 2, S_HEAD_SIZE + 12);
     fx_open(self);
     fx_has(self, &fx_plain, "third", "three, the longest of all");
 }
@@ -169,6 +166,67 @@ a_damaged_log_of_a_settled_store_is_refused(void **state)
     s_flip(self, 1, S_HEAD_SIZE + 12);
     fx_open(self);
     fx_has(self, &fx_sealed, "second", "two and more");
+}
+
+static void
+a_log_that_was_cut_off_or_lost_is_noticed(void **state)
+{
+    fx_t *self = *state;
+    char path[128];
+    size_t size;
+    s_killed(self, s_put_three);
+    snprintf(path, sizeof path, "%s/redo.log", self->path);
+    uint8_t *file = fx_read_file(path, &size);
+    for (size_t left = 0; left < size; left += size / 2 - 1) {
+        fx_write_file(path, file, left);
+        fx_refused(self, "redo.log has");
+    }
+    unlink(path);
+    fx_refused(self, "has lost its redo.log");
+    assert_int_equal(access(path, F_OK), -1);
+    fx_write_file(path, file, size);
+    free(file);
+    fx_open(self);
+    fx_has(self, &fx_plain, "third", "three, the longest of all");
+}
+
+static void
+another_reserve_makes_another_log_and_loses_nothing(void **state)
+{
+    fx_t *self = *state;
+    char path[128];
+    snprintf(path, sizeof path, "%s/redo.log", self->path);
+    for (uint64_t reserve = 1 << 19; reserve < 1 << 24; reserve *= 4) {
+        s_killed(self, s_put_three);
+        self->config.reserve = reserve;
+        fx_open(self);
+        fx_has(self, &fx_plain, "third", "three, the longest of all");
+        assert_int_equal(fx_file_size(path), reserve / 8);
+        fx_close(self);
+    }
+}
+
+//  A bit anywhere in the first of three records: its mark, number, epoch, size, hash, operations.
+static void
+a_damaged_record_before_a_whole_one_is_noticed(void **state)
+{
+    static const size_t BYTES[] = { 0, 9, 15, 18, 22, 26, S_HEAD_SIZE, S_HEAD_SIZE + 9, S_HEAD_SIZE + 20 };
+    fx_t *self = *state;
+    size_t size;
+    char path[128];
+    s_killed(self, s_put_three);
+    snprintf(path, sizeof path, "%s/redo.log", self->path);
+    uint8_t *file = fx_read_file(path, &size);
+    for (size_t i = 0; i < sizeof BYTES / sizeof BYTES[0]; i++) {
+        file[BYTES[i]] ^= 0x10;
+        fx_write_file(path, file, size);
+        fx_refused(self, "is damaged");
+        file[BYTES[i]] ^= 0x10;
+    }
+    fx_write_file(path, file, size);
+    free(file);
+    fx_open(self);
+    fx_has(self, &fx_plain, "third", "three, the longest of all");
 }
 
 static nm_rc_t
@@ -245,6 +303,71 @@ a_log_that_is_full_lets_lmdb_commit(void **state)
     }
 }
 
+//  LMDB chooses the other meta page if this one does not look like the newer.
+static void
+s_lose_newest_meta_page(fx_t *self)
+{
+    enum { META_NUMBER_AT = 16 + 24 + 96 + 8 };
+    size_t size;
+    uint64_t commits[2];
+    const char *path = fx_file(self, "data.mdb");
+    uint8_t *file = fx_read_file(path, &size);
+    for (unsigned i = 0; i < 2; i++)
+        memcpy(&commits[i], file + i * 4096 + META_NUMBER_AT, sizeof commits[i]);
+    memset(file + (commits[1] > commits[0]) * 4096 + META_NUMBER_AT, 0, sizeof commits[0]);
+    fx_write_file(path, file, size);
+    free(file);
+}
+
+static void
+s_put_one_larger_than_the_log(void *arg)
+{
+    fx_t *self = arg;
+    static char value[100000];
+    memset(value, 'v', sizeof value - 1);
+    fx_open(self);
+    fx_put(self, &fx_plain, "first", "one");
+    fx_put(self, &fx_plain, "large", value);
+    _exit(0);
+}
+
+//  What went past the log is in the last commit of LMDB only. The log alone knows that there was one.
+static void
+a_lost_commit_of_what_went_past_the_log_is_noticed(void **state)
+{
+    fx_t *self = *state;
+    self->config.reserve = 1 << 17;
+    s_killed(self, s_put_one_larger_than_the_log);
+    s_lose_newest_meta_page(self);
+    fx_refused(self, "is damaged");
+}
+
+static void
+s_put_and_settle(void *arg)
+{
+    fx_t *self = arg;
+    fx_open(self);
+    fx_put(self, &fx_plain, "first", "one");
+    fx_put(self, &fx_sealed, "second", "two and more");
+    nm_store_settle(self->store);
+    _exit(0);
+}
+
+//  The log still has what LMDB had taken over, and gives it once more.
+static void
+a_lost_commit_is_done_again_from_the_log(void **state)
+{
+    fx_t *self = *state;
+    nm_store_check_t report;
+    nm_error_t error;
+    s_killed(self, s_put_and_settle);
+    s_lose_newest_meta_page(self);
+    fx_open(self);
+    fx_has(self, &fx_plain, "first", "one");
+    fx_has(self, &fx_sealed, "second", "two and more");
+    assert_int_equal(nm_store_check(self->store, &report, &error), NM_OK);
+}
+
 static void
 s_put_between_epochs(void *arg)
 {
@@ -317,8 +440,13 @@ main(void)
         CLAIM(an_update_survives_a_kill_before_lmdb_has_it),
         CLAIM(the_latest_of_many_updates_is_there_and_the_deleted_is_not),
         CLAIM(a_record_cut_off_in_writing_was_never_promised),
+        CLAIM(a_damaged_last_record_is_noticed_by_its_confirmation),
         CLAIM(a_damaged_record_before_a_whole_one_is_noticed),
         CLAIM(a_damaged_log_of_a_settled_store_is_refused),
+        CLAIM(a_log_that_was_cut_off_or_lost_is_noticed),
+        CLAIM(another_reserve_makes_another_log_and_loses_nothing),
+        CLAIM(a_lost_commit_of_what_went_past_the_log_is_noticed),
+        CLAIM(a_lost_commit_is_done_again_from_the_log),
         CLAIM(an_undone_update_takes_nothing_else_with_it),
         CLAIM(a_log_that_is_full_lets_lmdb_commit),
         CLAIM(a_new_epoch_is_kept_and_so_is_what_stands_around_it),

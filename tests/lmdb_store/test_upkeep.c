@@ -189,43 +189,6 @@ a_backup_beside_the_owner_is_of_one_moment(void **state)
     fx_has(self, &fx_sealed, "pair", plain);
 }
 
-//  -- Check
-
-static void
-check_vouches_for_each_record(void **state)
-{
-    fx_t *self = *state;
-    nm_store_check_t report;
-    nm_error_t error;
-    assert_int_equal(nm_store_check(self->store, &report, &error), NM_OK);
-    assert_int_equal(report.records, 5);  //  Head, secret, epoch, and the two of the test
-    assert_int_equal(report.bad, 0);
-    assert_true(report.bytes > 100);
-}
-
-static void
-check_names_the_first_bad_record_and_counts_on(void **state)
-{
-    fx_t *self = *state;
-    nm_store_check_t report;
-    nm_error_t error;
-    size_t size;
-    fx_close(self);
-    uint8_t *file = fx_read_file(fx_file(self, "data.mdb"), &size);
-    uint8_t *at = memmem(file, size, "the front door", 14);
-    assert_non_null(at);
-    at[13] ^= 0x80;
-    fx_write_file(fx_file(self, "data.mdb"), file, size);
-    free(file);
-
-    fx_open(self);
-    assert_int_equal(nm_store_check(self->store, &report, &error), NM_ERR_CORRUPT);
-    assert_int_equal(report.bad, 1);
-    assert_int_equal(report.records, 4);
-    assert_string_equal(report.first_bad, "table test.plain, key 706c616365");
-    assert_non_null(strstr(error.text, "1 records are bad, first table test.plain"));
-}
-
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, s_setup, fx_teardown)
 
 int
@@ -238,8 +201,6 @@ main(void)
         CLAIM(no_epoch_is_taken_twice_even_if_the_data_file_is_lost),
         CLAIM(a_backup_that_is_damaged_or_foreign_changes_nothing),
         CLAIM(a_backup_beside_the_owner_is_of_one_moment),
-        CLAIM(check_vouches_for_each_record),
-        CLAIM(check_names_the_first_bad_record_and_counts_on),
     };
     return cmocka_run_group_tests_name("lmdb_store/upkeep", tests, NULL, NULL);
 }
