@@ -292,16 +292,34 @@ nm_actor_turn(nm_actor_t *self, const nm_input_t *inputs, size_t count, nm_now_t
     return rc;
 }
 
-nm_rc_t
-nm_actor_rest(nm_actor_t *self, int64_t mono_ms)
+static nm_rc_t
+s_settle(nm_actor_t *self)
 {
-    if (mono_ms < self->settle_at_ms)
-        return NM_OK;
     self->settle_at_ms = INT64_MAX;
     int64_t start_us = nm_actor_clock_us();
     nm_rc_t rc = nm_store_settle(self->store);
     nm_metric_observe(self->metric.settle_us, (uint64_t) (nm_actor_clock_us() - start_us));
     return rc == NM_ERR_FULL ? NM_OK : rc;  //  The log still has all of it
+}
+
+//  What nobody uses may rot unseen; so all of the store is read now and then, a little at a time.
+static nm_rc_t
+s_scrub(nm_actor_t *self, int64_t mono_ms)
+{
+    nm_store_scrub_t scrub;
+    nm_rc_t rc = nm_store_scrub(self->store, &scrub);
+    self->scrub_at_ms = mono_ms + (scrub.ended ? NM_SCRUB_REST_MS : NM_SCRUB_STEP_MS);
+    nm_metric_add(self->metric.scrub_records, scrub.records);
+    nm_metric_add(self->metric.scrub_bytes, scrub.bytes);
+    nm_metric_add(self->metric.scrub_passes, scrub.ended);
+    return rc;
+}
+
+nm_rc_t
+nm_actor_rest(nm_actor_t *self, int64_t mono_ms)
+{
+    nm_rc_t rc = mono_ms >= self->settle_at_ms ? s_settle(self) : NM_OK;
+    return rc == NM_OK && mono_ms >= self->scrub_at_ms ? s_scrub(self, mono_ms) : rc;
 }
 
 int64_t
@@ -310,6 +328,8 @@ nm_actor_wake(const nm_actor_t *self)
     int64_t wake_ms = self->beat_at_ms < self->settle_at_ms ? self->beat_at_ms : self->settle_at_ms;
     if (self->forget_at_ms < wake_ms)
         wake_ms = self->forget_at_ms;
+    if (self->scrub_at_ms < wake_ms)
+        wake_ms = self->scrub_at_ms;
     if (self->role_wake_ms != INT64_MAX) {
         int64_t role_ms = self->role_wake_ms - self->turn.now.wall_ms + self->turn.now.mono_ms;
         if (role_ms < wake_ms)
@@ -355,6 +375,9 @@ s_make_metrics(nm_actor_t *self)
         { &self->metric.asks_in, "nmesh_asks_received_total" },
         { &self->metric.asks_out, "nmesh_asks_sent_total" },
         { &self->metric.gaps, "nmesh_mail_gap_total" },
+        { &self->metric.scrub_records, "nmesh_scrub_records_total" },
+        { &self->metric.scrub_bytes, "nmesh_scrub_bytes_total" },
+        { &self->metric.scrub_passes, "nmesh_scrub_passes_total" },
     };
     for (size_t i = 0; i < NM_COUNT(COUNTERS); i++)
         *COUNTERS[i].metric = nm_metrics_counter(metrics, COUNTERS[i].name, NULL, NULL);
@@ -393,6 +416,7 @@ nm_actor_new(const nm_actor_config_t *config, nm_now_t now, nm_error_t *error)
     self->beat_at_ms = now.mono_ms;
     self->forget_at_ms = INT64_MAX;
     self->settle_at_ms = INT64_MAX;
+    self->scrub_at_ms = now.mono_ms + NM_SCRUB_START_MS;
     self->role_wake_ms = INT64_MAX;
     self->room_at_ms = INT64_MIN / 2;
     s_make_metrics(self);

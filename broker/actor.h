@@ -79,7 +79,8 @@ nm_rc_t nm_actor_turn(nm_actor_t *self, const nm_input_t *inputs, size_t count, 
 //  Takes the next output; false if there is none. The taker frees bytes and runs or destroys effect.
 bool nm_actor_take(nm_actor_t *self, nm_output_t *output);
 
-//  What can wait until the outputs have gone: brings the store's log home when that is due.
+//  What can wait until the outputs have gone: brings the store's log home and reads on in the
+//  store to see that it is whole (a scrub), when that is due.
 //  Call it after each release. Not NM_OK: the process must end.
 nm_rc_t nm_actor_rest(nm_actor_t *self, int64_t mono_ms);
 

@@ -91,6 +91,7 @@ struct nm_actor {
     int64_t beat_at_ms;
     int64_t forget_at_ms;  //  When receipts are due to be written down; INT64_MAX: none wait
     int64_t settle_at_ms;  //  When the store's log is due to be brought home; INT64_MAX: it is empty
+    int64_t scrub_at_ms;   //  When the next part of the store is due to be read
     int64_t role_wake_ms;  //  Wall clock; INT64_MAX: no wish
 
     nm_caller_t backup_caller;
@@ -107,11 +108,15 @@ struct nm_actor {
     struct {
         nm_metric_t *turns, *undone, *inputs, *mail_in, *mail_duplicate, *mail_out, *mail_again, *receipts_in,
             *receipts_out, *refused, *bad_frames, *quarantined, *asks_in, *asks_out, *gaps;
+        nm_metric_t *scrub_records, *scrub_bytes, *scrub_passes;
         nm_metric_t *turn_us, *settle_us, *turn_inputs;
     } metric;
 };
 
 enum { NM_SETTLE_PATIENCE_MS = 200, NM_FORGET_PATIENCE_MS = 100, NM_FORGET_COUNT = 4096 };
+
+//  A scrub reads half a MiB at a time, so 1 GiB in seven minutes, and rests an hour between passes.
+enum { NM_SCRUB_START_MS = 1000, NM_SCRUB_STEP_MS = 200, NM_SCRUB_REST_MS = 3600 * 1000 };
 #define NM_BACKUP_TOKEN UINT64_MAX
 
 //  actor.c

@@ -641,7 +641,7 @@ s_turn(nm_loop_t *self)
     nm_log(NM_LOG_CRITICAL, "turn_failed",
            "A turn of %zu inputs failed: %s. The actor stops; run nctl check on its store.", self->count,
            nm_rc_text(rc));
-    return 1;
+    return rc == NM_ERR_CORRUPT ? NM_STORE_EXIT_DAMAGED : 1;
 }
 
 static bool

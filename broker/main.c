@@ -65,7 +65,8 @@ s_usage(FILE *out, const nm_role_t *role)
             "  --version     print the version\n"
             "  --help        print this\n\n"
             "Logs are JSON, one object a line, on standard error. Exit codes: 0 stopped in good order, 2 used\n"
-            "wrongly, 74 a commit failed, 75 the store went back in time, 78 the configuration is at fault.\n",
+            "wrongly, 65 the store is damaged, 74 a commit failed, 75 the store went back in time, 78 the\n"
+            "configuration is at fault.\n",
             role->name, role->name);
 }
 

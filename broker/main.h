@@ -2,7 +2,8 @@
  *
  *  Everything is built before the loop starts, so a failed start is an exit code and one clear
  *  line, not a process that looks alive. Exit codes: 0 left in good order, 2 used wrongly,
- *  74 a commit failed, 75 the store went back in time, 78 the configuration is at fault.
+ *  65 the store is damaged, 74 a commit failed, 75 the store went back in time, 78 the
+ *  configuration is at fault.
  */
 #ifndef NM_MAIN_H
 #define NM_MAIN_H

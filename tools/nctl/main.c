@@ -13,7 +13,7 @@ const nm_command_t nm_commands[] = {
       "and that is an error. The API key of the built-in service admin is shown once and kept in DIR/admin.key." },
     { "up", nm_cmd_up, "", "Starts all actors of the mesh and keeps them running", nm_up_options, 0, 0,
       "Stays in the foreground until Ctrl-C unless -d is given. An actor that ends is started again, with growing "
-      "pauses, unless it ended with 74, 75 or 78: then a person has to look." },
+      "pauses, unless it ended with 65, 74, 75 or 78: then a person has to look." },
     { "down", nm_cmd_down, "", "Stops what up started", NULL, 0, 0, NULL },
     { "ps", nm_cmd_ps, "", "Lists the actors: state, backlog, store, links", NULL, 0, 0, NULL },
     { "top", nm_cmd_top, "", "The same live, with rates; q ends it", nm_top_options, 0, 0, NULL },

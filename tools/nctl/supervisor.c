@@ -190,6 +190,7 @@ static const char *
 s_verdict(int code)
 {
     switch (code) {
+    case 65: return "its store is damaged; keep the folder, run nctl check, restore a backup";
     case 74: return "its disk failed at a commit; see log, check the disk and the store (nctl check)";
     case 75: return "its store is older than its peers know; restore it properly or forget it";
     case 78: return "its settings are wrong; see its log";
