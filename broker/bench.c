@@ -272,9 +272,18 @@ nm_bench_ask(nm_bench_t *self, const char *peer, const char *op, const nm_ask_he
 void
 nm_bench_answer(nm_bench_t *self, uint64_t id, const char *peer, unsigned status, nm_bytes_t body)
 {
+    nm_bench_answer_with(self, id, peer, status, nm_bytes(NULL, 0), body);
+}
+
+void
+nm_bench_answer_with(nm_bench_t *self, uint64_t id, const char *peer, unsigned status, nm_bytes_t headers,
+                     nm_bytes_t body)
+{
     nm_reply_t reply = { 0 };
     NM_PUT(&reply, reply, id, id);
     NM_PUT(&reply, reply, status, status);
+    if (headers.size)
+        NM_PUT(&reply, reply, headers, headers);
     if (body.size)
         NM_PUT(&reply, reply, body, body);
     s_input_t *input = s_input(self, NM_IN_REPLY, peer);
@@ -282,6 +291,16 @@ nm_bench_answer(nm_bench_t *self, uint64_t id, const char *peer, unsigned status
     nm_writer_text(&input->bytes, "replies");
     nm_writer_list(&input->bytes, 1);
     nm_record_encode(&nm_reply_shape, &reply, NM_BY_NAME, &input->bytes);
+}
+
+void
+nm_bench_since(nm_bench_t *self, const char *name, int64_t not_before_ms)
+{
+    const nm_peer_t *peers[S_PEER_MAX];
+    size_t count = nm_directory_list(self->directory, NM_ROLE_NONE, peers, S_PEER_MAX);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(peers[i]->actor.name, name) == 0)
+            ((nm_peer_t *) peers[i])->cert.not_before_ms = not_before_ms;
 }
 
 void
@@ -387,7 +406,7 @@ s_keep_asks(nm_bench_t *self, const nm_peer_t *peer, nm_bytes_t bytes)
             s_die("ask", "is malformed");
         self->asks = nm_realloc(self->asks, (self->ask_count + 1) * sizeof *self->asks);
         nm_bench_asked_t *kept = &self->asks[self->ask_count++];
-        *kept = (nm_bench_asked_t){ .id = ask.id, .body = ask.body };
+        *kept = (nm_bench_asked_t){ .id = ask.id, .headers = ask.headers, .body = ask.body };
         nm_bytes_to_text(nm_text(peer->actor.name), kept->peer, sizeof kept->peer);
         nm_bytes_to_text(ask.op, kept->op, sizeof kept->op);
     }

@@ -51,6 +51,8 @@ uint64_t nm_bench_ask(nm_bench_t *self, const char *peer, const char *op, const 
 
 //  Answers an ask that the role has put (see nm_bench_asked).
 void nm_bench_answer(nm_bench_t *self, uint64_t id, const char *peer, unsigned status, nm_bytes_t body);
+void nm_bench_answer_with(nm_bench_t *self, uint64_t id, const char *peer, unsigned status, nm_bytes_t headers,
+                          nm_bytes_t body);
 
 //  The result of an effect; text is copied. Token and about come from the effect.
 void nm_bench_result(nm_bench_t *self, const nm_effect_t *effect, nm_call_t call, unsigned code, const char *text);
@@ -78,6 +80,7 @@ typedef struct {
     uint64_t id;
     char peer[NM_NAME_MAX + 1];
     char op[65];
+    nm_bytes_t headers;
     nm_bytes_t body;
 } nm_bench_asked_t;
 
@@ -100,12 +103,13 @@ void nm_bench_forget(nm_bench_t *self);
 nm_actor_t *nm_bench_actor(nm_bench_t *self);
 
 //  -- The world around
-void nm_bench_frame(nm_bench_t *self, const char *peer, nm_bytes_t frame);  //  Any bytes, as a link frame
-void nm_bench_again(nm_bench_t *self, const char *peer);                    //  The peer sends its last mail again
-void nm_bench_claim(nm_bench_t *self, const char *peer, uint64_t seen);     //  It greets and says it has seen so much
-void nm_bench_freeze(nm_bench_t *self, const char *peer, bool frozen);      //  No receipts while it is frozen
-void nm_bench_away(nm_bench_t *self, const char *peer);                     //  It says goodbye: mail for it waits
-void nm_bench_back(nm_bench_t *self, const char *peer);                     //  It greets again
-void nm_bench_full(nm_bench_t *self, bool tight);  //  The store looks tight from the next turn on
+void nm_bench_since(nm_bench_t *self, const char *name, int64_t not_before_ms);  //  When a certificate begins
+void nm_bench_frame(nm_bench_t *self, const char *peer, nm_bytes_t frame);       //  Any bytes, as a link frame
+void nm_bench_again(nm_bench_t *self, const char *peer);                         //  The peer sends its last mail again
+void nm_bench_claim(nm_bench_t *self, const char *peer, uint64_t seen);  //  It greets and says it has seen so much
+void nm_bench_freeze(nm_bench_t *self, const char *peer, bool frozen);   //  No receipts while it is frozen
+void nm_bench_away(nm_bench_t *self, const char *peer);                  //  It says goodbye: mail for it waits
+void nm_bench_back(nm_bench_t *self, const char *peer);                  //  It greets again
+void nm_bench_full(nm_bench_t *self, bool tight);                        //  The store looks tight from the next turn on
 
 #endif

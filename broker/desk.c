@@ -4,7 +4,7 @@
 #include "wire/reader.h"
 #include "wire/writer.h"
 
-enum { S_ASK_TIMEOUT_MS = 30000, S_REPLY_FRAME_SIZE = 256 * 1024 };
+enum { S_ASK_TIMEOUT_MS = 30000, S_REPLY_FRAME_SIZE = 256 * 1024, S_ASK_FRAME_SIZE = 256 * 1024 };
 
 //  -- Replies out
 
@@ -276,12 +276,28 @@ s_whom(nm_actor_t *self, nm_role_id_t role, const char *name)
 }
 
 static void
+s_flush_asks(nm_actor_t *self, size_t at)
+{
+    nm_draft_t *draft = &self->ask_drafts[at];
+    if (!draft->count)
+        return;
+    nm_writer_list_close(&draft->bytes, draft->mark, draft->count);
+    nm_output_t *output = nm_actor_output(self, NM_OUT_ASK);
+    output->peer = self->peers[at];
+    output->bytes = draft->bytes;
+    *draft = (nm_draft_t){ .count = 0 };
+}
+
+//  Asks of one peer travel in one frame, as many as it may hold.
+static void
 s_draft_ask(nm_actor_t *self, const nm_peer_t *peer, const nm_ask_t *ask)
 {
     size_t at = 0;
     while (at < self->peer_count && self->peers[at] != peer)
         at++;
     nm_draft_t *draft = &self->ask_drafts[at];
+    if (draft->count == NM_ASK_BATCH_COUNT || draft->bytes.size + ask->body.size > S_ASK_FRAME_SIZE)
+        s_flush_asks(self, at);
     if (!draft->count) {
         nm_writer_map(&draft->bytes, 1);
         nm_writer_text(&draft->bytes, "asks");
@@ -291,27 +307,48 @@ s_draft_ask(nm_actor_t *self, const nm_peer_t *peer, const nm_ask_t *ask)
     draft->count++;
 }
 
+static void
+s_pack_ask(nm_actor_t *self, const nm_peer_t *peer, uint64_t id, const nm_ask_out_t *out)
+{
+    nm_buf_t headers = { 0 };
+    nm_ask_t ask = { 0 };
+    NM_PUT(&ask, ask, id, id);
+    NM_PUT(&ask, ask, op, nm_text(out->op));
+    if (out->headers) {
+        nm_record_encode(&nm_ask_headers_shape, out->headers, NM_BY_NAME, &headers);
+        NM_PUT(&ask, ask, headers, nm_buf_bytes(&headers));
+    }
+    if (out->body.size)
+        NM_PUT(&ask, ask, body, out->body);
+    NM_PUT(&ask, ask, timeout_ms, (uint64_t) out->timeout_ms);
+    s_draft_ask(self, peer, &ask);
+    nm_buf_free(&headers);
+}
+
 void
-nm_turn_ask(nm_turn_t *turn, nm_role_id_t role, const char *peer_name, const char *op, nm_bytes_t body,
-            int64_t timeout_ms, uint64_t token)
+nm_turn_ask_with(nm_turn_t *turn, const nm_ask_out_t *out)
 {
     nm_actor_t *self = turn->actor;
-    const nm_peer_t *peer = self->ask_count < NM_ASK_PENDING_MAX ? s_whom(self, role, peer_name) : NULL;
+    const nm_peer_t *peer = self->ask_count < NM_ASK_PENDING_MAX ? s_whom(self, out->role, out->peer) : NULL;
     self->asks = nm_realloc(self->asks, (self->ask_count + 1) * sizeof *self->asks);
     nm_pending_ask_t *pending = &self->asks[self->ask_count++];
-    *pending = (nm_pending_ask_t){ .id = self->next_ask++, .token = token, .peer = peer };
+    *pending = (nm_pending_ask_t){ .id = self->next_ask++, .token = out->token, .peer = peer };
     //  Nobody to ask: the reply is a 503, in the next turn like any other reply.
-    pending->deadline_ms = peer ? turn->now.mono_ms + timeout_ms : turn->now.mono_ms;
+    pending->deadline_ms = peer ? turn->now.mono_ms + out->timeout_ms : turn->now.mono_ms;
     if (!peer)
         return;
-    nm_ask_t ask = { 0 };
-    NM_PUT(&ask, ask, id, pending->id);
-    NM_PUT(&ask, ask, op, nm_text(op));
-    if (body.size)
-        NM_PUT(&ask, ask, body, body);
-    NM_PUT(&ask, ask, timeout_ms, (uint64_t) timeout_ms);
-    s_draft_ask(self, peer, &ask);
+    s_pack_ask(self, peer, pending->id, out);
     nm_metric_add(self->metric.asks_out, 1);
+}
+
+void
+nm_turn_ask(nm_turn_t *turn, nm_role_id_t role, const char *peer, const char *op, nm_bytes_t body, int64_t timeout_ms,
+            uint64_t token)
+{
+    const nm_ask_out_t ask = {
+        .role = role, .peer = peer, .op = op, .body = body, .timeout_ms = timeout_ms, .token = token
+    };
+    nm_turn_ask_with(turn, &ask);
 }
 
 static nm_rc_t
@@ -374,16 +411,8 @@ void
 nm_desk_release(nm_actor_t *self)
 {
     s_flush_replies(self);
-    for (size_t i = 0; i < self->peer_count; i++) {
-        nm_draft_t *draft = &self->ask_drafts[i];
-        if (!draft->count)
-            continue;
-        nm_writer_list_close(&draft->bytes, draft->mark, draft->count);
-        nm_output_t *output = nm_actor_output(self, NM_OUT_ASK);
-        output->peer = self->peers[i];
-        output->bytes = draft->bytes;
-        *draft = (nm_draft_t){ .count = 0 };
-    }
+    for (size_t i = 0; i < self->peer_count; i++)
+        s_flush_asks(self, i);
 }
 
 //  Asks of a turn that was undone never left, so they end as if nobody had been there.

@@ -19,6 +19,7 @@ static const struct {
     nm_mail_kind_t kind;
 } MAIL_RIGHTS[] = {
     { NM_ROLE_GATEWAY, NM_ROLE_ROUTER, NM_MAIL_WORK },
+    { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, NM_MAIL_COPY },
     { NM_ROLE_ROUTER, NM_ROLE_EMAIL, NM_MAIL_DELIVERY },
     { NM_ROLE_ROUTER, NM_ROLE_PUSH, NM_MAIL_DELIVERY },
     { NM_ROLE_ROUTER, NM_ROLE_SMS, NM_MAIL_DELIVERY },
@@ -43,7 +44,8 @@ static const struct {
 } ASK_RIGHTS[] = {
     { NM_ROLE_GATEWAY, NM_ROLE_DEADLETTER, "dead_letters." }, { NM_ROLE_GATEWAY, NM_ROLE_ROUTER, "deliveries.cancel" },
     { NM_ROLE_GATEWAY, NM_ROLE_EMAIL, "deliveries.cancel" },  { NM_ROLE_GATEWAY, NM_ROLE_PUSH, "deliveries.cancel" },
-    { NM_ROLE_GATEWAY, NM_ROLE_SMS, "deliveries.cancel" },
+    { NM_ROLE_GATEWAY, NM_ROLE_SMS, "deliveries.cancel" },    { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "notifications." },
+    { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "events.read" },      { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "idempotency.find." },
 };
 
 const char *

@@ -79,6 +79,13 @@ nm_turn_alive(nm_turn_t *turn, nm_role_id_t role, const char **names, size_t max
     return count < max ? count : max;
 }
 
+bool
+nm_turn_is_alive(nm_turn_t *turn, const char *name)
+{
+    const nm_link_t *link = nm_actor_link(turn->actor, name);
+    return link && link->state == NM_LINK_UP;
+}
+
 void
 nm_turn_effect(nm_turn_t *turn, nm_effect_t *effect)
 {

@@ -58,13 +58,29 @@ __attribute__((format(printf, 6, 7))) void nm_turn_problem(nm_turn_t *turn, cons
 
 //  -- Asks
 
-//  Asks peer (or, if NULL, some actor of the role that is there). The reply comes to role->reply
-//  with the token, exactly once, if only as 503 or 504. Not durable: a restart forgets it.
+typedef struct {
+    nm_role_id_t role;                //  Some actor of this role that is there ...
+    const char *peer;                 //  ... or, if not NULL, this one
+    const char *op;                   //  What is asked
+    const nm_ask_headers_t *headers;  //  In whose name; NULL: in ours
+    nm_bytes_t body;                  //  Empty: none
+    int64_t timeout_ms;
+    uint64_t token;
+} nm_ask_out_t;
+
+//  Asks. The reply comes to role->reply with the token, exactly once, if only as 503 or 504.
+//  Not durable: a restart forgets it.
+void nm_turn_ask_with(nm_turn_t *turn, const nm_ask_out_t *ask);
+
+//  The same without headers.
 void nm_turn_ask(nm_turn_t *turn, nm_role_id_t role, const char *peer, const char *op, nm_bytes_t body,
                  int64_t timeout_ms, uint64_t token);
 
 //  Names of the actors of a role that are greeted and not quiet now; at most max, returns how many.
 size_t nm_turn_alive(nm_turn_t *turn, nm_role_id_t role, const char **names, size_t max);
+
+//  Is this one among them?
+bool nm_turn_is_alive(nm_turn_t *turn, const char *name);
 
 //  -- Effects and time
 

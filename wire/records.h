@@ -166,6 +166,7 @@ typedef enum {
     NM_MAIL_EVENT = 3,        //  anyone to the owning gateway: nm_event_t
     NM_MAIL_DEAD_LETTER = 4,  //  a channel actor or router to deadletter: nm_dead_letter_t
     NM_MAIL_REPLAY = 5,       //  deadletter to router: nm_replay_t
+    NM_MAIL_COPY = 7,         //  gateway to another gateway: nm_copy_t
 } nm_mail_kind_t;
 
 //  A notification on its way to be routed.

@@ -22,7 +22,7 @@ mail_goes_only_where_the_design_says(void **state)
     static const nm_role_id_t ROLES[] = { NM_ROLE_GATEWAY, NM_ROLE_ROUTER,     NM_ROLE_EMAIL,    NM_ROLE_PUSH,
                                           NM_ROLE_SMS,     NM_ROLE_DEADLETTER, NM_ROLE_OPERATOR, NM_ROLE_CLIENT };
     static const char *const RIGHTS[] = {
-        ".W......",  //  gateway
+        "CW......",  //  gateway
         "E.DDDL..",  //  router
         "E....L..",  //  email
         "E....L..",  //  push
@@ -31,11 +31,11 @@ mail_goes_only_where_the_design_says(void **state)
         "........",  //  operator
         "........",  //  client
     };
-    static const char KINDS[] = { 0, 'W', 'D', 'E', 'L', 'R' };
+    static const char KINDS[] = { 0, 'W', 'D', 'E', 'L', 'R', 0, 'C' };
     for (size_t from = 0; from < NM_COUNT(ROLES); from++)
         for (size_t to = 0; to < NM_COUNT(ROLES); to++) {
             for (unsigned kind = 0; kind < 256; kind++) {
-                bool expected = kind && kind < NM_COUNT(KINDS) && RIGHTS[from][to] == KINDS[kind];
+                bool expected = kind < NM_COUNT(KINDS) && KINDS[kind] && RIGHTS[from][to] == KINDS[kind];
                 assert_int_equal(nm_roles_may_mail(ROLES[from], ROLES[to], kind), expected);
             }
             bool linked = RIGHTS[from][to] != '.' || RIGHTS[to][from] != '.';
