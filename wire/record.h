@@ -123,6 +123,7 @@ typedef struct nm_shape {
 #define NM_HAS(it, record, name) (((it)->has >> NM_AT_##record##_##name) & 1)
 #define NM_PUT(it, record, name, value) \
     ((it)->name = (value), (void) ((it)->has |= UINT64_C(1) << NM_AT_##record##_##name))
+#define NM_DROP(it, record, name) ((void) ((it)->has &= ~(UINT64_C(1) << NM_AT_##record##_##name)))
 
 //  -- Faults: everything that is wrong with a value, each with a JSON pointer (RFC 6901).
 

@@ -1,5 +1,6 @@
 #include "actors/gateway/accept.h"
 
+#include "actors/gateway/keyed.h"
 #include "actors/gateway/ops.h"
 #include "actors/gateway/tables.h"
 #include "lmdb_store/key.h"
@@ -8,14 +9,7 @@
 #include "wire/reader.h"
 #include "wire/writer.h"
 
-#define NM_BATCH_FIELDS(F, R)                                                   \
-    F(R, 1, notifications, LIST, NM_NODE_MAX, MUST, NULL, "1 to 1,000 of them") \
-    F(R, 2, request_id, LINE, NM_IDEMPOTENCY_MAX, MAY, NULL, "Idempotency key in the body")
-NM_RECORD_DECLARE(batch, NM_BATCH_FIELDS);
-NM_RECORD_DEFINE(batch, NM_BATCH_FIELDS, NULL, 0);
-
 static const char OP_CREATE[] = "notifications.create";
-static const char OP_BATCH[] = "notifications.batch";
 static const char DETAIL_FAULTS[] = "The notification has faults; each is named in errors.";
 static const char DETAIL_FULL[] = "The store of this gateway is full; try again later.";
 
@@ -239,8 +233,8 @@ s_refuse(nm_accepted_t *accepted, const char *detail)
     return NM_OK;
 }
 
-static nm_rc_t
-s_check_keys(nm_bytes_t header, bool has_body, nm_bytes_t body, nm_faults_t *faults, nm_bytes_t *key)
+nm_rc_t
+nm_accept_key(nm_bytes_t header, bool has_body, nm_bytes_t body, nm_faults_t *faults, nm_bytes_t *key)
 {
     *key = has_body ? body : header;
     if (!has_body || !header.size || nm_bytes_equal(header, body))
@@ -290,10 +284,8 @@ s_write_new(nm_case_t *it, const nm_request_t *request, nm_bytes_t raw, nm_accep
     return rc == NM_OK && dedupe ? nm_duplicates_keep(it, hash, &accepted->id) : rc;
 }
 
-//  Takes one in. header is the bare idempotency key of the header, if any; the caller keeps the answer
-//  under idempotency when the code is 2xx and it is no replay.
-static nm_rc_t
-s_accept(nm_case_t *it, nm_bytes_t raw, nm_bytes_t header, nm_idempotency_t *idempotency, nm_accepted_t *accepted)
+nm_rc_t
+nm_accept_one(nm_case_t *it, nm_bytes_t raw, nm_bytes_t header, nm_idempotency_t *idempotency, nm_accepted_t *accepted)
 {
     nm_gateway_t *gateway = it->gateway;
     nm_faults_t *faults = &gateway->faults;
@@ -304,7 +296,7 @@ s_accept(nm_case_t *it, nm_bytes_t raw, nm_bytes_t header, nm_idempotency_t *ide
 
     bool sound = nm_record_decode(&nm_request_shape, &request, raw, faults, "") == NM_OK;
     nm_bytes_t key;
-    if (s_check_keys(header, NM_HAS(&request, request, request_id), request.request_id, faults, &key) != NM_OK)
+    if (nm_accept_key(header, NM_HAS(&request, request, request_id), request.request_id, faults, &key) != NM_OK)
         sound = false;
     if (sound) {
         nm_idempotency_set(it, idempotency, key, OP_CREATE, raw);
@@ -346,9 +338,8 @@ s_is_map(nm_bytes_t raw)
     return nm_reader_peek(&reader) == NM_KIND_MAP;
 }
 
-//  The header's key, bare; what is wrong with size or kind of the body is answered.
-static nm_rc_t
-s_open_body(nm_case_t *it, bool batch, nm_bytes_t *key)
+nm_rc_t
+nm_accept_open(nm_case_t *it, bool batch, nm_bytes_t *key)
 {
     nm_bytes_t body = it->ask->body;
     *key = nm_bytes(NULL, 0);
@@ -369,8 +360,8 @@ s_open_body(nm_case_t *it, bool batch, nm_bytes_t *key)
     return NM_OK;
 }
 
-static nm_rc_t
-s_replay(nm_case_t *it, const nm_first_answer_t *first)
+nm_rc_t
+nm_accept_replay(nm_case_t *it, const nm_first_answer_t *first)
 {
     nm_bytes_to_text(first->correlation_id, it->asker.correlation, sizeof it->asker.correlation);
     return nm_answer_with(&it->answer, (unsigned) first->status, "idempotent-replayed", "true", first->body);
@@ -378,8 +369,8 @@ s_replay(nm_case_t *it, const nm_first_answer_t *first)
 
 //  -- notifications.create
 
-static void
-s_pack_accepted(const nm_accepted_t *accepted, nm_buf_t *out)
+void
+nm_accept_pack(const nm_accepted_t *accepted, nm_buf_t *out)
 {
     enum { PREFIX_SIZE = sizeof "/v1/notifications/" - 1 };
     char self[PREFIX_SIZE + NM_ID_TEXT_SIZE + 1] = "/v1/notifications/";
@@ -405,174 +396,21 @@ nm_op_create(nm_case_t *it)
     nm_bytes_t key;
     nm_idempotency_t idempotency;
     nm_accepted_t accepted;
-    if (s_open_body(it, false, &key) != NM_OK)
+    if (nm_accept_open(it, false, &key) != NM_OK)
         return NM_OK;
-    nm_rc_t rc = s_accept(it, it->ask->body, key, &idempotency, &accepted);
+    nm_rc_t rc = nm_keyed_route(it, OP_CREATE, nm_keyed_key(it->ask->body, key), it->ask->body);
+    if (rc != NM_OK)
+        return rc == NM_ERR_REFUSED ? NM_OK : rc;
+    rc = nm_accept_one(it, it->ask->body, key, &idempotency, &accepted);
     if (rc != NM_OK)
         return rc;
     if (accepted.replayed)
-        return s_replay(it, &accepted.first);
+        return nm_accept_replay(it, &accepted.first);
     if (accepted.code >= 400)
         return nm_answer_problem(&it->answer, accepted.code, accepted.code == 422 ? &it->gateway->faults : NULL, "%s",
                                  accepted.detail);
     nm_buf_t *body = &it->gateway->body;
-    s_pack_accepted(&accepted, body);
+    nm_accept_pack(&accepted, body);
     rc = nm_idempotency_keep(it, &idempotency, accepted.code, nm_buf_bytes(body));
     return rc == NM_OK ? nm_answer(&it->answer, accepted.code, nm_buf_bytes(body)) : rc;
-}
-
-//  -- notifications.batch
-
-typedef struct {
-    uint64_t accepted;
-    uint64_t rejected;
-    nm_buf_t items;
-} batch_t;
-
-static void
-s_add_refused(nm_case_t *it, batch_t *batch, size_t index, const nm_accepted_t *accepted)
-{
-    batch->rejected++;
-    nm_writer_map(&batch->items, 4);
-    nm_writer_pair_uint(&batch->items, "index", index);
-    nm_writer_pair_uint(&batch->items, "status", accepted->code);
-    nm_writer_pair_text(&batch->items, "detail", accepted->detail);
-    nm_writer_text(&batch->items, "errors");
-    nm_faults_write(&it->gateway->faults, &batch->items);
-}
-
-static void
-s_add_taken(batch_t *batch, size_t index, const nm_accepted_t *accepted)
-{
-    batch->accepted++;
-    nm_writer_map(&batch->items, accepted->code == 200 ? 4 : 3);
-    nm_writer_pair_uint(&batch->items, "index", index);
-    nm_writer_pair_id(&batch->items, "id", &accepted->id);
-    nm_writer_pair_text(&batch->items, "status", nm_words_text(&nm_status_words, accepted->status));
-    if (accepted->code == 200)
-        nm_writer_pair_bool(&batch->items, "deduplicated", true);
-}
-
-//  An item that was taken before under its own request_id: its first answer has id and status.
-static nm_rc_t
-s_add_replayed(batch_t *batch, size_t index, const nm_first_answer_t *first)
-{
-    nm_bytes_t id, status;
-    if (nm_reader_find(first->body, "id", &id) != NM_OK || nm_reader_find(first->body, "status", &status) != NM_OK)
-        return NM_ERR_CORRUPT;
-    batch->accepted++;
-    nm_writer_map(&batch->items, 3);
-    nm_writer_pair_uint(&batch->items, "index", index);
-    nm_writer_pair_raw(&batch->items, "id", id);
-    nm_writer_pair_raw(&batch->items, "status", status);
-    return NM_OK;
-}
-
-static nm_rc_t
-s_take_item(nm_case_t *it, batch_t *batch, size_t index, nm_bytes_t raw)
-{
-    nm_idempotency_t idempotency;
-    nm_accepted_t accepted;
-    nm_rc_t rc = s_accept(it, raw, nm_bytes(NULL, 0), &idempotency, &accepted);
-    if (rc != NM_OK)
-        return rc;
-    if (accepted.replayed)
-        return s_add_replayed(batch, index, &accepted.first);
-    if (accepted.code >= 400) {
-        s_add_refused(it, batch, index, &accepted);
-        return NM_OK;
-    }
-    s_add_taken(batch, index, &accepted);
-    if (!idempotency.key.size)
-        return NM_OK;
-    s_pack_accepted(&accepted, &it->gateway->body);
-    return nm_idempotency_keep(it, &idempotency, accepted.code, nm_buf_bytes(&it->gateway->body));
-}
-
-static nm_rc_t
-s_take_items(nm_case_t *it, batch_t *batch, nm_list_t *list)
-{
-    nm_bytes_t item;
-    nm_rc_t rc = NM_OK;
-    nm_buf_clear(&batch->items);
-    nm_writer_list(&batch->items, list->count);
-    for (size_t i = 0; rc == NM_OK && nm_list_next(list, &item) == NM_OK; i++)
-        rc = s_take_item(it, batch, i, item);
-    return rc;
-}
-
-static void
-s_pack_batch(const batch_t *batch, nm_buf_t *out)
-{
-    nm_buf_clear(out);
-    nm_writer_map(out, 3);
-    nm_writer_pair_uint(out, "accepted", batch->accepted);
-    nm_writer_pair_uint(out, "rejected", batch->rejected);
-    nm_writer_pair_raw(out, "items", nm_buf_bytes(&batch->items));
-}
-
-//  Decodes the batch and its key; NM_ERR_REFUSED: it is answered.
-static nm_rc_t
-s_open_batch(nm_case_t *it, nm_bytes_t header, nm_list_t *list, nm_idempotency_t *idempotency)
-{
-    nm_batch_t batch;
-    nm_bytes_t key;
-    nm_faults_t *faults = &it->gateway->faults;
-    faults->count = faults->missed = 0;
-    nm_record_decode(&nm_batch_shape, &batch, it->ask->body, faults, "");
-    s_check_keys(header, NM_HAS(&batch, batch, request_id), batch.request_id, faults, &key);
-    if (NM_HAS(&batch, batch, notifications)) {
-        nm_list_open(list, batch.notifications);
-        if (list->count == 0 || list->count > NM_BATCH_COUNT)
-            nm_faults_add(faults, "", "notifications", "must have 1 to 1,000 items, not %u", list->count);
-    }
-    if (faults->count) {
-        nm_answer_problem(&it->answer, 422, faults, "The batch has faults; each is named in errors.");
-        return NM_ERR_REFUSED;
-    }
-    nm_idempotency_set(it, idempotency, key, OP_BATCH, it->ask->body);
-    return NM_OK;
-}
-
-static nm_rc_t
-s_run_batch(nm_case_t *it, nm_list_t *list, const nm_idempotency_t *idempotency)
-{
-    batch_t batch = { 0 };
-    nm_buf_t out = { 0 };
-    nm_rc_t rc = s_take_items(it, &batch, list);
-    if (rc != NM_OK)
-        goto done;
-    s_pack_batch(&batch, &out);
-    rc = nm_idempotency_keep(it, idempotency, 202, nm_buf_bytes(&out));
-    if (rc == NM_OK)
-        rc = nm_answer(&it->answer, 202, nm_buf_bytes(&out));
-
-done:
-    nm_buf_free(&batch.items);
-    nm_buf_free(&out);
-    return rc;
-}
-
-nm_rc_t
-nm_op_batch(nm_case_t *it)
-{
-    nm_bytes_t header;
-    nm_list_t list;
-    nm_idempotency_t idempotency;
-    nm_first_answer_t first;
-    if (s_open_body(it, true, &header) != NM_OK || s_open_batch(it, header, &list, &idempotency) != NM_OK)
-        return NM_OK;
-    nm_rc_t rc = nm_idempotency_find(it, &idempotency, &first);
-    if (rc == NM_OK)
-        return s_replay(it, &first);
-    if (rc == NM_ERR_REFUSED) {
-        nm_faults_add(&it->gateway->faults, "", "request_id", "was used before, with another body");
-        return nm_answer_problem(&it->answer, 422, &it->gateway->faults,
-                                 "The idempotency key was used before, with another body.");
-    }
-    if (rc != NM_ERR_MISSING)
-        return rc;
-    if (nm_turn_tight(it->turn))
-        return nm_answer_problem(&it->answer, 507, NULL, "%s", DETAIL_FULL);
-    return s_run_batch(it, &list, &idempotency);
 }

@@ -22,4 +22,21 @@ typedef struct {
     const char *detail;  //  Of a refusal
 } nm_accepted_t;
 
+//  Takes one in. header is the bare idempotency key of the header, if any; the caller keeps the answer
+//  under idempotency when the code is 2xx and it is no replay.
+nm_rc_t nm_accept_one(nm_case_t *it, nm_bytes_t raw, nm_bytes_t header, nm_idempotency_t *idempotency,
+                      nm_accepted_t *accepted);
+
+//  The header's key, bare; what is wrong with size or kind of the body is answered, and NM_ERR_REFUSED.
+nm_rc_t nm_accept_open(nm_case_t *it, bool batch, nm_bytes_t *key);
+
+//  The key of the two places it may stand in. NM_ERR_REFUSED: they differ, and faults says so.
+nm_rc_t nm_accept_key(nm_bytes_t header, bool has_body, nm_bytes_t body, nm_faults_t *faults, nm_bytes_t *key);
+
+//  The answer to one that was taken.
+void nm_accept_pack(const nm_accepted_t *accepted, nm_buf_t *out);
+
+//  Gives the first answer again.
+nm_rc_t nm_accept_replay(nm_case_t *it, const nm_first_answer_t *first);
+
 #endif

@@ -19,6 +19,7 @@ static const int64_t TIDY_AGAIN_MS = 50;  //  When there is more to do
 
 static const char FACT_SECRET[] = "secret";
 static const char FACT_COUNTS[] = "counts";
+static const char FACT_BORN[] = "born";
 
 //  -- Facts
 
@@ -35,6 +36,25 @@ s_load_secret(nm_gateway_t *self, nm_txn_t *txn)
         return rc;
     randombytes_buf(self->secret, sizeof self->secret);
     return nm_table_put(txn, &nm_facts_table, nm_text(FACT_SECRET), nm_bytes(self->secret, sizeof self->secret));
+}
+
+//  When this store was made: from then on it knows the keys that it owns.
+static nm_rc_t
+s_load_born(nm_gateway_t *self, nm_turn_t *turn)
+{
+    uint8_t raw[8];
+    nm_bytes_t value;
+    nm_txn_t *txn = nm_turn_txn(turn);
+    nm_rc_t rc = nm_table_get(txn, &nm_facts_table, nm_text(FACT_BORN), &value);
+    if (rc == NM_OK && value.size != sizeof raw)
+        return NM_ERR_CORRUPT;
+    if (rc == NM_OK)
+        self->owners.born_ms = (int64_t) nm_get_u64(value.at);
+    if (rc != NM_ERR_MISSING)
+        return rc;
+    self->owners.born_ms = nm_turn_now(turn);
+    nm_put_u64(raw, (uint64_t) self->owners.born_ms);
+    return nm_table_put(txn, &nm_facts_table, nm_text(FACT_BORN), nm_bytes(raw, sizeof raw));
 }
 
 static nm_rc_t
@@ -97,6 +117,8 @@ nm_duties_load(nm_gateway_t *self, nm_turn_t *turn)
 {
     nm_txn_t *txn = nm_turn_txn(turn);
     nm_rc_t rc = s_load_secret(self, txn);
+    if (rc == NM_OK)
+        rc = s_load_born(self, turn);
     if (rc == NM_OK)
         rc = s_load_counts(self, txn);
     if (rc == NM_OK)
@@ -251,6 +273,10 @@ nm_duties_due(nm_gateway_t *self, nm_turn_t *turn)
     nm_rc_t rc = s_do_due(self, turn);
     if (rc == NM_OK)
         rc = nm_cancels_due(self, turn);
+    if (rc == NM_OK)
+        rc = nm_forwards_due(self, turn);
+    if (rc == NM_OK)
+        rc = nm_errands_due(self, turn);
     if (rc == NM_OK)
         rc = s_tidy(self, turn);
     if (rc == NM_OK)

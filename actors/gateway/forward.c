@@ -6,6 +6,9 @@
 #include "wire/writer.h"
 
 static const int64_t TIMEOUT_MS = 10000;
+static const int64_t POLL_MS = 65000;  //  For one that waits for events
+static const int64_t LATE_MS = 1000;   //  After that nobody's reply comes any more
+static const int64_t LOOK_MS = 500;
 
 void
 nm_forwards_free(nm_forwards_t *self)
@@ -43,18 +46,73 @@ nm_forwards_commit(nm_forwards_t *self)
 }
 
 static nm_forward_t *
-s_take(nm_forwards_t *self, size_t *slot)
+s_take(nm_case_t *it, const nm_peer_t *gateway, int64_t timeout_ms, uint64_t *token)
 {
+    nm_forwards_t *self = &it->gateway->forwards;
     if (!self->items)
         self->items = nm_alloc(NM_FORWARD_COUNT * sizeof *self->items);
-    for (*slot = 0; *slot < NM_FORWARD_COUNT; (*slot)++)
-        if (!self->items[*slot].used) {
-            self->count++;
-            self->items[*slot].serial++;
-            return &self->items[*slot];
-        }
-    return NULL;
+    if (self->count == NM_FORWARD_COUNT)
+        return NULL;
+    while (self->items[self->next].used)
+        self->next = (self->next + 1) % NM_FORWARD_COUNT;
+    nm_forward_t *item = &self->items[self->next];
+    self->count++;
+    item->serial++;
+    item->used = item->fresh = true;
+    item->asker = it->asker;
+    item->gateway = gateway;
+    item->until_ms = it->now_ms + timeout_ms + LATE_MS;
+    *token = nm_token(NM_TOKEN_FORWARD, self->next, item->serial);
+    return item;
 }
+
+//  How long to wait for the one that is asked: not longer than the asker does.
+static int64_t
+s_timeout_ms(const nm_case_t *it, int64_t most_ms)
+{
+    int64_t left_ms = it->ask->deadline_ms - it->now_ms;
+    return left_ms < 1 ? 1 : left_ms < most_ms ? left_ms : most_ms;
+}
+
+//  -- To another gateway
+
+nm_ask_headers_t
+nm_forwards_headers(const nm_case_t *it)
+{
+    nm_ask_headers_t headers = it->ask->headers;
+    NM_PUT(&headers, ask_headers, correlation_id, nm_text(it->asker.correlation));
+    return headers;
+}
+
+static nm_rc_t
+s_answer_away(const nm_answer_t *to)
+{
+    return nm_answer_problem(to, 503, NULL, "The gateway that keeps this is away; try again.");
+}
+
+nm_rc_t
+nm_forwards_pass(nm_case_t *it, const nm_peer_t *gateway)
+{
+    if (!nm_turn_is_alive(it->turn, gateway->actor.name))
+        return s_answer_away(&it->answer);
+    bool waits = nm_bytes_is(it->ask->op, "events.read");
+    nm_ask_headers_t headers = nm_forwards_headers(it);
+    char op[65];
+    nm_bytes_to_text(it->ask->op, op, sizeof op);
+    nm_ask_out_t ask = { .role = NM_ROLE_GATEWAY,
+                         .peer = gateway->actor.name,
+                         .op = op,
+                         .headers = &headers,
+                         .body = it->ask->body,
+                         .timeout_ms = s_timeout_ms(it, waits ? POLL_MS : TIMEOUT_MS) };
+    if (!s_take(it, gateway, ask.timeout_ms, &ask.token))
+        return nm_answer_problem(&it->answer, 503, NULL, "Too many wait for other gateways; try again.");
+    nm_turn_ask_with(it->turn, &ask);
+    nm_turn_wake(it->turn, it->now_ms + LOOK_MS);
+    return NM_OK;
+}
+
+//  -- Dead letters
 
 //  The body as it goes on.
 typedef struct {
@@ -118,21 +176,32 @@ nm_rc_t
 nm_op_dead_letters(nm_case_t *it)
 {
     nm_buf_t *body = &it->gateway->body;
-    size_t slot;
     if (s_pack(it, body) != NM_OK)
         return NM_OK;
-    nm_forward_t *item = s_take(&it->gateway->forwards, &slot);
-    if (!item)
-        return nm_answer_problem(&it->answer, 429, NULL, "Too many are waiting for the dead letters.");
-    item->used = item->fresh = true;
-    item->asker = it->asker;
-
     char op[65];
+    uint64_t token;
+    int64_t timeout_ms = s_timeout_ms(it, TIMEOUT_MS);
     nm_bytes_to_text(it->ask->op, op, sizeof op);
-    int64_t left_ms = it->ask->deadline_ms - it->now_ms;
-    nm_turn_ask(it->turn, NM_ROLE_DEADLETTER, NULL, op, nm_buf_bytes(body),
-                left_ms < TIMEOUT_MS ? (left_ms > 0 ? left_ms : 1) : TIMEOUT_MS,
-                nm_token(NM_TOKEN_FORWARD, slot, item->serial));
+    if (!s_take(it, NULL, timeout_ms, &token))
+        return nm_answer_problem(&it->answer, 429, NULL, "Too many are waiting for the dead letters.");
+    nm_turn_ask(it->turn, NM_ROLE_DEADLETTER, NULL, op, nm_buf_bytes(body), timeout_ms, token);
+    return NM_OK;
+}
+
+//  -- Answers
+
+//  What the runtime says for one that did not answer has no body; what somebody answered has.
+static nm_rc_t
+s_pass_back(const nm_answer_t *to, const nm_forward_t *item, const nm_reply_in_t *reply)
+{
+    bool silent = (reply->status == 503 || reply->status == 504) && !reply->body.size;
+    if (!item->gateway)
+        return silent ? nm_answer_problem(to, 503, NULL, "The actor that keeps the dead letters is away.")
+                      : nm_answer(to, reply->status, reply->body);
+    if (silent)
+        return s_answer_away(to);
+    nm_turn_reply(to->turn, &item->asker.caller, reply->status, reply->headers, reply->body);
+    nm_tally_answer(&to->gateway->tally, reply->status);
     return NM_OK;
 }
 
@@ -148,7 +217,27 @@ nm_forwards_reply(nm_gateway_t *gateway, nm_turn_t *turn, const nm_reply_in_t *r
         return NM_OK;
     item->done = true;
     nm_answer_t to = { gateway, turn, &item->asker };
-    if (reply->status == 503 || reply->status == 504)
-        return nm_answer_problem(&to, 503, NULL, "The actor that keeps the dead letters is away.");
-    return nm_answer(&to, reply->status, reply->body);
+    return s_pass_back(&to, item, reply);
+}
+
+//  A gateway that died while it was asked is not waited for.
+nm_rc_t
+nm_forwards_due(nm_gateway_t *gateway, nm_turn_t *turn)
+{
+    nm_forwards_t *self = &gateway->forwards;
+    int64_t now_ms = nm_turn_now(turn);
+    if (!self->count || now_ms < self->look_ms)
+        return NM_OK;
+    self->look_ms = now_ms + LOOK_MS;
+    nm_turn_wake(turn, self->look_ms);
+    for (size_t i = 0; i < NM_FORWARD_COUNT; i++) {
+        nm_forward_t *item = &self->items[i];
+        bool away = item->used && item->gateway && !nm_turn_is_alive(turn, item->gateway->actor.name);
+        if (!item->used || item->done || !(away || now_ms >= item->until_ms))
+            continue;
+        item->done = true;
+        nm_answer_t to = { gateway, turn, &item->asker };
+        s_answer_away(&to);
+    }
+    return NM_OK;
 }

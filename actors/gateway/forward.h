@@ -1,14 +1,23 @@
-/*  forward - dead_letters.*: asked on, in the tenant's name, of the actor that keeps them.
+/*  forward - asks that another actor answers: passed on, and its answer passed back.
  *
- *  The body goes on as it came but for `service`, which says whose letters may be seen: the
- *  asker's, or those of the service that an admin names as `service_id`, or everybody's.
+ *  To another gateway an ask goes as it came, in the asker's name: what is about one of its
+ *  notifications, and what came under a key that it owns. It judges the credentials anew.
+ *  An ask that was passed on to us is never passed on again.
+ *
+ *  dead_letters.* go to the actor that keeps them, in the tenant's name: the body as it came
+ *  but for `service`, which says whose letters may be seen: the asker's, or those of the
+ *  service that an admin names as `service_id`, or everybody's.
+ *
+ *  Whoever is asked and is away, or falls silent meanwhile, makes the answer a 503.
  */
 #ifndef NM_FORWARD_H
 #define NM_FORWARD_H
 
 #include "actors/gateway/answer.h"
 
-enum { NM_FORWARD_COUNT = 256 };
+struct nm_case;
+
+enum { NM_FORWARD_COUNT = 2048 };
 
 typedef struct {
     bool used;
@@ -16,20 +25,31 @@ typedef struct {
     bool done;
     uint32_t serial;
     nm_asker_t asker;
+    const nm_peer_t *gateway;  //  That was asked; NULL: the dead letters'
+    int64_t until_ms;          //  When its place is free again, whatever happens
 } nm_forward_t;
 
 typedef struct {
     nm_forward_t *items;  //  NM_FORWARD_COUNT of them, made when first used
     size_t count;         //  In use
+    size_t next;          //  Where the look for a free place begins
+    int64_t look_ms;      //  When those who were asked are looked at next
 } nm_forwards_t;
 
 void nm_forwards_free(nm_forwards_t *self);
 void nm_forwards_undo(nm_forwards_t *self);
 void nm_forwards_commit(nm_forwards_t *self);
 nm_rc_t nm_forwards_reply(struct nm_gateway *gateway, nm_turn_t *turn, const nm_reply_in_t *reply);
+nm_rc_t nm_forwards_due(struct nm_gateway *gateway, nm_turn_t *turn);
+
+//  Passes the ask on to the gateway; it is answered now (503) or later.
+nm_rc_t nm_forwards_pass(struct nm_case *it, const nm_peer_t *gateway);
+
+//  The credentials and texts with which the ask of a case goes on to another gateway.
+nm_ask_headers_t nm_forwards_headers(const struct nm_case *it);
 
 //  The first byte of a token says whose ask it was.
-enum { NM_TOKEN_CANCEL = 1, NM_TOKEN_FORWARD = 2 };
+enum { NM_TOKEN_CANCEL = 1, NM_TOKEN_FORWARD = 2, NM_TOKEN_ERRAND = 3 };
 
 static inline uint64_t
 nm_token(unsigned kind, size_t slot, uint32_t serial)

@@ -35,6 +35,9 @@ static const struct {
     { "keys.create", NM_SCOPE_ADMIN, nm_op_keys_create },
     { "keys.list", NM_SCOPE_ADMIN, nm_op_keys_list },
     { "keys.delete", NM_SCOPE_ADMIN, nm_op_keys_delete },
+    { "idempotency.find.notifications.create", NM_SCOPE_NOTIFICATIONS_WRITE, nm_op_find },
+    { "idempotency.find.notifications.batch", NM_SCOPE_NOTIFICATIONS_WRITE, nm_op_find },
+    { "doors", NM_SCOPE_ANY, nm_op_doors },
     { "health", NM_SCOPE_OPEN, nm_op_health },
     { "health.ready", NM_SCOPE_OPEN, nm_op_ready },
 };
@@ -133,14 +136,14 @@ nm_case_unknown(nm_case_t *it, const char *what)
     return nm_answer_problem(&it->answer, 404, NULL, "There is no such %s.", what);
 }
 
-//  Another gateway is the owner: it is named, because nobody passes the question on yet.
+//  Another gateway is the owner: it is asked.
 static nm_rc_t
-s_answer_elsewhere(nm_case_t *it, uint16_t number)
+s_ask_owner(nm_case_t *it, uint16_t number)
 {
     const nm_peer_t *owner = nm_directory_gateway(it->gateway->directory, number);
-    if (!owner)
+    if (!owner || nm_case_is_passed_on(it))
         return nm_case_unknown(it, "notification");
-    return nm_answer_problem(&it->answer, 404, NULL, "There is no such notification here; ask %s.", owner->actor.name);
+    return nm_forwards_pass(it, owner);
 }
 
 nm_rc_t
@@ -148,7 +151,7 @@ nm_case_find(nm_case_t *it, nm_bytes_t text, nm_id_t *id, nm_note_t *note)
 {
     nm_rc_t rc = nm_id_from_text(text, id) == NM_OK ? NM_OK : NM_ERR_MISSING;
     if (rc == NM_OK && nm_id_gateway(id) != it->gateway->number) {
-        s_answer_elsewhere(it, nm_id_gateway(id));
+        s_ask_owner(it, nm_id_gateway(id));
         return NM_ERR_REFUSED;
     }
     if (rc == NM_OK)
@@ -217,7 +220,7 @@ s_set_asker(nm_case_t *it)
     nm_cursor_text(&made, it->asker.correlation);
 }
 
-//  NM_ERR_REFUSED: answered.
+//  Another gateway that names no key speaks for an operator that it has let in. NM_ERR_REFUSED: answered.
 static nm_rc_t
 s_authenticate(nm_case_t *it, nm_scope_t scope)
 {
@@ -227,7 +230,7 @@ s_authenticate(nm_case_t *it, nm_scope_t scope)
     nm_rc_t rc = NM_ERR_REFUSED;
     if (has_key)
         rc = nm_auth_check(&gateway->auth, &gateway->services, headers->api_key, it->now_ms, &it->who);
-    else if (it->ask->role == NM_ROLE_OPERATOR) {
+    else if (it->ask->role == NM_ROLE_OPERATOR || nm_case_is_passed_on(it)) {
         nm_auth_operator(&gateway->auth, &it->who);
         rc = NM_OK;
     }
@@ -239,7 +242,7 @@ s_authenticate(nm_case_t *it, nm_scope_t scope)
         nm_answer_problem(&it->answer, 403, NULL, "The service is switched off.");
         return NM_ERR_REFUSED;
     }
-    if (it->who.admin || (scope < NM_SCOPE_COUNT && it->who.scopes >> scope & 1))
+    if (it->who.admin || scope == NM_SCOPE_ANY || (scope < NM_SCOPE_COUNT && it->who.scopes >> scope & 1))
         return NM_OK;
     if (scope == NM_SCOPE_ADMIN)
         nm_answer_problem(&it->answer, 403, NULL, "Only the admin may do this.");
@@ -249,10 +252,10 @@ s_authenticate(nm_case_t *it, nm_scope_t scope)
     return NM_ERR_REFUSED;
 }
 
-static nm_rc_t
-s_on_ask(void *state, nm_turn_t *turn, const nm_ask_in_t *ask)
+nm_rc_t
+nm_gateway_run(nm_gateway_t *self, nm_turn_t *turn, const nm_ask_in_t *ask, const nm_errand_t *errand)
 {
-    nm_case_t it = { .gateway = state, .turn = turn, .ask = ask };
+    nm_case_t it = { .gateway = self, .turn = turn, .ask = ask, .errand = errand };
     it.txn = nm_turn_txn(turn);
     it.now_ms = nm_turn_now(turn);
     it.answer = (nm_answer_t){ it.gateway, turn, &it.asker };
@@ -269,11 +272,18 @@ s_on_ask(void *state, nm_turn_t *turn, const nm_ask_in_t *ask)
 }
 
 static nm_rc_t
+s_on_ask(void *state, nm_turn_t *turn, const nm_ask_in_t *ask)
+{
+    return nm_gateway_run(state, turn, ask, NULL);
+}
+
+static nm_rc_t
 s_on_reply(void *state, nm_turn_t *turn, const nm_reply_in_t *reply)
 {
     switch (nm_token_kind(reply->token)) {
     case NM_TOKEN_CANCEL: return nm_cancels_reply(state, turn, reply);
     case NM_TOKEN_FORWARD: return nm_forwards_reply(state, turn, reply);
+    case NM_TOKEN_ERRAND: return nm_errands_reply(state, turn, reply);
     default: return NM_OK;
     }
 }
@@ -337,6 +347,7 @@ s_close(void *state)
     nm_polls_free(&self->polls);
     nm_cancels_free(&self->cancels);
     nm_forwards_free(&self->forwards);
+    nm_errands_free(&self->errands);
     nm_history_free(&self->history);
     nm_buf_free(&self->body);
     nm_buf_free(&self->headers);
@@ -352,6 +363,9 @@ s_open(void **state, const nm_setup_t *setup, nm_error_t *error)
     nm_gateway_t *self = nm_alloc(sizeof *self);
     self->directory = setup->directory;
     self->number = setup->self->number;
+    self->owners = (nm_owners_t){ .directory = setup->directory,
+                                  .authority = setup->mesh->authority,
+                                  .self = setup->self->number };
     nm_auth_init(&self->auth, setup->mesh->admin_key_hash);
     nm_tally_init(&self->tally, setup->metrics);
     nm_duties_look(self);
@@ -373,6 +387,7 @@ s_load(void *state, nm_turn_t *turn)
     nm_polls_undo(&self->polls);
     nm_cancels_undo(&self->cancels, nm_turn_now(turn));
     nm_forwards_undo(&self->forwards);
+    nm_errands_undo(&self->errands);
     nm_rc_t rc = nm_services_load(&self->services, txn);
     if (rc == NM_OK)
         rc = nm_journal_load(&self->journal, txn);
@@ -392,6 +407,7 @@ s_committed(void *state)
     nm_polls_commit(&self->polls);
     nm_cancels_commit(&self->cancels);
     nm_forwards_commit(&self->forwards);
+    nm_errands_commit(&self->errands);
 }
 
 static void

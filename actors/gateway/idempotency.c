@@ -9,6 +9,7 @@
 NM_RECORD_DEFINE(first_answer, NM_FIRST_ANSWER_FIELDS, NULL, 0);
 
 static const int64_t ANSWER_KEEP_MS = INT64_C(24) * 3600 * 1000;
+static const int64_t MOVED_KEEP_MS = INT64_C(26) * 3600 * 1000;  //  Outlives what the other has answered since
 static const int64_t DUPLICATE_KEEP_MS = (int64_t) NM_DEDUPE_MAX * 1000;
 
 nm_rc_t
@@ -66,8 +67,8 @@ s_keep(nm_txn_t *txn, const nm_table_t *table, const nm_key_t *place, nm_bytes_t
 //  Clients count their keys up. Were all of a key hashed, neighbours would lie pages apart and each
 //  accept would write a page of its own; so the last digits stay as they are, behind the hash of the
 //  rest. More than four are hashed: they could be somebody's number.
-static void
-s_hash_key(nm_case_t *it, nm_bytes_t key, uint8_t hash[NM_FINGERPRINT_SIZE])
+void
+nm_idempotency_place(nm_case_t *it, nm_bytes_t key, uint8_t hash[NM_FINGERPRINT_SIZE])
 {
     enum { TAIL_MAX = 4, TAIL_AT = NM_FINGERPRINT_SIZE - TAIL_MAX - 1 };
     uint8_t digest[NM_FINGERPRINT_SIZE];
@@ -96,7 +97,32 @@ nm_idempotency_set(nm_case_t *it, nm_idempotency_t *self, nm_bytes_t key, const 
     nm_fingerprint_bytes(&print, nm_text(op));
     nm_fingerprint_value(&print, body);
     nm_fingerprint_end(&print, self->fingerprint);
-    s_hash_key(it, key, self->place);
+    nm_idempotency_place(it, key, self->place);
+}
+
+nm_rc_t
+nm_idempotency_is_known(nm_case_t *it, const uint8_t place[NM_FINGERPRINT_SIZE], bool *known)
+{
+    int64_t at_ms;
+    nm_bytes_t value;
+    nm_rc_t rc = s_find(it->txn, &nm_answers_table, place, &at_ms, &value);
+    *known = rc == NM_OK && it->now_ms - at_ms < ANSWER_KEEP_MS;
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+nm_rc_t
+nm_idempotency_moved(nm_case_t *it, const uint8_t place[NM_FINGERPRINT_SIZE], nm_bytes_t *gateway)
+{
+    int64_t at_ms;
+    nm_rc_t rc = s_find(it->txn, &nm_moved_table, place, &at_ms, gateway);
+    return rc == NM_OK && it->now_ms - at_ms >= MOVED_KEEP_MS ? NM_ERR_MISSING : rc;
+}
+
+nm_rc_t
+nm_idempotency_move(nm_case_t *it, const uint8_t hash[NM_FINGERPRINT_SIZE], const char *gateway)
+{
+    nm_key_t place = s_place(hash, it->now_ms);
+    return s_keep(it->txn, &nm_moved_table, &place, nm_text(gateway), it->now_ms + MOVED_KEEP_MS);
 }
 
 nm_rc_t

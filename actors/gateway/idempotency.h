@@ -2,8 +2,8 @@
  *
  *  A key belongs to a service. The same key with the same value asked of the same
  *  operation gets the first answer again; with another value it is refused. Only
- *  answers of success are kept. Within one gateway an ask is answered in the turn that
- *  takes it, so there is never a first one that is still running.
+ *  answers of success are kept. An ask is taken in and answered in one turn, so there is
+ *  never a first one that is half done. Which gateway a key belongs to is told by keyed.h.
  *
  *  Content that is a duplicate (dedupe_seconds) is found here too.
  */
@@ -29,6 +29,16 @@ typedef struct {
 
 //  The bare key of a header, which may be quoted. NM_ERR_MALFORMED if nothing is left.
 nm_rc_t nm_idempotency_key(nm_bytes_t header, nm_bytes_t *key);
+
+//  Where the first answer of a key of the asker's service stands.
+void nm_idempotency_place(nm_case_t *it, nm_bytes_t key, uint8_t place[NM_FINGERPRINT_SIZE]);
+
+//  Is there one?
+nm_rc_t nm_idempotency_is_known(nm_case_t *it, const uint8_t place[NM_FINGERPRINT_SIZE], bool *known);
+
+//  The name of the gateway that answers for a key in our stead; NM_ERR_MISSING if we do.
+nm_rc_t nm_idempotency_moved(nm_case_t *it, const uint8_t place[NM_FINGERPRINT_SIZE], nm_bytes_t *gateway);
+nm_rc_t nm_idempotency_move(nm_case_t *it, const uint8_t place[NM_FINGERPRINT_SIZE], const char *gateway);
 
 void nm_idempotency_set(nm_case_t *it, nm_idempotency_t *self, nm_bytes_t key, const char *op, nm_bytes_t body);
 

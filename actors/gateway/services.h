@@ -27,6 +27,7 @@ typedef enum {
     NM_SCOPE_DEAD_LETTERS,
     NM_SCOPE_COUNT,
     NM_SCOPE_ADMIN,  //  Not given to keys: the keys of the service admin have it
+    NM_SCOPE_ANY,    //  Whoever has a key
     NM_SCOPE_OPEN,   //  Anybody
 } nm_scope_t;
 extern const nm_words_t nm_scope_words;

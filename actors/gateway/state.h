@@ -9,10 +9,12 @@
 #include "actors/gateway/answer.h"
 #include "actors/gateway/auth.h"
 #include "actors/gateway/cancel.h"
+#include "actors/gateway/errands.h"
 #include "actors/gateway/fingerprint.h"
 #include "actors/gateway/forward.h"
 #include "actors/gateway/history.h"
 #include "actors/gateway/journal.h"
+#include "actors/gateway/owners.h"
 #include "actors/gateway/polls.h"
 #include "actors/gateway/services.h"
 #include "actors/gateway/tally.h"
@@ -28,6 +30,8 @@ typedef struct nm_gateway {
     nm_polls_t polls;
     nm_cancels_t cancels;
     nm_forwards_t forwards;
+    nm_errands_t errands;
+    nm_owners_t owners;
     nm_tally_t tally;
 
     uint8_t secret[NM_FINGERPRINT_KEY_SIZE];  //  Keys the hashes on disk
@@ -48,7 +52,7 @@ enum { NM_CURSOR_TEXT_SIZE = 32 };
 void nm_cursor_text(const nm_id_t *id, char out[NM_CURSOR_TEXT_SIZE + 1]);
 
 //  One ask, once it is known who asks.
-typedef struct {
+typedef struct nm_case {
     nm_gateway_t *gateway;
     nm_turn_t *turn;
     nm_txn_t *txn;
@@ -57,10 +61,21 @@ typedef struct {
     nm_asker_t asker;
     nm_answer_t answer;  //  Goes to asker
     int64_t now_ms;
+    const nm_errand_t *errand;  //  What other gateways said, when the ask runs again; else NULL
 } nm_case_t;
 
 //  An operation: answers the ask, or keeps it to answer later.
 typedef nm_rc_t(nm_op_fn)(nm_case_t *it);
+
+//  Runs an ask; errand as in nm_case_t.
+nm_rc_t nm_gateway_run(nm_gateway_t *self, nm_turn_t *turn, const nm_ask_in_t *ask, const nm_errand_t *errand);
+
+//  Was it another gateway that passed this ask on? Then it is not passed on again.
+static inline bool
+nm_case_is_passed_on(const nm_case_t *it)
+{
+    return it->ask->role == NM_ROLE_GATEWAY;
+}
 
 //  May this one see what belongs to that service?
 static inline bool
@@ -75,7 +90,7 @@ nm_case_may_see(const nm_case_t *it, const nm_id_t *service)
 nm_rc_t nm_case_decode(nm_case_t *it, const nm_shape_t *shape, void *record, bool query);
 
 //  Finds a notification by the text of its id, for one who may see it. NM_ERR_REFUSED: it is
-//  not there, somebody else's, or another gateway's; answered.
+//  not there, or somebody else's; answered. Or it is another gateway's, which was asked.
 nm_rc_t nm_case_find(nm_case_t *it, nm_bytes_t text, nm_id_t *id, nm_note_t *note);
 
 //  Reads limit and cursor of a list: 1 to 200, 50 if absent; the cursor is an id.

@@ -6,8 +6,9 @@
  *      due          time, notification id              -> when a scheduled one starts, when one expires
  *      journal      number of a chunk                  -> events of one turn, for those who follow
  *      answers      hash of service and key, time      -> first answers, for idempotency; 24 h
+ *      moved        hash of service and key, time      -> the gateway that answers for the key now; 26 h
  *      duplicates   hash of service and content, time  -> notification id; one day
- *      facts        name                               -> counts by status, the secret of the hashes
+ *      facts        name                               -> counts by status, the secret of the hashes, when the store was made
  *      services     service id                         -> nm_service_t
  *      keys         service id, key id                 -> nm_api_key_t
  */
@@ -26,8 +27,9 @@ extern const nm_table_t nm_duplicates_table;
 extern const nm_table_t nm_facts_table;
 extern const nm_table_t nm_services_table;
 extern const nm_table_t nm_keys_table;
+extern const nm_table_t nm_moved_table;
 
-enum { NM_GATEWAY_TABLE_COUNT = 10 };
+enum { NM_GATEWAY_TABLE_COUNT = 11 };
 extern const nm_table_t *const nm_gateway_tables[NM_GATEWAY_TABLE_COUNT];
 
 #endif

@@ -1,6 +1,7 @@
 #include "tests/actors/gateway_client.h"
 
 #include "actors/gateway/gateway.h"
+#include "actors/gateway/state.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -97,6 +98,23 @@ nm_client_item(nm_bytes_t map, const char *key, size_t n)
 }
 
 //  -- Asking
+
+const char *
+nm_client_keyed(nm_client_t *self, uint16_t number, const char *stem)
+{
+    static char keys[4][80];
+    static unsigned turn;
+    char *key = keys[turn++ % NM_COUNT(keys)];
+    const nm_gateway_t *gateway = nm_bench_state(self->bench);
+    nm_id_t service;
+    nm_id_from_text(nm_text(self->service), &service);
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(key, sizeof keys[0], "%s-%u", stem, i);
+        if (nm_owners_find(&gateway->owners, &service, nm_text(key)) == number)
+            return key;
+    }
+    s_die("no key belongs to that gateway");
+}
 
 uint64_t
 nm_client_queue(nm_client_t *self, const char *op, const nm_ask_headers_t *headers, nm_bytes_t body)

@@ -31,6 +31,9 @@ nm_bytes_t nm_client_map(nm_buf_t *out, ...);
 //  A notification that is taken: n makes recipient, subject and content differ.
 nm_bytes_t nm_client_email(nm_buf_t *out, unsigned n);
 
+//  An idempotency key of `shop` that begins with stem and belongs to the gateway of that number; static.
+const char *nm_client_keyed(nm_client_t *self, uint16_t gateway, const char *stem);
+
 //  Queues an ask. headers NULL: the key of `shop` alone.
 uint64_t nm_client_queue(nm_client_t *self, const char *op, const nm_ask_headers_t *headers, nm_bytes_t body);
 

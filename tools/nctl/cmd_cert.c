@@ -40,7 +40,7 @@ s_issue(nm_nctl_t *self)
         return nm_nctl_fail("%s/%s is there already; --force replaces it", self->mesh_folder, file);
     if (nm_files_authority(self->mesh_folder, authority, &error) != NM_OK)
         return nm_nctl_fail("%s", error.text);
-    nm_rc_t rc = nm_files_certify(self->mesh_folder, name, role, (unsigned) days, authority, &error);
+    nm_rc_t rc = nm_files_certify(self->mesh_folder, name, role, nm_when_now(), (unsigned) days, authority, &error);
     sodium_memzero(authority, sizeof authority);
     if (rc != NM_OK)
         return nm_nctl_fail("%s", error.text);

@@ -1,4 +1,5 @@
 #include "tools/nctl/files.h"
+#include "tools/nctl/when.h"
 #include "tools/nctl/init.h"
 #include "tools/nctl/json.h"
 #include "tools/nctl/nctl.h"
@@ -78,6 +79,7 @@ s_write_secrets(const char *folder, const s_secrets_t *secrets, nm_error_t *erro
 typedef struct {
     const char *folder;
     const s_secrets_t *secrets;
+    int64_t now_ms;  //  The same for all: they are founded together
     nm_error_t *error;
 } s_certifying_t;
 
@@ -86,7 +88,7 @@ s_certify(void *arg, const char *name, nm_role_id_t role, unsigned number)
 {
     (void) number;
     s_certifying_t *self = arg;
-    return nm_files_certify(self->folder, name, role, S_CERT_DAYS, self->secrets->authority, self->error);
+    return nm_files_certify(self->folder, name, role, self->now_ms, S_CERT_DAYS, self->secrets->authority, self->error);
 }
 
 //  The mesh file comes last: a folder with one is a whole mesh.
@@ -103,7 +105,7 @@ s_write_mesh(const char *folder, const nm_plan_t *plan, const s_secrets_t *secre
     }
     if (rc == NM_OK)
         rc = s_write_secrets(folder, secrets, error);
-    s_certifying_t certifying = { .folder = folder, .secrets = secrets, .error = error };
+    s_certifying_t certifying = { .folder = folder, .secrets = secrets, .now_ms = nm_when_now(), .error = error };
     if (rc == NM_OK)
         rc = nm_plan_each(plan, s_certify, &certifying);
     if (rc == NM_OK)

@@ -88,11 +88,11 @@ nm_files_read(const char *folder, const char *name, nm_buf_t *text, nm_error_t *
 }
 
 nm_rc_t
-nm_files_certify(const char *folder, const char *name, nm_role_id_t role, unsigned days,
+nm_files_certify(const char *folder, const char *name, nm_role_id_t role, int64_t now_ms, unsigned days,
                  const uint8_t authority[NM_SIGN_SECRET_SIZE], nm_error_t *error)
 {
     //  An hour back, so that a peer whose clock is a little behind takes it too.
-    int64_t from_ms = nm_when_now() - 3600 * 1000;
+    int64_t from_ms = now_ms - 3600 * 1000;
     char cert_path[NM_PATH_MAX], key_path[NM_PATH_MAX];
     nm_cert_t cert;
     snprintf(cert_path, sizeof cert_path, "%s/certs/%s.cert", folder, name);

@@ -22,8 +22,9 @@ nm_rc_t nm_files_write(const char *folder, const char *name, unsigned mode, nm_b
 //  The whole file and a NUL behind it, which size does not count.
 nm_rc_t nm_files_read(const char *folder, const char *name, nm_buf_t *text, nm_error_t *error);
 
-//  Makes, signs and writes certs/NAME.cert and keys/NAME.key below the mesh's folder.
-nm_rc_t nm_files_certify(const char *folder, const char *name, nm_role_id_t role, unsigned days,
+//  Makes, signs and writes certs/NAME.cert and keys/NAME.key below the mesh's folder, valid from an hour
+//  before now_ms on. Gateways that begin in one moment know that they were founded together.
+nm_rc_t nm_files_certify(const char *folder, const char *name, nm_role_id_t role, int64_t now_ms, unsigned days,
                          const uint8_t authority[NM_SIGN_SECRET_SIZE], nm_error_t *error);
 
 //  authority.key: the Ed25519 secret. Wipe it after use.

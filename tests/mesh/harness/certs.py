@@ -30,6 +30,7 @@ class Authority:
         public, secret = ctypes.create_string_buffer(32), ctypes.create_string_buffer(64)
         _sodium.crypto_sign_seed_keypair(public, secret, self.seed)
         self.public, self.secret = public.raw, secret.raw
+        self.founded = now() - datetime.timedelta(days=1)   # Who begins in one moment was founded together
 
     def sign(self, text):
         signature = ctypes.create_string_buffer(64)
@@ -38,7 +39,7 @@ class Authority:
 
     def certify(self, name, role, *, pair=None, not_before=None, not_after=None):
         day = datetime.timedelta(days=1)
-        certificate = Certificate(name, role, pair or zmq.curve_keypair(), not_before or now() - day,
+        certificate = Certificate(name, role, pair or zmq.curve_keypair(), not_before or self.founded,
                                   not_after or now() + 30 * day)
         certificate.signature = self.sign(certificate.signed_text())
         return certificate

@@ -1,0 +1,211 @@
+#include "actors/gateway/errands.h"
+
+#include "actors/gateway/ops.h"
+
+static const int64_t TIMEOUT_MS = 5000;
+static const int64_t LATE_MS = 1000;
+static const int64_t LOOK_MS = 500;
+
+enum { QUESTION_BITS = 11, QUESTION_MASK = (1 << QUESTION_BITS) - 1 };
+_Static_assert(NM_QUESTION_COUNT <= QUESTION_MASK + 1, "a question's number fits the token");
+_Static_assert((NM_ERRAND_COUNT << QUESTION_BITS) - 1 <= 0xffffff, "both numbers fit the token's slot");
+
+//  -- Places
+
+static void
+s_free(nm_errand_t *self)
+{
+    nm_buf_free(&self->kept);
+    nm_buf_free(&self->answers);
+    free(self->questions);
+}
+
+void
+nm_errands_free(nm_errands_t *self)
+{
+    for (size_t i = 0; self->items && i < NM_ERRAND_COUNT; i++)
+        s_free(&self->items[i]);
+    free(self->items);
+    *self = (nm_errands_t){ 0 };
+}
+
+static void
+s_release(nm_errands_t *self, nm_errand_t *item)
+{
+    uint32_t serial = item->serial;
+    self->size -= item->kept.size + item->answers.size;
+    self->count--;
+    s_free(item);
+    *item = (nm_errand_t){ .serial = serial };
+}
+
+//  One that ran in a turn that was undone runs once more: its answers are still at hand.
+void
+nm_errands_undo(nm_errands_t *self)
+{
+    for (size_t i = 0; self->count && i < NM_ERRAND_COUNT; i++) {
+        self->items[i].done = false;
+        if (self->items[i].used && self->items[i].fresh)
+            s_release(self, &self->items[i]);
+    }
+    self->look_ms = 0;
+}
+
+void
+nm_errands_commit(nm_errands_t *self)
+{
+    for (size_t i = 0; self->count && i < NM_ERRAND_COUNT; i++) {
+        self->items[i].fresh = false;
+        if (self->items[i].used && self->items[i].done)
+            s_release(self, &self->items[i]);
+    }
+}
+
+//  -- Beginning
+
+static void
+s_keep_ask(nm_case_t *it, nm_errand_t *item)
+{
+    nm_ask_headers_t headers = nm_forwards_headers(it);
+    nm_record_encode(&nm_ask_headers_shape, &headers, NM_BY_NAME, &item->kept);
+    item->headers_size = item->kept.size;
+    nm_buf_add_bytes(&item->kept, it->ask->body);
+    nm_bytes_to_text(it->ask->op, item->op, sizeof item->op);
+    item->ask = *it->ask;
+}
+
+nm_errand_t *
+nm_errands_begin(nm_case_t *it)
+{
+    nm_errands_t *self = &it->gateway->errands;
+    size_t i = 0;
+    if (!self->items)
+        self->items = nm_alloc(NM_ERRAND_COUNT * sizeof *self->items);
+    while (i < NM_ERRAND_COUNT && self->items[i].used)
+        i++;
+    if (i == NM_ERRAND_COUNT || self->size + it->ask->body.size > NM_ERRAND_SIZE_MAX) {
+        nm_answer_problem(&it->answer, 503, NULL, "Too many wait for other gateways; try again.");
+        return NULL;
+    }
+    nm_errand_t *item = &self->items[i];
+    self->count++;
+    item->serial++;
+    item->used = item->fresh = true;
+    item->until_ms = it->now_ms + TIMEOUT_MS + LATE_MS;
+    s_keep_ask(it, item);
+    self->size += item->kept.size;
+    nm_turn_wake(it->turn, it->now_ms);
+    return item;
+}
+
+void
+nm_errands_put(nm_case_t *it, nm_errand_t *errand, size_t about, const nm_peer_t *peer, const char *op,
+               const nm_ask_headers_t *headers, nm_bytes_t body)
+{
+    if (errand->question_count == errand->question_room) {
+        errand->question_room = errand->question_room ? 2 * errand->question_room : 4;
+        errand->questions = nm_realloc(errand->questions, errand->question_room * sizeof *errand->questions);
+    }
+    size_t number = errand->question_count++;
+    nm_question_t *question = &errand->questions[number];
+    *question = (nm_question_t){ .about = about, .peer = peer, .status = 503 };
+    question->answered = number >= NM_QUESTION_COUNT || !nm_turn_is_alive(it->turn, peer->actor.name);
+    if (question->answered)
+        return;
+    size_t slot = (size_t) (errand - it->gateway->errands.items) << QUESTION_BITS | number;
+    int64_t left_ms = it->ask->deadline_ms - it->now_ms;
+    nm_ask_out_t ask = { .role = NM_ROLE_GATEWAY,
+                         .peer = peer->actor.name,
+                         .op = op,
+                         .headers = headers,
+                         .body = body,
+                         .timeout_ms = left_ms < 1            ? 1
+                                       : left_ms < TIMEOUT_MS ? left_ms
+                                                              : TIMEOUT_MS,
+                         .token = nm_token(NM_TOKEN_ERRAND, slot, errand->serial) };
+    errand->open_count++;
+    nm_turn_ask_with(it->turn, &ask);
+}
+
+nm_bytes_t
+nm_errand_body(const nm_errand_t *self, const nm_question_t *question)
+{
+    return nm_bytes(self->answers.at + question->body_at, question->body_size);
+}
+
+//  -- Running again
+
+static nm_rc_t
+s_run(nm_gateway_t *gateway, nm_turn_t *turn, nm_errand_t *item)
+{
+    nm_bytes_t headers = nm_bytes(item->kept.at, item->headers_size);
+    nm_ask_in_t ask = item->ask;
+    ask.op = nm_text(item->op);
+    ask.body = nm_bytes(item->kept.at + item->headers_size, item->kept.size - item->headers_size);
+    if (nm_record_decode(&nm_ask_headers_shape, &ask.headers, headers, NULL, "") != NM_OK)
+        return NM_ERR_BUG;
+    item->done = true;
+    return nm_gateway_run(gateway, turn, &ask, item);
+}
+
+static void
+s_take_answer(nm_errands_t *self, nm_errand_t *item, nm_question_t *question, unsigned status, nm_bytes_t body)
+{
+    question->answered = true;
+    question->status = status == 504 ? 503 : status;
+    question->body_at = item->answers.size;
+    question->body_size = body.size;
+    nm_buf_add_bytes(&item->answers, body);
+    self->size += body.size;
+    item->open_count--;
+}
+
+nm_rc_t
+nm_errands_reply(nm_gateway_t *gateway, nm_turn_t *turn, const nm_reply_in_t *reply)
+{
+    nm_errands_t *self = &gateway->errands;
+    size_t slot = nm_token_slot(reply->token) >> QUESTION_BITS, number = nm_token_slot(reply->token) & QUESTION_MASK;
+    if (!self->items || slot >= NM_ERRAND_COUNT)
+        return NM_OK;
+    nm_errand_t *item = &self->items[slot];
+    if (!item->used || item->serial != (uint32_t) reply->token || number >= item->question_count ||
+        item->questions[number].answered)
+        return NM_OK;
+    s_take_answer(self, item, &item->questions[number], reply->status, reply->body);
+    return item->open_count ? NM_OK : s_run(gateway, turn, item);
+}
+
+//  Whoever died meanwhile has answered that he is away.
+static void
+s_look(nm_errands_t *self, nm_turn_t *turn, nm_errand_t *item)
+{
+    bool late = nm_turn_now(turn) >= item->until_ms;
+    for (size_t i = 0; item->open_count && i < item->question_count; i++) {
+        nm_question_t *question = &item->questions[i];
+        if (!question->answered && (late || !nm_turn_is_alive(turn, question->peer->actor.name)))
+            s_take_answer(self, item, question, 503, nm_bytes(NULL, 0));
+    }
+}
+
+nm_rc_t
+nm_errands_due(nm_gateway_t *gateway, nm_turn_t *turn)
+{
+    nm_errands_t *self = &gateway->errands;
+    nm_rc_t rc = NM_OK;
+    if (!self->count)
+        return NM_OK;
+    bool look = nm_turn_now(turn) >= self->look_ms;
+    if (look)
+        self->look_ms = nm_turn_now(turn) + LOOK_MS;
+    for (size_t i = 0; rc == NM_OK && i < NM_ERRAND_COUNT; i++) {
+        nm_errand_t *item = &self->items[i];
+        if (!item->used || item->done)
+            continue;
+        if (look)
+            s_look(self, turn, item);
+        if (!item->open_count)
+            rc = s_run(gateway, turn, item);
+    }
+    nm_turn_wake(turn, self->look_ms);
+    return rc;
+}
