@@ -21,18 +21,29 @@ static const struct {
     { 507, "Insufficient Storage", "retry-after", "10" },
 };
 
-nm_rc_t
-nm_answer_with(const nm_answer_t *to, unsigned status, const char *header, const char *value, nm_bytes_t body)
+typedef struct {
+    const char *name, *value;
+} header_t;
+
+static nm_rc_t
+s_reply(const nm_answer_t *to, unsigned status, const header_t *more, size_t count, nm_bytes_t body)
 {
     nm_buf_t *headers = &to->gateway->headers;
     nm_buf_clear(headers);
-    nm_writer_map(headers, header ? 2 : 1);
+    nm_writer_map(headers, 1 + count);
     nm_writer_pair_text(headers, "x-correlation-id", to->asker->correlation);
-    if (header)
-        nm_writer_pair_text(headers, header, value);
+    for (size_t i = 0; i < count; i++)
+        nm_writer_pair_text(headers, more[i].name, more[i].value);
     nm_turn_reply(to->turn, &to->asker->caller, status, nm_buf_bytes(headers), body);
     nm_tally_answer(&to->gateway->tally, status);
     return NM_OK;
+}
+
+nm_rc_t
+nm_answer_with(const nm_answer_t *to, unsigned status, const char *header, const char *value, nm_bytes_t body)
+{
+    const header_t more = { header, value };
+    return s_reply(to, status, &more, header ? 1 : 0, body);
 }
 
 nm_rc_t
@@ -41,18 +52,13 @@ nm_answer(const nm_answer_t *to, unsigned status, nm_bytes_t body)
     return nm_answer_with(to, status, NULL, NULL, body);
 }
 
-nm_rc_t
-nm_answer_problem(const nm_answer_t *to, unsigned status, const nm_faults_t *faults, const char *format, ...)
+//  Packs a problem into the gateway's buffer; the row of its status.
+static size_t
+s_pack_problem(const nm_answer_t *to, unsigned status, const nm_faults_t *faults, const char *detail)
 {
     size_t row = 0;
     while (row < NM_COUNT(STATUSES) - 1 && STATUSES[row].status != status)
         row++;
-    char detail[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(detail, sizeof detail, format, args);
-    va_end(args);
-
     nm_buf_t *body = &to->gateway->problem;
     nm_buf_clear(body);
     nm_writer_map(body, faults ? 6 : 5);
@@ -65,5 +71,25 @@ nm_answer_problem(const nm_answer_t *to, unsigned status, const nm_faults_t *fau
         nm_writer_text(body, "errors");
         nm_faults_write(faults, body);
     }
-    return nm_answer_with(to, status, STATUSES[row].header, STATUSES[row].value, nm_buf_bytes(body));
+    return row;
+}
+
+nm_rc_t
+nm_answer_away(const nm_answer_t *to, const char *detail)
+{
+    size_t row = s_pack_problem(to, 503, NULL, detail);
+    const header_t more[] = { { STATUSES[row].header, STATUSES[row].value }, { "nmesh-owner", "away" } };
+    return s_reply(to, 503, more, NM_COUNT(more), nm_buf_bytes(&to->gateway->problem));
+}
+
+nm_rc_t
+nm_answer_problem(const nm_answer_t *to, unsigned status, const nm_faults_t *faults, const char *format, ...)
+{
+    char detail[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(detail, sizeof detail, format, args);
+    va_end(args);
+    size_t row = s_pack_problem(to, status, faults, detail);
+    return nm_answer_with(to, status, STATUSES[row].header, STATUSES[row].value, nm_buf_bytes(&to->gateway->problem));
 }

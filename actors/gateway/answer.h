@@ -32,4 +32,7 @@ nm_rc_t nm_answer_with(const nm_answer_t *to, unsigned status, const char *heade
 __attribute__((format(printf, 4, 5))) nm_rc_t nm_answer_problem(const nm_answer_t *to, unsigned status,
                                                                 const nm_faults_t *faults, const char *format, ...);
 
+//  503 because of another gateway, whichever door is asked: retry-after, and nmesh-owner: away.
+nm_rc_t nm_answer_away(const nm_answer_t *to, const char *detail);
+
 #endif

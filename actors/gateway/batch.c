@@ -325,7 +325,7 @@ s_settle(nm_case_t *it, nm_bytes_t key)
     nm_rc_t rc = nm_keyed_settle(it, ABOUT_BATCH);
     if (rc != NM_OK || !key.size || s_may_keep(it->errand))
         return rc;
-    nm_answer_problem(&it->answer, 503, NULL, "A gateway that owns keys of this batch is away; try again.");
+    nm_answer_away(&it->answer, "A gateway that owns keys of this batch is away; try again.");
     return NM_ERR_REFUSED;
 }
 

@@ -87,7 +87,7 @@ nm_forwards_headers(const nm_case_t *it)
 static nm_rc_t
 s_answer_away(const nm_answer_t *to)
 {
-    return nm_answer_problem(to, 503, NULL, "The gateway that keeps this is away; try again.");
+    return nm_answer_away(to, "The gateway that keeps this is away; try again.");
 }
 
 nm_rc_t

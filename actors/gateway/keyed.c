@@ -123,7 +123,7 @@ nm_keyed_first(const nm_errand_t *errand, const nm_question_t *question, nm_firs
 static nm_rc_t
 s_answer_unsure(nm_case_t *it)
 {
-    nm_answer_problem(&it->answer, 503, NULL, "The gateway that may know of this idempotency key is away; try again.");
+    nm_answer_away(&it->answer, "The gateway that may know of this idempotency key is away; try again.");
     return NM_ERR_REFUSED;
 }
 
@@ -147,7 +147,7 @@ nm_rc_t
 nm_keyed_pass(nm_case_t *it, const nm_keyed_t *keyed)
 {
     if (keyed->unknown || nm_case_is_passed_on(it))
-        nm_answer_problem(&it->answer, 503, NULL, "The gateways do not agree yet whose this key is; try again.");
+        nm_answer_away(&it->answer, "The gateways do not agree yet whose this key is; try again.");
     else
         nm_forwards_pass(it, keyed->owner);
     return NM_ERR_REFUSED;

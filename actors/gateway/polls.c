@@ -79,24 +79,23 @@ s_wait(nm_case_t *it, const nm_poll_t *poll)
     return NM_OK;
 }
 
-//  -- Cursors: the number of the gateway and the position, so that another gateway's is refused.
+//  -- Cursors: the number of the gateway and the position in its journal, so that any gateway knows whom to ask.
 
 static void
-s_cursor_text(const nm_gateway_t *gateway, uint64_t position, char out[CURSOR_SIZE])
+s_cursor_text(unsigned number, uint64_t position, char out[CURSOR_SIZE])
 {
-    snprintf(out, CURSOR_SIZE, "%u-%llx", gateway->number, (unsigned long long) position);
+    snprintf(out, CURSOR_SIZE, "%u-%llx", number, (unsigned long long) position);
 }
 
 static nm_rc_t
-s_cursor_read(const nm_gateway_t *gateway, nm_bytes_t text, uint64_t *position)
+s_cursor_read(nm_bytes_t text, unsigned *number, uint64_t *position)
 {
     char copy[CURSOR_SIZE], again[CURSOR_SIZE];
-    unsigned number;
     unsigned long long value;
     nm_bytes_to_text(text, copy, sizeof copy);
-    if (sscanf(copy, "%u-%llx", &number, &value) != 2 || number != gateway->number)
+    if (sscanf(copy, "%u-%llx", number, &value) != 2)
         return NM_ERR_MALFORMED;
-    s_cursor_text(gateway, value, again);
+    s_cursor_text(*number, value, again);
     if (!nm_bytes_is(text, again))
         return NM_ERR_MALFORMED;
     *position = value;
@@ -114,7 +113,7 @@ s_write_item(const nm_gateway_t *gateway, const nm_poll_t *poll, const nm_entry_
     nm_bytes_t detail = NM_HAS(entry, entry, detail) ? entry->detail : nm_bytes(NULL, 0);
     bool has_number = NM_HAS(entry, entry, number);
     detail = nm_show_detail(detail, NM_HAS(entry, entry, reason) ? &reason : NULL, NULL, room, sizeof room);
-    s_cursor_text(gateway, position, cursor);
+    s_cursor_text(gateway->number, position, cursor);
 
     nm_writer_map(out, 6u + has_number + poll->everybodys);
     nm_writer_pair_text(out, "cursor", cursor);
@@ -201,7 +200,7 @@ s_try(nm_gateway_t *gateway, nm_turn_t *turn, nm_poll_t *poll, bool *answered)
         goto done;
 
     char cursor[CURSOR_SIZE];
-    s_cursor_text(gateway, poll->position, cursor);
+    s_cursor_text(gateway->number, poll->position, cursor);
     nm_buf_clear(body);
     nm_writer_map(body, poll->one ? 3 : 2);
     nm_writer_text(body, "items");
@@ -238,7 +237,26 @@ nm_polls_due(nm_gateway_t *gateway, nm_turn_t *turn)
 
 //  -- events.read
 
-//  Whose events, and from where on. NM_ERR_REFUSED: answered.
+//  Where a cursor says. One of another gateway is read there. NM_ERR_REFUSED: answered, or on its way.
+static nm_rc_t
+s_start(nm_case_t *it, nm_bytes_t cursor, nm_poll_t *poll)
+{
+    unsigned number;
+    if (s_cursor_read(cursor, &number, &poll->position) == NM_OK) {
+        if (number == it->gateway->number)
+            return NM_OK;
+        const nm_peer_t *owner =
+            number <= UINT16_MAX ? nm_directory_gateway(it->gateway->directory, (uint16_t) number) : NULL;
+        if (owner && !nm_case_is_passed_on(it)) {
+            nm_forwards_pass(it, owner);
+            return NM_ERR_REFUSED;
+        }
+    }
+    nm_answer_problem(&it->answer, 400, NULL, "The cursor is not one of ours.");
+    return NM_ERR_REFUSED;
+}
+
+//  Whose events, and from where on. NM_ERR_REFUSED: answered, or on its way.
 static nm_rc_t
 s_open(nm_case_t *it, const nm_events_ask_t *ask, nm_poll_t *poll)
 {
@@ -263,12 +281,9 @@ s_open(nm_case_t *it, const nm_events_ask_t *ask, nm_poll_t *poll)
     }
     if (!NM_HAS(ask, events_ask, after))
         return NM_OK;
-    if (nm_bytes_is(ask->after, "0"))
-        poll->position = 0;
-    else if (s_cursor_read(it->gateway, ask->after, &poll->position) != NM_OK) {
-        nm_answer_problem(&it->answer, 400, NULL, "The cursor is not one of this gateway's.");
-        return NM_ERR_REFUSED;
-    }
+    if (!nm_bytes_is(ask->after, "0"))
+        return s_start(it, ask->after, poll);
+    poll->position = 0;
     return NM_OK;
 }
 

@@ -4,6 +4,7 @@
 
 #include "sdk/c/pending.h"
 #include "sdk/c/line.h"
+#include "sdk/c/doors.h"
 
 struct nmesh {
     nm_pending_t *pending;
@@ -16,9 +17,11 @@ struct nmesh {
     int64_t heard_ms;  //  When the door last said something
     int64_t moved_ms;  //  When the door in use was gone to
     int64_t upkeep_ms;
-    nm_buf_t frame;  //  The frame that is sent
-    nm_buf_t body;   //  The notification that is packed
-    nm_buf_t kept;   //  The last answer of a blocking call
+    bool learns;       //  Asks for the doors of other gateways
+    int64_t asked_ms;  //  When it did last; 0: not at this door
+    nm_buf_t frame;    //  The frame that is sent
+    nm_buf_t body;     //  The notification that is packed
+    nm_buf_t kept;     //  The last answer of a blocking call
 };
 
 #endif

@@ -3,11 +3,12 @@
 #include <errno.h>
 #include <poll.h>
 
-enum { S_KEY_SIZE = 40, S_FRAME_MAX = 13 * 1024 * 1024, S_HWM = 64 };
+enum { S_DOOR_MAX = 256, S_ENDPOINT_MAX = 256, S_KEY_SIZE = 40, S_FRAME_MAX = 13 * 1024 * 1024, S_HWM = 64 };
 
 typedef struct {
     char *endpoint;
     char key[S_KEY_SIZE + 1];
+    bool away;  //  It was silent, or another gateway said so
 } s_door_t;
 
 struct nm_line {
@@ -39,22 +40,34 @@ s_key_is_good(const char *key)
     return key && strlen(key) == S_KEY_SIZE && zmq_z85_decode(bytes, key);
 }
 
+static bool
+s_endpoint_is_good(const char *endpoint)
+{
+    return endpoint && (strncmp(endpoint, "tcp://", 6) == 0 || strncmp(endpoint, "ipc://", 6) == 0);
+}
+
+static void
+s_add_door(nm_line_t *self, const char *endpoint, const char *key)
+{
+    self->doors = nm_realloc(self->doors, (self->door_count + 1) * sizeof *self->doors);
+    s_door_t *door = &self->doors[self->door_count++];
+    *door = (s_door_t){ .endpoint = nm_alloc(strlen(endpoint) + 1) };
+    memcpy(door->endpoint, endpoint, strlen(endpoint));
+    memcpy(door->key, key, S_KEY_SIZE);
+}
+
 static int
 s_copy_doors(nm_line_t *self, const nmesh_options_t *options, nmesh_error_t *error)
 {
     if (!options->door_count)
         return s_refuse(error, "At least one door is needed", NULL);
-    self->doors = nm_alloc(options->door_count * sizeof *self->doors);
     for (size_t i = 0; i < options->door_count; i++) {
         const nmesh_door_t *from = &options->doors[i];
-        s_door_t *to = &self->doors[self->door_count++];
-        if (!from->endpoint || (strncmp(from->endpoint, "tcp://", 6) && strncmp(from->endpoint, "ipc://", 6)))
+        if (!s_endpoint_is_good(from->endpoint))
             return s_refuse(error, "An end point is tcp://host:port or ipc://path", from->endpoint);
         if (!s_key_is_good(from->server_key))
             return s_refuse(error, "A server key is 40 characters of Z85", from->server_key);
-        to->endpoint = nm_alloc(strlen(from->endpoint) + 1);
-        memcpy(to->endpoint, from->endpoint, strlen(from->endpoint));
-        memcpy(to->key, from->server_key, S_KEY_SIZE);
+        s_add_door(self, from->endpoint, from->server_key);
     }
     return 0;
 }
@@ -141,13 +154,55 @@ nm_line_destroy(nm_line_t **self_p)
     *self_p = NULL;
 }
 
+//  The next one that is not known to be away; when all are, that is forgotten.
+static size_t
+s_next(nm_line_t *self)
+{
+    for (size_t i = 1; i <= self->door_count; i++) {
+        size_t next = (self->current + i) % self->door_count;
+        if (!self->doors[next].away)
+            return next;
+    }
+    for (size_t i = 0; i < self->door_count; i++)
+        self->doors[i].away = false;
+    return (self->current + 1) % self->door_count;
+}
+
 nm_rc_t
 nm_line_move(nm_line_t *self)
 {
     if (self->socket)
         zmq_close(self->socket);
-    self->current = (self->current + 1) % self->door_count;
+    self->doors[self->current].away = true;
+    self->current = s_next(self);
     return s_connect(self);
+}
+
+void
+nm_line_learn(nm_line_t *self, nm_bytes_t endpoint, nm_bytes_t key, bool up)
+{
+    char endpoint_text[S_ENDPOINT_MAX], key_text[S_KEY_SIZE + 2];
+    if (endpoint.size >= sizeof endpoint_text || key.size != S_KEY_SIZE)
+        return;
+    nm_bytes_to_text(endpoint, endpoint_text, sizeof endpoint_text);
+    nm_bytes_to_text(key, key_text, sizeof key_text);
+    if (!s_endpoint_is_good(endpoint_text) || !s_key_is_good(key_text))
+        return;
+    size_t i = 0;
+    while (i < self->door_count && strcmp(self->doors[i].endpoint, endpoint_text) != 0)
+        i++;
+    if (i == self->door_count && self->door_count < S_DOOR_MAX)
+        s_add_door(self, endpoint_text, key_text);
+    if (i == self->door_count)
+        return;
+    memcpy(self->doors[i].key, key_text, S_KEY_SIZE);
+    self->doors[i].away = !up;
+}
+
+size_t
+nm_line_door_count(const nm_line_t *self)
+{
+    return self->door_count;
 }
 
 nm_rc_t

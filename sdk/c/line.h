@@ -16,8 +16,13 @@ typedef struct nm_line nm_line_t;
 nm_line_t *nm_line_new(const nmesh_options_t *options, nmesh_error_t *error);
 void nm_line_destroy(nm_line_t **self_p);
 
-//  Goes to the next door. What was under way is lost.
+//  Goes to the next door that is not known to be away. What was under way is lost.
 nm_rc_t nm_line_move(nm_line_t *self);
+
+//  A gateway tells of a door, which may be known: its key, and whether it is there.
+void nm_line_learn(nm_line_t *self, nm_bytes_t endpoint, nm_bytes_t key, bool up);
+
+size_t nm_line_door_count(const nm_line_t *self);
 
 //  NM_ERR_BUSY: there is no connection, or it takes no more now.
 nm_rc_t nm_line_send(nm_line_t *self, nm_bytes_t frame);

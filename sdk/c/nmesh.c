@@ -12,6 +12,8 @@ enum {
     S_SILENCE_MS = 5000,
     S_ASK_SILENCE_MS = 12000,  //  A gateway that passes an ask on waits 10 s for the answer
     S_UPKEEP_MS = 100,
+    S_LEARN_MS = 60000,   //  Between two looks at the doors
+    S_REFUSED_MS = 1000,  //  Between two moves for a 503
 };
 
 static int64_t
@@ -31,6 +33,7 @@ nmesh_open(const nmesh_options_t *options, nmesh_error_t *error)
     self->ask_silence_ms = options->silence_ms > 0 ? options->silence_ms : S_ASK_SILENCE_MS;
     self->pending = nm_pending_new(options->api_key, NMESH_OPEN_MAX);
     self->line = nm_line_new(options, error);
+    self->learns = !options->fixed_doors && options->api_key;
     if (!self->line || getrandom(&self->random, sizeof self->random, 0) != sizeof self->random)
         nmesh_close(&self);
     return self;
@@ -90,6 +93,12 @@ nmesh_open_count(const nmesh_t *self)
     return nm_pending_open_count(self->pending);
 }
 
+size_t
+nmesh_door_count(const nmesh_t *self)
+{
+    return nm_line_door_count(self->line);
+}
+
 int
 nmesh_fd(const nmesh_t *self)
 {
@@ -102,6 +111,28 @@ nmesh_version(void)
     return NM_VERSION_TEXT;
 }
 
+//  Follows what was sent first, so that both are answered in one turn.
+static void
+s_ask_doors(nmesh_t *self)
+{
+    int64_t now_ms = s_now_ms();
+    if (!self->learns || (self->asked_ms && now_ms - self->asked_ms < S_LEARN_MS))
+        return;
+    self->asked_ms = now_ms;
+    nm_buf_clear(&self->frame);
+    nm_doors_pack(nm_pending_api_key(self->pending), &self->frame);
+    (void) nm_line_send(self->line, nm_buf_bytes(&self->frame));  //  Else in a minute
+}
+
+static void
+s_move(nmesh_t *self, int64_t now_ms)
+{
+    nm_pending_again(self->pending);
+    nm_line_move(self->line);
+    self->moved_ms = now_ms;
+    self->asked_ms = 0;
+}
+
 static void
 s_send(nmesh_t *self)
 {
@@ -112,6 +143,7 @@ s_send(nmesh_t *self)
         if (nm_line_send(self->line, nm_buf_bytes(&self->frame)) != NM_OK)
             return;
         nm_pending_sent(self->pending, s_now_ms());
+        s_ask_doors(self);
     }
 }
 
@@ -123,14 +155,24 @@ s_take(nmesh_t *self)
     while (nm_line_take(self->line, &frame) == NM_OK) {
         nm_pending_end_t end;
         self->heard_ms = s_now_ms();
+        if (self->learns)
+            nm_doors_read(frame, self->line);
         if (nm_pending_open_replies(self->pending, frame) != NM_OK)
             continue;
-        while (nm_pending_next(self->pending, &end) == NM_OK) {
+        while (nm_pending_next(self->pending, self->heard_ms, &end) == NM_OK) {
             end.fn(self, &end.reply, end.arg);
             count++;
         }
     }
     return count;
+}
+
+//  The door cannot take on work now, and another may.
+static bool
+s_is_refused(nmesh_t *self, int64_t now_ms)
+{
+    return nm_line_door_count(self->line) > 1 && now_ms - self->moved_ms > S_REFUSED_MS &&
+           !nm_pending_has_once(self->pending) && nm_pending_refused(self->pending);
 }
 
 static int
@@ -142,14 +184,14 @@ s_upkeep(nmesh_t *self, int64_t now_ms)
         return 0;
     self->upkeep_ms = now_ms;
     if (nm_pending_silent(self->pending, now_ms, self->heard_ms)) {
-        nm_pending_again(self->pending);
-        nm_line_move(self->line);
-        self->moved_ms = now_ms;
+        s_move(self, now_ms);
+    } else if (s_is_refused(self, now_ms)) {
+        s_move(self, now_ms);
     } else if (nm_pending_waiting_count(self->pending) && now_ms - self->heard_ms > self->silence_ms &&
                now_ms - self->moved_ms > self->silence_ms) {
-        nm_line_move(self->line);  //  No connection came about: nothing could even be sent
-        self->moved_ms = now_ms;
+        s_move(self, now_ms);  //  No connection came about: nothing could even be sent
     }
+    nm_pending_wake(self->pending, now_ms);  //  After the look at those that wait: these have not waited
     while (nm_pending_late(self->pending, now_ms, &end) == NM_OK) {
         end.fn(self, &end.reply, end.arg);
         count++;

@@ -1,13 +1,15 @@
 /*  nmesh.h - the C client of nmesh: send notifications, follow what becomes of them.
  *
  *  A client talks to the doors of one or more gateways over ZeroMQ with CURVE. It needs
- *  the end point and the public key of each door, and an API key; its own key pair is
- *  made anew each time it is opened.
+ *  the end point and the public key of one door, and an API key; its own key pair is
+ *  made anew each time it is opened. It asks the first gateway for the doors of the others.
  *
  *  What is promised. A notification that is answered with an id is on the gateway's disk
  *  and will end in one final status. Every send carries an idempotency key, the caller's
  *  or one that the client makes, so what the client asks again after a silence is never
- *  sent twice. When a door stays silent the client goes on to the next one by itself.
+ *  sent twice. When a door stays silent, or cannot take on work now (503), the client goes on
+ *  to another by itself and asks there again. While the one gateway that answers for a key, or
+ *  for a notification, is away, it asks again until the time of the ask is over.
  *
  *  Two manners. The blocking calls do one thing and return. The asynchronous ones
  *  (nmesh_submit, nmesh_poll) keep many asks open; what is submitted between two polls
@@ -71,6 +73,7 @@ typedef struct {
 typedef struct {
     const nmesh_door_t *doors;  //  The first is used until it is silent, then the next, and round
     size_t door_count;
+    bool fixed_doors;        //  These and no others: do not ask for the doors of other gateways
     const char *api_key;     //  {service id}-{secret}; NULL where certificates speak (see keys)
     const char *public_key;  //  Own CURVE pair, Z85; both NULL for a throw-away pair
     const char *secret_key;
@@ -172,8 +175,8 @@ typedef void(nmesh_event_fn)(const nmesh_event_t *event, void *arg);
 
 //  Waits up to wait_ms (at most 60,000) for events after the cursor, calls fn for each and moves the cursor.
 //  Start with an empty cursor for "from now"; keep it to go on later without a gap. Returns
-//  how many there were, 0 if the time passed quietly, -1 on error. A gateway tells only of what
-//  it accepted itself, and a cursor is its own: open one client for each, with that door alone.
+//  how many there were, 0 if the time passed quietly, -1 on error. A cursor belongs to the gateway
+//  that gave it and tells of what that one accepted; any door leads there.
 int nmesh_events(nmesh_t *self, char cursor[NMESH_CURSOR_SIZE], int wait_ms, nmesh_event_fn *fn, void *arg,
                  nmesh_error_t *error);
 
@@ -187,6 +190,7 @@ typedef struct {
     int timeout_ms;  //  0: the client's
     int silence_ms;  //  0: the client's; give long polls their wait on top
     bool once;       //  Never ask again: for what is not safe to do twice
+    bool impatient;  //  A 503 is the answer; else it is asked again while there is time
 } nmesh_ask_t;
 
 //  The answer. Views that end with the callback, or with the next call on the client.
@@ -220,6 +224,9 @@ int nmesh_poll(nmesh_t *self, int timeout_ms);
 
 //  How many asks are open.
 size_t nmesh_open_count(const nmesh_t *self);
+
+//  How many doors are known: those of the options, and what was learned since.
+size_t nmesh_door_count(const nmesh_t *self);
 
 //  A descriptor for a foreign loop. It tells that something changed, once: whenever it is
 //  readable, and after every submit, call nmesh_poll(self, 0); call it at least every 100 ms

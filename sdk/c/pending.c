@@ -4,12 +4,17 @@
 #include "wire/writer.h"
 
 //  Where an ask stands.
-typedef enum { S_FREE, S_WAITING, S_SENT, S_LOST } s_state_t;
+typedef enum { S_FREE, S_WAITING, S_SENT, S_RESTING, S_LOST } s_state_t;
+
+enum { S_REST_MS = 100, S_REST_MAX_MS = 1000 };  //  After a first 503, doubling
 
 typedef struct s_open {
     uint64_t id;
     s_state_t state;
     bool once;
+    bool impatient;
+    int64_t rest_ms;   //  How long it rests after the next 503
+    int64_t again_ms;  //  When it has rested
     int64_t deadline_ms;
     int64_t silence_ms;
     int64_t sent_ms;
@@ -26,6 +31,8 @@ struct nm_pending {
     size_t open_max;
     size_t open_count;
     size_t waiting_count;
+    size_t resting_count;
+    bool refused;  //  See nm_pending_refused
     uint64_t last_id;
     s_open_t *first;  //  The line of those that wait
     s_open_t *last;
@@ -62,6 +69,12 @@ nm_pending_destroy(nm_pending_t **self_p)
     free(self->api_key);
     free(self);
     *self_p = NULL;
+}
+
+const char *
+nm_pending_api_key(const nm_pending_t *self)
+{
+    return self->api_key;
 }
 
 size_t
@@ -130,6 +143,8 @@ nm_pending_add(nm_pending_t *self, const nmesh_ask_t *ask, int64_t now_ms, nmesh
         return NM_ERR_FULL;
     s_open_t *slot = s_slot(self);
     slot->once = ask->once;
+    slot->impatient = ask->impatient;
+    slot->rest_ms = S_REST_MS;
     slot->deadline_ms = now_ms + ask->timeout_ms;
     slot->silence_ms = ask->silence_ms;
     slot->fn = fn;
@@ -206,6 +221,7 @@ s_end(nm_pending_t *self, s_open_t *ask, nm_pending_end_t *end)
 {
     *end = (nm_pending_end_t){ .fn = ask->fn, .arg = ask->arg };
     bool waiting = ask->state == S_WAITING;
+    self->resting_count -= ask->state == S_RESTING;
     ask->state = S_FREE;
     self->open_count--;
     if (waiting) {
@@ -224,8 +240,59 @@ nm_pending_open_replies(nm_pending_t *self, nm_bytes_t frame)
     return rc;
 }
 
+//  The door says in a header that the fault is another gateway's.
+static bool
+s_is_elsewhere(const nm_reply_t *reply)
+{
+    nm_bytes_t raw;
+    return NM_HAS(reply, reply, headers) && nm_reader_find(reply->headers, "nmesh-owner", &raw) == NM_OK;
+}
+
+static bool
+s_rest(nm_pending_t *self, s_open_t *ask, const nm_reply_t *reply, int64_t now_ms)
+{
+    if (reply->status != 503 || ask->state != S_SENT || ask->once || ask->impatient ||
+        now_ms + ask->rest_ms >= ask->deadline_ms)
+        return false;
+    ask->state = S_RESTING;
+    ask->again_ms = now_ms + ask->rest_ms;
+    ask->rest_ms = 2 * ask->rest_ms < S_REST_MAX_MS ? 2 * ask->rest_ms : S_REST_MAX_MS;
+    self->resting_count++;
+    self->refused |= !s_is_elsewhere(reply);
+    return true;
+}
+
+bool
+nm_pending_refused(nm_pending_t *self)
+{
+    bool refused = self->refused;
+    self->refused = false;
+    return refused;
+}
+
+void
+nm_pending_wake(nm_pending_t *self, int64_t now_ms)
+{
+    for (size_t i = 0; self->resting_count && i <= self->mask; i++) {
+        s_open_t *ask = &self->slots[i];
+        if (ask->state != S_RESTING || ask->again_ms > now_ms)
+            continue;
+        self->resting_count--;
+        s_wait(self, ask);
+    }
+}
+
+bool
+nm_pending_has_once(const nm_pending_t *self)
+{
+    for (size_t i = 0; self->open_count && i <= self->mask; i++)
+        if (self->slots[i].state == S_SENT && self->slots[i].once)
+            return true;
+    return false;
+}
+
 nm_rc_t
-nm_pending_next(nm_pending_t *self, nm_pending_end_t *end)
+nm_pending_next(nm_pending_t *self, int64_t now_ms, nm_pending_end_t *end)
 {
     nm_bytes_t raw;
     while (nm_list_next(&self->replies, &raw) == NM_OK) {
@@ -233,7 +300,7 @@ nm_pending_next(nm_pending_t *self, nm_pending_end_t *end)
         if (nm_record_decode(&nm_reply_shape, &reply, raw, NULL, "") != NM_OK)
             continue;
         s_open_t *ask = &self->slots[reply.id & self->mask];
-        if (ask->state == S_FREE || ask->id != reply.id)
+        if (ask->state == S_FREE || ask->id != reply.id || s_rest(self, ask, &reply, now_ms))
             continue;
         s_end(self, ask, end);
         end->reply.status = (unsigned) reply.status;

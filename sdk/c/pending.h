@@ -3,7 +3,8 @@
  *  Pure: time comes in, frames come in and go out, nothing is sent here. Asks wait in the
  *  order they were added; nm_pending_frame packs those that wait into one frame and calls
  *  them sent. An ask that was sent may go back to waiting: that is how it is asked again,
- *  with the same bytes and so with the same idempotency key.
+ *  with the same bytes and so with the same idempotency key. One that was answered 503
+ *  rests first.
  */
 #ifndef NM_PENDING_H
 #define NM_PENDING_H
@@ -22,6 +23,7 @@ void nm_pending_destroy(nm_pending_t **self_p);
 //  Packs and queues an ask. NM_ERR_FULL when too many are open.
 nm_rc_t nm_pending_add(nm_pending_t *self, const nmesh_ask_t *ask, int64_t now_ms, nmesh_fn *fn, void *arg);
 
+const char *nm_pending_api_key(const nm_pending_t *self);
 size_t nm_pending_open_count(const nm_pending_t *self);
 size_t nm_pending_waiting_count(const nm_pending_t *self);
 
@@ -41,7 +43,17 @@ typedef struct {
 //  nothing that is open are passed over. The views live as long as the frame.
 //  NM_ERR_MALFORMED: this is no reply frame.
 nm_rc_t nm_pending_open_replies(nm_pending_t *self, nm_bytes_t frame);
-nm_rc_t nm_pending_next(nm_pending_t *self, nm_pending_end_t *end);
+//  A 503 to one that may be asked again, and has time left, is no end: it rests.
+nm_rc_t nm_pending_next(nm_pending_t *self, int64_t now_ms, nm_pending_end_t *end);
+
+//  Since this was asked last: did the door itself refuse (503), for a reason that another may not have?
+bool nm_pending_refused(nm_pending_t *self);
+
+//  Those that have rested long enough wait again.
+void nm_pending_wake(nm_pending_t *self, int64_t now_ms);
+
+//  Is one on its way that may not be asked twice? Then a door should be heard out.
+bool nm_pending_has_once(const nm_pending_t *self);
 
 //  Gives an ask that is out of time, until NM_ERR_MISSING. Its reply is a 504.
 nm_rc_t nm_pending_late(nm_pending_t *self, int64_t now_ms, nm_pending_end_t *end);

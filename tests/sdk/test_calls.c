@@ -11,8 +11,9 @@
 #include "wire/frames.h"
 #include "wire/writer.h"
 
-//  A door that answers `answered` frames after leaving `ignored` without an answer.
-typedef struct {
+//  A door that answers `answered` frames after leaving `ignored` without an answer, and refuses with 503
+//  what came in `busy` of them.
+typedef struct s_door {
     void *context;
     void *socket;
     char endpoint[64];
@@ -20,7 +21,9 @@ typedef struct {
     char secret_key[41];
     int ignored;
     int answered;
-    char keys[64][64];  //  Idempotency keys as they came, repeats included
+    int busy;
+    const struct s_door *other;  //  What it tells of, if it is asked for doors
+    char keys[64][64];           //  Idempotency keys as they came, repeats included
     size_t key_count;
     pthread_t thread;
 } s_door_t;
@@ -59,11 +62,37 @@ s_note_key(s_door_t *self, const nm_ask_t *ask)
         nm_bytes_to_text(headers.idempotency_key, self->keys[self->key_count++], sizeof self->keys[0]);
 }
 
+static void
+s_answer_doors(const s_door_t *self, uint64_t id, nm_buf_t *out)
+{
+    nm_writer_map(out, 3);
+    nm_writer_pair_uint(out, "id", id);
+    nm_writer_pair_uint(out, "status", 200);
+    nm_writer_text(out, "body");
+    nm_writer_map(out, 1);
+    nm_writer_text(out, "doors");
+    nm_writer_list(out, 1);
+    nm_writer_map(out, 3);
+    nm_writer_pair_text(out, "endpoint", self->other->endpoint);
+    nm_writer_pair_text(out, "key", self->other->public_key);
+    nm_writer_pair_bool(out, "up", true);
+}
+
 //  Odd numbers are accepted, even ones refused with a fault.
 static void
-s_answer_one(const nm_ask_t *ask, nm_buf_t *out)
+s_answer_one(const s_door_t *self, const nm_ask_t *ask, nm_buf_t *out)
 {
     char id[40];
+    if (nm_bytes_is(ask->op, "doors")) {
+        s_answer_doors(self, ask->id, out);
+        return;
+    }
+    if (self->busy > 0) {
+        nm_writer_map(out, 2);
+        nm_writer_pair_uint(out, "id", ask->id);
+        nm_writer_pair_uint(out, "status", 503);
+        return;
+    }
     snprintf(id, sizeof id, "note-%llu", (unsigned long long) ask->id);
     nm_writer_map(out, 3);
     nm_writer_pair_uint(out, "id", ask->id);
@@ -101,8 +130,9 @@ s_answer(s_door_t *self, const uint8_t *route, int route_size, nm_bytes_t bytes)
         nm_ask_t ask;
         nm_record_decode(&nm_ask_shape, &ask, raw, NULL, "");
         s_note_key(self, &ask);
-        s_answer_one(&ask, &out);
+        s_answer_one(self, &ask, &out);
     }
+    self->busy -= self->busy > 0;
     if (self->ignored > 0) {
         self->ignored--;
     } else {
@@ -132,16 +162,23 @@ s_serve(void *arg)
 }
 
 static nmesh_t *
-s_open_client(const s_door_t *doors, size_t count)
+s_open_with(const s_door_t *doors, size_t count, int silence_ms, bool learns)
 {
     nmesh_error_t error;
     nmesh_door_t list[4];
     for (size_t i = 0; i < count; i++)
         list[i] = (nmesh_door_t){ .endpoint = doors[i].endpoint, .server_key = doors[i].public_key };
-    nmesh_options_t options = { .doors = list, .door_count = count, .api_key = "k", .silence_ms = 200 };
+    nmesh_options_t options = { .doors = list, .door_count = count, .api_key = "k", .silence_ms = silence_ms };
+    options.fixed_doors = !learns;
     nmesh_t *client = nmesh_open(&options, &error);
     assert_non_null(client);
     return client;
+}
+
+static nmesh_t *
+s_open_client(const s_door_t *doors, size_t count)
+{
+    return s_open_with(doors, count, 200, false);
 }
 
 static const nmesh_notification_t SAMPLE = { .channel = "email", .recipient = "a@example.com", .content = "x" };
@@ -226,6 +263,45 @@ the_next_door_is_taken_when_the_first_is_closed(void **state)
 }
 
 static void
+the_doors_of_others_are_learned_and_used(void **state)
+{
+    (void) state;
+    s_door_t doors[2] = { { .answered = 2, .other = &doors[1] }, { .answered = 2, .other = &doors[0] } };
+    s_open_door(&doors[0]);
+    s_open_door(&doors[1]);
+    pthread_create(&doors[0].thread, NULL, s_serve, &doors[0]);
+    pthread_create(&doors[1].thread, NULL, s_serve, &doors[1]);
+    nmesh_t *client = s_open_with(&doors[0], 1, 2000, true);
+    assert_int_equal(nmesh_send(client, &SAMPLE, NULL, NULL), 0);
+    s_close_door(&doors[0]);  //  After the send and the ask for doors
+    nmesh_send(client, &SAMPLE, NULL, NULL);
+    assert_int_equal(nmesh_door_count(client), 2);
+    assert_int_equal(doors[1].key_count, 1);
+    s_close_door(&doors[1]);
+    nmesh_close(&client);
+}
+
+static void
+a_door_that_is_busy_is_asked_again_and_then_another(void **state)
+{
+    (void) state;
+    s_door_t doors[2] = { { .answered = 1000, .busy = 1000 }, { .answered = 1 } };
+    s_open_door(&doors[0]);
+    s_open_door(&doors[1]);
+    pthread_create(&doors[0].thread, NULL, s_serve, &doors[0]);
+    pthread_create(&doors[1].thread, NULL, s_serve, &doors[1]);
+    nmesh_t *client = s_open_with(doors, 2, 2000, false);
+    assert_int_equal(nmesh_send(client, &SAMPLE, NULL, NULL), 0);
+    s_close_door(&doors[1]);
+    assert_int_equal(doors[1].key_count, 1);
+    assert_string_equal(doors[1].keys[0], doors[0].keys[0]);
+    assert_true(doors[0].key_count >= 3);
+    nmesh_close(&client);
+    pthread_cancel(doors[0].thread);
+    s_close_door(&doors[0]);
+}
+
+static void
 wrong_options_are_refused_with_a_reason(void **state)
 {
     (void) state;
@@ -265,6 +341,8 @@ main(void)
         cmocka_unit_test(many_results_stand_in_the_order_of_what_was_sent),
         cmocka_unit_test(a_silent_door_is_asked_again_under_the_same_key),
         cmocka_unit_test(the_next_door_is_taken_when_the_first_is_closed),
+        cmocka_unit_test(the_doors_of_others_are_learned_and_used),
+        cmocka_unit_test(a_door_that_is_busy_is_asked_again_and_then_another),
         cmocka_unit_test(wrong_options_are_refused_with_a_reason),
         cmocka_unit_test(nobody_there_is_a_504_after_the_time_given),
     };

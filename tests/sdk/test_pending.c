@@ -133,13 +133,13 @@ replies_find_their_asks_in_any_order(void **state)
     s_send(pending, 1001, &seen);
     s_reply(&frame, (uint64_t[]){ seen.ids[1], 987654321, seen.ids[0] }, (unsigned[]){ 202, 200, 404 }, 3);
     assert_int_equal(nm_pending_open_replies(pending, nm_buf_bytes(&frame)), NM_OK);
-    assert_int_equal(nm_pending_next(pending, &end), NM_OK);
+    assert_int_equal(nm_pending_next(pending, 0, &end), NM_OK);
     assert_ptr_equal(end.arg, &marks[1]);
     assert_int_equal(end.reply.status, 202);
-    assert_int_equal(nm_pending_next(pending, &end), NM_OK);
+    assert_int_equal(nm_pending_next(pending, 0, &end), NM_OK);
     assert_ptr_equal(end.arg, &marks[0]);
     assert_int_equal(end.reply.status, 404);
-    assert_int_equal(nm_pending_next(pending, &end), NM_ERR_MISSING);
+    assert_int_equal(nm_pending_next(pending, 0, &end), NM_ERR_MISSING);
     assert_int_equal(nm_pending_open_count(pending), 0);
     nm_buf_free(&frame);
     nm_pending_destroy(&pending);
@@ -157,8 +157,8 @@ a_second_reply_to_the_same_ask_is_passed_over(void **state)
     s_send(pending, 1001, &seen);
     s_reply(&frame, (uint64_t[]){ seen.ids[0], seen.ids[0] }, (unsigned[]){ 202, 200 }, 2);
     assert_int_equal(nm_pending_open_replies(pending, nm_buf_bytes(&frame)), NM_OK);
-    assert_int_equal(nm_pending_next(pending, &end), NM_OK);
-    assert_int_equal(nm_pending_next(pending, &end), NM_ERR_MISSING);
+    assert_int_equal(nm_pending_next(pending, 0, &end), NM_OK);
+    assert_int_equal(nm_pending_next(pending, 0, &end), NM_ERR_MISSING);
     nm_buf_free(&frame);
     nm_pending_destroy(&pending);
 }
@@ -259,7 +259,7 @@ too_many_open_asks_are_refused_and_room_comes_back(void **state)
     s_send(pending, 1001, &seen);
     s_reply(&frame, &seen.ids[2], (unsigned[]){ 202 }, 1);
     nm_pending_open_replies(pending, nm_buf_bytes(&frame));
-    assert_int_equal(nm_pending_next(pending, &end), NM_OK);
+    assert_int_equal(nm_pending_next(pending, 0, &end), NM_OK);
     assert_int_equal(nm_pending_add(pending, &ask, 1002, s_fn, NULL), NM_OK);
     nm_buf_free(&frame);
     nm_pending_destroy(&pending);
@@ -283,7 +283,7 @@ numbers_stay_unique_beside_an_ask_that_never_ends(void **state)
         assert_true(seen.ids[0] != lasting);
         s_reply(&frame, seen.ids, (unsigned[]){ 200 }, 1);
         nm_pending_open_replies(pending, nm_buf_bytes(&frame));
-        assert_int_equal(nm_pending_next(pending, &end), NM_OK);
+        assert_int_equal(nm_pending_next(pending, 0, &end), NM_OK);
         assert_ptr_equal(end.arg, &i);
     }
     nm_buf_free(&frame);
@@ -310,6 +310,129 @@ a_frame_holds_no_more_asks_than_a_door_takes(void **state)
     nm_pending_destroy(&pending);
 }
 
+//  -- 503: not now
+
+//  One ask, answered 503 at 1000; headers as the gateway gives them for a key of another.
+static void
+s_refuse(nm_pending_t *pending, bool elsewhere, nm_buf_t *frame)
+{
+    s_seen_t seen;
+    s_send(pending, 1000, &seen);
+    nm_buf_clear(frame);
+    nm_writer_map(frame, 1);
+    nm_writer_text(frame, "replies");
+    nm_writer_list(frame, 1);
+    nm_writer_map(frame, 3);
+    nm_writer_pair_uint(frame, "id", seen.ids[0]);
+    nm_writer_pair_uint(frame, "status", 503);
+    nm_writer_text(frame, "headers");
+    nm_writer_map(frame, 1);
+    nm_writer_pair_text(frame, elsewhere ? "nmesh-owner" : "retry-after", elsewhere ? "away" : "1");
+    assert_int_equal(nm_pending_open_replies(pending, nm_buf_bytes(frame)), NM_OK);
+}
+
+static void
+a_503_rests_and_is_asked_again_with_longer_pauses(void **state)
+{
+    (void) state;
+    s_seen_t seen;
+    nm_pending_end_t end;
+    nm_buf_t frame = { 0 };
+    nm_pending_t *pending = nm_pending_new(NULL, 4);
+    s_add(pending, "a.one", 1000, false, NULL);
+    int64_t now_ms = 1000;
+    static const int64_t PAUSES[] = { 100, 200, 400, 800, 1000, 1000 };
+    for (size_t i = 0; i < NM_COUNT(PAUSES); i++) {
+        s_refuse(pending, true, &frame);
+        assert_int_equal(nm_pending_next(pending, now_ms, &end), NM_ERR_MISSING);
+        assert_int_equal(nm_pending_open_count(pending), 1);
+        nm_pending_wake(pending, now_ms + PAUSES[i] - 1);
+        assert_int_equal(nm_pending_waiting_count(pending), 0);
+        nm_pending_wake(pending, now_ms += PAUSES[i]);
+        assert_int_equal(nm_pending_waiting_count(pending), 1);
+    }
+    s_send(pending, now_ms, &seen);
+    s_reply(&frame, seen.ids, (unsigned[]){ 202 }, 1);
+    nm_pending_open_replies(pending, nm_buf_bytes(&frame));
+    assert_int_equal(nm_pending_next(pending, now_ms, &end), NM_OK);
+    assert_int_equal(end.reply.status, 202);
+    nm_buf_free(&frame);
+    nm_pending_destroy(&pending);
+}
+
+static void
+a_503_is_the_answer_when_there_is_no_time_to_ask_again(void **state)
+{
+    (void) state;
+    nm_pending_end_t end;
+    nm_buf_t frame = { 0 };
+    nm_pending_t *pending = nm_pending_new(NULL, 4);
+    s_add(pending, "a.one", 1000, false, NULL);
+    s_refuse(pending, true, &frame);
+    assert_int_equal(nm_pending_next(pending, 30900, &end), NM_OK);
+    assert_int_equal(end.reply.status, 503);
+    assert_int_equal(nm_pending_open_count(pending), 0);
+    nm_buf_free(&frame);
+    nm_pending_destroy(&pending);
+}
+
+static void
+a_503_is_the_answer_to_what_may_not_be_asked_twice_or_will_not_wait(void **state)
+{
+    (void) state;
+    nm_pending_end_t end;
+    nm_buf_t frame = { 0 };
+    nm_pending_t *pending = nm_pending_new(NULL, 4);
+    nmesh_ask_t impatient = { .op = "health.ready", .timeout_ms = 30000, .silence_ms = 5000, .impatient = true };
+    s_add(pending, "a.one", 1000, true, NULL);
+    s_refuse(pending, true, &frame);
+    assert_true(nm_pending_has_once(pending));
+    assert_int_equal(nm_pending_next(pending, 1000, &end), NM_OK);
+    assert_false(nm_pending_has_once(pending));
+    assert_int_equal(nm_pending_add(pending, &impatient, 1000, s_fn, NULL), NM_OK);
+    s_refuse(pending, true, &frame);
+    assert_int_equal(nm_pending_next(pending, 1000, &end), NM_OK);
+    assert_int_equal(end.reply.status, 503);
+    nm_buf_free(&frame);
+    nm_pending_destroy(&pending);
+}
+
+static void
+a_door_that_refuses_is_told_from_an_owner_that_is_away(void **state)
+{
+    (void) state;
+    nm_pending_end_t end;
+    nm_buf_t frame = { 0 };
+    for (int elsewhere = 0; elsewhere < 2; elsewhere++) {
+        nm_pending_t *pending = nm_pending_new(NULL, 4);
+        s_add(pending, "a.one", 1000, false, NULL);
+        s_refuse(pending, elsewhere, &frame);
+        assert_int_equal(nm_pending_next(pending, 1000, &end), NM_ERR_MISSING);
+        assert_int_equal(nm_pending_refused(pending), !elsewhere);
+        assert_false(nm_pending_refused(pending));
+        nm_pending_destroy(&pending);
+    }
+    nm_buf_free(&frame);
+}
+
+static void
+one_that_rests_out_its_time_ends_with_504(void **state)
+{
+    (void) state;
+    nm_pending_end_t end;
+    nm_buf_t frame = { 0 };
+    nm_pending_t *pending = nm_pending_new(NULL, 4);
+    s_add(pending, "a.one", 1000, false, NULL);
+    s_refuse(pending, true, &frame);
+    assert_int_equal(nm_pending_next(pending, 1000, &end), NM_ERR_MISSING);
+    assert_int_equal(nm_pending_late(pending, 31000, &end), NM_OK);
+    assert_int_equal(nm_pending_open_count(pending), 0);
+    nm_pending_wake(pending, 31000);
+    assert_int_equal(nm_pending_waiting_count(pending), 0);
+    nm_buf_free(&frame);
+    nm_pending_destroy(&pending);
+}
+
 int
 main(void)
 {
@@ -326,6 +449,11 @@ main(void)
         cmocka_unit_test(too_many_open_asks_are_refused_and_room_comes_back),
         cmocka_unit_test(numbers_stay_unique_beside_an_ask_that_never_ends),
         cmocka_unit_test(a_frame_holds_no_more_asks_than_a_door_takes),
+        cmocka_unit_test(a_503_rests_and_is_asked_again_with_longer_pauses),
+        cmocka_unit_test(a_503_is_the_answer_when_there_is_no_time_to_ask_again),
+        cmocka_unit_test(a_503_is_the_answer_to_what_may_not_be_asked_twice_or_will_not_wait),
+        cmocka_unit_test(a_door_that_refuses_is_told_from_an_owner_that_is_away),
+        cmocka_unit_test(one_that_rests_out_its_time_ends_with_504),
     };
     return cmocka_run_group_tests_name("sdk/pending", tests, NULL, NULL);
 }

@@ -115,7 +115,12 @@ s_door(nm_reach_t *self, const nm_mesh_actor_t *only, nm_error_t *error)
     if (!count || s_api_key(self, api_key, sizeof api_key, error) != NM_OK)
         return NULL;
     nmesh_options_t options = {
-        .doors = doors, .door_count = count, .api_key = api_key, .context = self->context, .timeout_ms = 15000
+        .doors = doors,
+        .door_count = count,
+        .fixed_doors = true,  //  The mesh file has them all
+        .api_key = api_key,
+        .context = self->context,
+        .timeout_ms = 15000,
     };
     nmesh_t *client = s_open(&options, error);
     sodium_memzero(api_key, sizeof api_key);
@@ -266,7 +271,7 @@ nm_reach_ask(const nm_nctl_t *nctl, const char *op, json_t *body, bool once, jso
         nm_nctl_fail("%s", error.text);
         goto done;
     }
-    nmesh_ask_t ask = { .op = op, .once = once };
+    nmesh_ask_t ask = { .op = op, .once = once, .impatient = true };
     if (nm_reach_ask_over(client, &ask, body, reply, &problem) == 0)
         code = NM_DONE;
     else

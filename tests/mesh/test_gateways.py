@@ -1,0 +1,164 @@
+"""Several gateways: whichever is asked, a key makes one notification and an id leads to its owner."""
+
+import datetime
+import itertools
+import time
+import uuid
+
+from harness.load import Load, drain
+from harness.mesh import ADMIN_SERVICE, fast_build, one_of_each, smtp
+from harness.owners import owner
+from harness.payload import Payloads
+from harness.waiting import until
+
+
+def number_of(notification):
+    """Of the gateway that owns it (PROTOCOL.md, Ids)."""
+    return (uuid.UUID(notification).int >> 46) & 0xFFFF
+
+
+def owner_of(mesh, key):
+    numbers = [actor.entry["number"] for actor in mesh.of_role("gateway")]
+    return owner(mesh.authority.public, uuid.UUID(ADMIN_SERVICE), numbers, key)
+
+
+def wait_linked(mesh):
+    """Until each running gateway knows that the others are there."""
+    for actor in mesh.of_role("gateway"):
+        if actor.running():
+            client = mesh.client(gateway=actor.name)
+            until(lambda: all(door["up"] == mesh[door["name"]].running() for door in client.ask("doors").body["doors"]),
+                  f"{actor.name} to know which gateways are up")
+
+
+class Doors:
+    """A client of all gateways that asks each in turn, and so repeats everything somewhere else."""
+
+    def __init__(self, mesh):
+        self.clients = [mesh.client(gateway=actor.name) for actor in mesh.of_role("gateway")]
+        self.turns = itertools.cycle(self.clients)
+        self.used = self.clients[0]
+
+    def submit(self, *arguments, **more):
+        self.used = next(self.turns)
+        return self.used.submit(*arguments, **more)
+
+    def collect(self, *arguments):
+        return self.used.collect(*arguments)
+
+    def reopen(self):
+        self.used.reopen()
+
+    def close(self):
+        pass    # The mesh closes its clients
+
+
+def test_an_id_is_answered_by_any_gateway(make_mesh, make_sink):
+    payloads, sink = Payloads(), make_sink()
+    mesh = make_mesh(one_of_each(gateway=2), providers={"sink": smtp(sink.port)})
+    wait_linked(mesh)
+    one, two = mesh.client(gateway="gateway-1"), mesh.client(gateway="gateway-2")
+    sent = one.send(payloads.request(1, "u1@t.test"))
+    assert number_of(sent) == 1
+    assert two.wait_for(sent, "sent")["id"] == sent
+    events = two.ask("events.read", {"notification": sent, "after": "0"})
+    assert events.status == 200
+    assert [item["id"] for item in events.body["items"]] == [sent] * len(events.body["items"])
+
+    later = two.send({**payloads.request(2, "u2@t.test"), "send_at": "2099-01-01T00:00:00Z"})
+    assert one.ask("notifications.cancel", {"id": later}).status == 200
+    assert two.get(later)["status"] == "cancelled"
+    assert mesh.operator("gateway-1").ask("notifications.get", {"id": later}).body["status"] == "cancelled"
+
+    mesh["gateway-2"].kill()
+    began = time.monotonic()
+    answer = until(lambda: (found := one.ask("notifications.get", {"id": later})).status != 200 and found, "an answer")
+    assert answer.status == 503 and answer.headers["retry-after"] == "1"
+    assert time.monotonic() - began < 5
+    mesh["gateway-2"].start()
+    until(lambda: one.ask("notifications.get", {"id": later}).status == 200, "the owner to be asked again")
+
+
+def test_a_gateway_that_is_away_costs_its_own_keys_alone(make_mesh, make_sink):
+    payloads, sink = Payloads(), make_sink(keep=False)
+    mesh = make_mesh(one_of_each(gateway=3), providers={"sink": smtp(sink.port)})
+    wait_linked(mesh)
+    client = mesh.client(gateway="gateway-1")
+    mesh["gateway-3"].kill()
+    wait_linked(mesh)
+    keys = [f"order-{n}" for n in range(90)]
+    owners = {key: owner_of(mesh, key) for key in keys}
+    assert set(owners.values()) == {1, 2, 3}
+    ids = {}
+    for n, key in enumerate(keys):
+        answer = client.create(payloads.request(n, f"u{n}@t.test"), key=key)
+        assert answer.status == (503 if owners[key] == 3 else 202), f"{key} of gateway {owners[key]}: {answer}"
+        if answer.status == 202:
+            ids[key] = answer.body["id"]
+            assert number_of(ids[key]) == owners[key]
+    assert client.create(payloads.request(90, "u90@t.test")).status == 202
+
+    mesh["gateway-3"].start()
+    wait_linked(mesh)
+    for n, key in enumerate(keys):
+        again = mesh.client(gateway=f"gateway-{n % 3 + 1}").create(payloads.request(n, f"u{n}@t.test"), key=key)
+        assert again.status == 202 and again.body["id"] == ids.get(key, again.body["id"])
+        assert number_of(again.body["id"]) == owners[key]
+
+
+def test_a_key_makes_one_notification_whoever_is_killed(make_mesh, make_sink, capsys):
+    """Every request is repeated at another gateway until it is answered, while gateways are killed in turn."""
+    payloads, sink = Payloads(), make_sink(keep=False)
+    mesh = make_mesh(one_of_each(gateway=3, router=2), build=fast_build(), providers={"sink": smtp(sink.port)})
+    wait_linked(mesh)
+    load = Load("", b"", "", payloads, per_second=100, patience=2.5)
+    load.make_client = lambda: Doors(mesh)
+    load.start()
+    for turn in range(6):
+        time.sleep(0.7)
+        victim = mesh[f"gateway-{turn % 3 + 1}"]
+        victim.kill()
+        time.sleep(1 if turn % 2 else 2.5)
+        victim.start()
+        assert not load.failure, load.failure
+    load.finish()
+    records = drain(mesh, load.ledger)
+    report = load.ledger.check(sink, records)
+    with capsys.disabled():
+        print(f"\nseveral gateways: answers {load.codes}, {report.line()}")
+    report.assert_good()
+    assert {number_of(one) for one, _ in load.ledger.accepted.values()} == {1, 2, 3}
+    assert load.codes.get(503, 0) > 0, "no gateway was missed"
+
+
+def test_a_gateway_that_is_added_answers_what_others_answered_before(make_mesh, make_sink):
+    """The same requests again, after a third of the keys has moved to a new gateway."""
+    payloads, sink = Payloads(), make_sink(keep=False)
+    mesh = make_mesh(one_of_each(gateway=2), providers={"sink": smtp(sink.port)})
+    wait_linked(mesh)
+    client = mesh.client(gateway="gateway-1")
+    keys = [f"order-{n}" for n in range(60)]
+    first = {key: client.send(payloads.request(n, f"u{n}@t.test"), key=key) for n, key in enumerate(keys)}
+
+    mesh.authority.founded += datetime.timedelta(hours=12)
+    mesh.add_actor("gateway-3", "gateway", 3)
+    mesh.write_mesh_file()
+    #  It starts alone: the others do not know of it yet, and it cannot take in what they may know of.
+    mesh["gateway-3"].start()
+    new = mesh.client(gateway="gateway-3")
+    moved = [key for key in keys if owner_of(mesh, key) == 3]
+    assert moved
+    n = keys.index(moved[0])
+    assert new.create(payloads.request(n, f"u{n}@t.test"), key=moved[0]).status == 503
+    for actor in mesh.actors.values():
+        actor.restart()
+    wait_linked(mesh)
+    for n, key in enumerate(keys):
+        for gateway in ("gateway-3", "gateway-1"):
+            answer = mesh.client(gateway=gateway).create(payloads.request(n, f"u{n}@t.test"), key=key)
+            assert answer.status == 202 and answer.body["id"] == first[key], f"{key} at {gateway}: {answer}"
+    for n in range(100, 130):
+        ids = {mesh.client(gateway=f"gateway-{g}").send(payloads.request(n, f"u{n}@t.test"), key=f"order-{n}")
+               for g in (3, 1, 2)}
+        assert len(ids) == 1
+        assert number_of(ids.pop()) == owner_of(mesh, f"order-{n}")
