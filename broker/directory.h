@@ -16,6 +16,8 @@ typedef struct {
     nm_mesh_actor_t actor;
     nm_cert_t cert;  //  Without secret; name empty if none was found yet
     bool certified;  //  The certificate was there and verified when last looked at
+    bool forgotten;  //  The authority says that it and its disk are gone for good: nothing passes any more
+    nm_id_t fenced;  //  The store that went with it, refused for ever; all zero if none did, or nobody knows
 } nm_peer_t;
 
 //  Reads and verifies every file of certs/. A roster entry without a valid certificate
