@@ -325,6 +325,8 @@ nm_actor_rest(nm_actor_t *self, int64_t mono_ms)
 int64_t
 nm_actor_wake(const nm_actor_t *self)
 {
+    if (self->unfinished)
+        return INT64_MIN;
     int64_t wake_ms = self->beat_at_ms < self->settle_at_ms ? self->beat_at_ms : self->settle_at_ms;
     if (self->forget_at_ms < wake_ms)
         wake_ms = self->forget_at_ms;
@@ -367,6 +369,9 @@ s_make_metrics(nm_actor_t *self)
         { &self->metric.mail_duplicate, "nmesh_mail_duplicate_total" },
         { &self->metric.mail_out, "nmesh_mail_sent_total" },
         { &self->metric.mail_again, "nmesh_mail_resent_total" },
+        { &self->metric.mail_claimed, "nmesh_mail_claimed_total" },
+        { &self->metric.mail_taken_back, "nmesh_mail_taken_back_total" },
+        { &self->metric.mail_void, "nmesh_mail_void_total" },
         { &self->metric.receipts_in, "nmesh_receipts_received_total" },
         { &self->metric.receipts_out, "nmesh_receipts_sent_total" },
         { &self->metric.refused, "nmesh_frames_refused_total" },
@@ -456,8 +461,10 @@ nm_actor_destroy(nm_actor_t **self_p)
     s_free_drafts(self->ask_drafts, self->peer_count);
     nm_buf_free(&self->reply_draft.bytes);
     free(self->outputs);
-    for (size_t i = 0; i < self->link_count; i++)
+    for (size_t i = 0; i < self->link_count; i++) {
+        nm_pending_clear(&self->links[i]->pending);
         free(self->links[i]);
+    }
     free(self->links);
     free(self->peers);
     free(self->lanes);

@@ -1,4 +1,5 @@
-/*  actor_private - the actor's insides, shared by actor.c, mailbox.c, posting.c, links.c, desk.c, turn.c and status.c.
+/*  actor_private - the actor's insides, shared by actor.c, mailbox.c, claiming.c, posting.c, takeback.c, links.c, desk.c,
+ *  turn.c and status.c.
  */
 #ifndef NM_ACTOR_PRIVATE_H
 #define NM_ACTOR_PRIVATE_H
@@ -26,6 +27,7 @@ typedef struct {
     nm_buf_t bytes;
     size_t mark;   //  Where its list's count goes
     size_t count;  //  Items so far; 0: not started
+    bool claim;    //  Of mail: it is to be claimed
 } nm_draft_t;
 
 typedef struct {
@@ -59,7 +61,8 @@ struct nm_actor {
     nm_id_maker_t ids;
     int exit_code;
     bool leaving;
-    bool loaded;  //  Memory agrees with the store
+    bool loaded;      //  Memory agrees with the store
+    bool unfinished;  //  A turn left work of its own to the next
 
     //  Whom the directory names. They come while the actor runs; none goes, so places and addresses stay.
     uint64_t directory_version;  //  As of which peers and links were taken from it
@@ -106,8 +109,9 @@ struct nm_actor {
 #endif
 
     struct {
-        nm_metric_t *turns, *undone, *inputs, *mail_in, *mail_duplicate, *mail_out, *mail_again, *receipts_in,
-            *receipts_out, *refused, *bad_frames, *quarantined, *asks_in, *asks_out, *gaps;
+        nm_metric_t *turns, *undone, *inputs, *mail_in, *mail_duplicate, *mail_out, *mail_again, *mail_claimed,
+            *mail_taken_back, *mail_void, *receipts_in, *receipts_out, *refused, *bad_frames, *quarantined, *asks_in,
+            *asks_out, *gaps;
         nm_metric_t *scrub_records, *scrub_bytes, *scrub_passes;
         nm_metric_t *turn_us, *settle_us, *turn_inputs;
     } metric;
@@ -127,6 +131,13 @@ int64_t nm_actor_clock_us(void);
 
 //  mailbox.c: link frames in
 nm_rc_t nm_mailbox_take(nm_actor_t *self, const nm_input_t *input);
+nm_rc_t nm_mailbox_bad(nm_actor_t *self, nm_link_t *link, const char *what);  //  Counts it; always NM_OK
+nm_rc_t nm_mailbox_take_item(nm_actor_t *self, nm_link_t *link, const nm_mail_item_t *item);  //  Granted mail
+
+//  claiming.c: asking for mail before it is taken in, and saying yes
+nm_rc_t nm_claiming_take_claim(nm_actor_t *self, nm_link_t *link, nm_bytes_t record);
+nm_rc_t nm_claiming_take_grant(nm_actor_t *self, nm_link_t *link, nm_bytes_t record);
+void nm_claiming_release(nm_actor_t *self, nm_link_t *link);  //  After the commit: what is to be claimed
 
 //  posting.c: mail out, from a role's wish to the receipt
 nm_rc_t nm_posting_load(nm_actor_t *self, nm_txn_t *txn);
@@ -134,12 +145,18 @@ nm_rc_t nm_posting_add_link(nm_actor_t *self, nm_txn_t *txn, nm_link_t *link);  
 nm_lane_t *nm_posting_lane(nm_actor_t *self, nm_role_id_t role, const char *peer);
 nm_rc_t nm_posting_put(nm_actor_t *self, const nm_mail_out_t *mail);
 void nm_posting_receipted(nm_actor_t *self, nm_link_t *link, const nm_spans_t *spans);
+void nm_posting_void(nm_actor_t *self, nm_link_t *link, uint64_t seq);  //  Sends that the number holds nothing
 nm_rc_t nm_posting_finish(nm_actor_t *self);                     //  Before the commit: resend, assign, forget, save
 void nm_posting_flush(nm_actor_t *self, const nm_link_t *link);  //  The link's draft becomes an output
 void nm_posting_discard(nm_actor_t *self);                       //  The turn was undone
 
+//  takeback.c: what a lost peer has not claimed goes to others of its role
+nm_rc_t nm_takeback_run(nm_actor_t *self);
+
 //  links.c: what an actor says to its peers beside mail, and how it watches them
 void nm_links_tick(nm_actor_t *self);
+void nm_links_send(nm_actor_t *self, const nm_link_t *link, nm_frame_kind_t kind, const nm_shape_t *shape,
+                   const void *record);
 void nm_links_release(nm_actor_t *self);  //  After the commit: greetings, receipts, beats, mail
 
 //  desk.c: asks and replies

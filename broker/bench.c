@@ -16,14 +16,19 @@ enum { S_PEER_MAX = 8, S_TURN_MAX = 32 };
 //  A played peer: both streams, as its own store would know them.
 typedef struct {
     const nm_peer_t *peer;
-    uint64_t next;     //  Of its stream to the actor
-    nm_spans_t acked;  //  What the actor has receipted of it
-    nm_spans_t seen;   //  Of the actor's stream
+    uint64_t next;         //  Of its stream to the actor
+    nm_spans_t acked;      //  What the actor has receipted of it
+    nm_spans_t seen;       //  Of the actor's stream
+    nm_pending_t offered;  //  ... and what it has not been granted
+    uint64_t boot;
+    uint64_t greetings;  //  How many it has sent
     bool away;
     bool frozen;
+    bool held;  //  Its receipts get lost
     bool receipt_due;
     nm_buf_t last;  //  Its last mail, as it went
     unsigned last_kind;
+    bool last_claim;
 } s_peer_t;
 
 typedef struct {
@@ -32,10 +37,13 @@ typedef struct {
     nm_result_t result;
     s_peer_t *mail_peer;  //  Set for mail: its frame is packed when the turn begins
     unsigned kind;
+    bool claim;  //  It is to be claimed
 } s_input_t;
 
 struct nm_bench {
     char folder[64];
+    char store_path[128];
+    const nm_table_t *tables[64];
     const nm_role_t *role;
     nm_mesh_t *mesh;
     nm_directory_t *directory;
@@ -61,6 +69,9 @@ struct nm_bench {
     size_t effect_count;
     nm_buf_t *frames;  //  What the kept outputs are views into
     size_t frame_count;
+    size_t claims;           //  Frames of claims that the actor has sent
+    nm_bench_wire_fn *wire;  //  NULL: the peers are played
+    void *wire_arg;
 };
 
 static const char MESH[] = "mesh\n"
@@ -161,15 +172,24 @@ s_store_of(const s_peer_t *peer)
     return store;
 }
 
+//  Puts a frame of a peer among the inputs.
 static void
-s_greet(nm_bench_t *self, s_peer_t *peer)
+s_input_frame(nm_bench_t *self, const s_peer_t *peer, nm_frame_kind_t kind, const nm_shape_t *shape, const void *record)
+{
+    s_input_t *input = s_input(self, NM_IN_FRAME, peer->peer->actor.name);
+    nm_frame_start(&input->bytes, kind);
+    nm_record_encode(shape, record, NM_BY_TAG, &input->bytes);
+}
+
+static void
+s_greet(nm_bench_t *self, s_peer_t *peer, bool answer)
 {
     nm_greet_t greet = { 0 };
     nm_buf_t above = { 0 };
     nm_spans_write(&peer->seen, &above);
     NM_PUT(&greet, greet, store, s_store_of(peer));
     NM_PUT(&greet, greet, epoch, 1);
-    NM_PUT(&greet, greet, boot, 77);
+    NM_PUT(&greet, greet, boot, peer->boot);
     NM_PUT(&greet, greet, low, peer->acked.seen + 1);
     NM_PUT(&greet, greet, next, peer->next);
     NM_PUT(&greet, greet, seen_store, *nm_store_id(self->store));
@@ -177,10 +197,12 @@ s_greet(nm_bench_t *self, s_peer_t *peer)
     NM_PUT(&greet, greet, seen, peer->seen.seen);
     NM_PUT(&greet, greet, above, nm_buf_bytes(&above));
     NM_PUT(&greet, greet, credit, NM_CREDIT_COUNT);
-    NM_PUT(&greet, greet, answer, true);
-    s_input_t *input = s_input(self, NM_IN_FRAME, peer->peer->actor.name);
-    nm_frame_start(&input->bytes, NM_FRAME_GREET);
-    nm_record_encode(&nm_greet_shape, &greet, NM_BY_TAG, &input->bytes);
+    NM_PUT(&greet, greet, answer, answer);
+    NM_PUT(&greet, greet, claims, true);
+    NM_PUT(&greet, greet, number, ++peer->greetings);
+    NM_PUT(&greet, greet, your_boot, self->boot);
+    NM_PUT(&greet, greet, your_number, nm_actor_link(self->actor, peer->peer->actor.name)->greetings);
+    s_input_frame(self, peer, NM_FRAME_GREET, &nm_greet_shape, &greet);
     nm_buf_free(&above);
 }
 
@@ -192,10 +214,40 @@ s_receipt(nm_bench_t *self, s_peer_t *peer)
     NM_PUT(&receipt, receipt, epoch, nm_store_epoch(self->store));
     NM_PUT(&receipt, receipt, seen, peer->seen.seen);
     NM_PUT(&receipt, receipt, credit, NM_CREDIT_COUNT);
-    s_input_t *input = s_input(self, NM_IN_FRAME, peer->peer->actor.name);
-    nm_frame_start(&input->bytes, NM_FRAME_RECEIPT);
-    nm_record_encode(&nm_receipt_shape, &receipt, NM_BY_TAG, &input->bytes);
+    nm_buf_t above = { 0 };
+    nm_spans_write(&peer->seen, &above);
+    NM_PUT(&receipt, receipt, above, nm_buf_bytes(&above));
+    s_input_frame(self, peer, NM_FRAME_RECEIPT, &nm_receipt_shape, &receipt);
+    nm_buf_free(&above);
     peer->receipt_due = false;
+}
+
+static void
+s_claim(nm_bench_t *self, s_peer_t *peer)
+{
+    nm_runs_t runs;
+    while (nm_pending_claims(&peer->offered, &runs)) {
+        nm_claim_t claim = { 0 };
+        nm_buf_t seqs = { 0 };
+        nm_runs_write(&runs, &seqs);
+        NM_PUT(&claim, claim, boot, peer->boot);
+        NM_PUT(&claim, claim, your_boot, self->boot);
+        NM_PUT(&claim, claim, store, *nm_store_id(self->store));
+        NM_PUT(&claim, claim, epoch, nm_store_epoch(self->store));
+        NM_PUT(&claim, claim, seqs, nm_buf_bytes(&seqs));
+        s_input_frame(self, peer, NM_FRAME_CLAIM, &nm_claim_shape, &claim);
+        nm_buf_free(&seqs);
+    }
+}
+
+static void
+s_beat(nm_bench_t *self, const s_peer_t *peer, uint64_t backlog)
+{
+    nm_beat_t beat = { 0 };
+    NM_PUT(&beat, beat, boot, peer->boot);
+    NM_PUT(&beat, beat, credit, NM_CREDIT_COUNT);
+    NM_PUT(&beat, beat, backlog, backlog);
+    s_input_frame(self, peer, NM_FRAME_BEAT, &nm_beat_shape, &beat);
 }
 
 void
@@ -216,30 +268,44 @@ nm_bench_record(nm_bench_t *self, const char *peer, unsigned kind, const nm_shap
     nm_buf_free(&body);
 }
 
-//  Queued mail gets its number only now, so that what a restart drops leaves no hole.
-static void
-s_pack_mail(s_input_t *input)
+//  A mail frame of one item.
+static nm_buf_t
+s_mail_frame(nm_bench_t *self, const s_peer_t *peer, uint64_t seq, unsigned kind, nm_bytes_t body, bool claim)
 {
-    s_peer_t *peer = input->mail_peer;
     nm_buf_t items = { 0 }, frame = { 0 };
     nm_mail_item_t item = { 0 };
-    nm_buf_clear(&peer->last);
-    nm_buf_add_bytes(&peer->last, nm_buf_bytes(&input->bytes));
-    peer->last_kind = input->kind;
-    NM_PUT(&item, mail_item, seq, peer->next++);
-    NM_PUT(&item, mail_item, kind, input->kind);
+    NM_PUT(&item, mail_item, seq, seq);
+    NM_PUT(&item, mail_item, kind, kind);
     NM_PUT(&item, mail_item, priority, NM_PRIORITY_NORMAL);
-    NM_PUT(&item, mail_item, body, nm_buf_bytes(&input->bytes));
+    NM_PUT(&item, mail_item, body, body);
     nm_writer_list(&items, 1);
     nm_record_encode(&nm_mail_item_shape, &item, NM_BY_TAG, &items);
     nm_mail_t mail = { 0 };
     NM_PUT(&mail, mail, epoch, 1);
     NM_PUT(&mail, mail, store, s_store_of(peer));
     NM_PUT(&mail, mail, low, peer->acked.seen + 1);
+    if (claim)
+        NM_PUT(&mail, mail, claim, true);
+    NM_PUT(&mail, mail, boot, peer->boot);
+    NM_PUT(&mail, mail, your_boot, self->boot);
     NM_PUT(&mail, mail, items, nm_buf_bytes(&items));
     nm_frame_start(&frame, NM_FRAME_MAIL);
     nm_record_encode(&nm_mail_shape, &mail, NM_BY_TAG, &frame);
     nm_buf_free(&items);
+    return frame;
+}
+
+//  Queued mail gets its number only now, so that what a restart drops leaves no hole.
+static void
+s_pack_mail(nm_bench_t *self, s_input_t *input)
+{
+    s_peer_t *peer = input->mail_peer;
+    nm_bytes_t body = nm_buf_bytes(&input->bytes);
+    nm_buf_clear(&peer->last);
+    nm_buf_add_bytes(&peer->last, body);
+    peer->last_kind = input->kind;
+    peer->last_claim = input->claim;
+    nm_buf_t frame = s_mail_frame(self, peer, peer->next++, input->kind, body, input->claim);
     nm_buf_free(&input->bytes);
     input->bytes = frame;
     input->mail_peer = NULL;
@@ -334,6 +400,19 @@ s_keep(nm_bench_t *self, nm_buf_t bytes)
     return nm_buf_bytes(&bytes);
 }
 
+//  The peer takes one mail in.
+static void
+s_keep_mail(nm_bench_t *self, s_peer_t *peer, const nm_mail_item_t *item)
+{
+    peer->receipt_due = true;
+    if (nm_spans_add(&peer->seen, item->seq) != NM_OK || !item->kind)
+        return;
+    self->mails = nm_realloc(self->mails, (self->mail_count + 1) * sizeof *self->mails);
+    nm_bench_mail_t *kept = &self->mails[self->mail_count++];
+    *kept = (nm_bench_mail_t){ .kind = (uint8_t) item->kind, .priority = (uint8_t) item->priority, .body = item->body };
+    nm_bytes_to_text(nm_text(peer->peer->actor.name), kept->peer, sizeof kept->peer);
+}
+
 static void
 s_keep_mails(nm_bench_t *self, s_peer_t *peer, nm_bytes_t record)
 {
@@ -346,15 +425,35 @@ s_keep_mails(nm_bench_t *self, s_peer_t *peer, nm_bytes_t record)
         nm_mail_item_t item;
         if (nm_record_decode(&nm_mail_item_shape, &item, raw, NULL, "") != NM_OK)
             s_die(peer->peer->actor.name, "was sent a malformed mail item");
-        peer->receipt_due = true;
-        if (nm_spans_add(&peer->seen, item.seq) != NM_OK)
+        if (mail.claim && !nm_spans_has(&peer->seen, item.seq)) {
+            nm_pending_keep(&peer->offered, &item);
             continue;
-        self->mails = nm_realloc(self->mails, (self->mail_count + 1) * sizeof *self->mails);
-        nm_bench_mail_t *kept = &self->mails[self->mail_count++];
-        *kept =
-            (nm_bench_mail_t){ .kind = (uint8_t) item.kind, .priority = (uint8_t) item.priority, .body = item.body };
-        nm_bytes_to_text(nm_text(peer->peer->actor.name), kept->peer, sizeof kept->peer);
+        }
+        nm_pending_take(&peer->offered, item.seq, item.seq);
+        s_keep_mail(self, peer, &item);
     }
+    nm_pending_sweep(&peer->offered);
+}
+
+//  What was granted is taken in; its bodies become the bench's.
+static void
+s_keep_granted(nm_bench_t *self, s_peer_t *peer, nm_bytes_t record)
+{
+    nm_grant_t grant;
+    nm_runs_t runs;
+    const nm_pending_mail_t *mail;
+    if (nm_record_decode(&nm_grant_shape, &grant, record, NULL, "") != NM_OK ||
+        nm_runs_read(&runs, grant.seqs) != NM_OK)
+        s_die(peer->peer->actor.name, "was sent a malformed grant");
+    for (uint32_t i = 0; i < runs.count && grant.your_boot == peer->boot; i++)
+        while ((mail = nm_pending_take(&peer->offered, runs.at[i].first, runs.at[i].last))) {
+            nm_buf_t body = { 0 };
+            nm_buf_add(&body, mail->body, mail->size);
+            nm_mail_item_t item = { .seq = mail->seq, .kind = mail->kind, .priority = mail->priority };
+            item.body = s_keep(self, body);
+            s_keep_mail(self, peer, &item);
+        }
+    nm_pending_sweep(&peer->offered);
 }
 
 static void
@@ -363,13 +462,22 @@ s_keep_frame(nm_bench_t *self, const nm_output_t *output)
     nm_frame_kind_t kind;
     nm_bytes_t record;
     nm_receipt_t receipt;
+    nm_greet_t greet;
     s_peer_t *peer = s_peer(self, output->peer->actor.name);
     if (nm_frame_open(s_keep(self, output->bytes), &kind, &record) != NM_OK)
         s_die(peer->peer->actor.name, "was sent a malformed frame");
     if (kind == NM_FRAME_MAIL)
         s_keep_mails(self, peer, record);
+    if (kind == NM_FRAME_GRANT)
+        s_keep_granted(self, peer, record);
+    if (kind == NM_FRAME_CLAIM)
+        self->claims++;
     if (kind == NM_FRAME_RECEIPT && nm_record_decode(&nm_receipt_shape, &receipt, record, NULL, "") == NM_OK)
         nm_spans_read(&peer->acked, receipt.seen, receipt.above);
+    bool there = !peer->away && !peer->frozen;
+    if (there && kind == NM_FRAME_GREET && nm_record_decode(&nm_greet_shape, &greet, record, NULL, "") == NM_OK &&
+        !greet.answer)
+        s_greet(self, peer, true);
 }
 
 static void
@@ -418,7 +526,12 @@ s_take_outputs(nm_bench_t *self)
     nm_output_t output;
     while (nm_actor_take(self->actor, &output)) {
         switch (output.kind) {
-        case NM_OUT_FRAME: s_keep_frame(self, &output); break;
+        case NM_OUT_FRAME:
+            if (self->wire)
+                self->wire(self->wire_arg, output.peer->actor.name, s_keep(self, output.bytes));
+            else
+                s_keep_frame(self, &output);
+            break;
         case NM_OUT_REPLY: s_keep_replies(self, s_keep(self, output.bytes)); break;
         case NM_OUT_ASK: s_keep_asks(self, output.peer, s_keep(self, output.bytes)); break;
         case NM_OUT_EFFECT:
@@ -427,9 +540,14 @@ s_take_outputs(nm_bench_t *self)
             break;
         }
     }
-    for (size_t i = 0; i < self->peer_count; i++)
-        if (self->peers[i].receipt_due && !self->peers[i].away && !self->peers[i].frozen)
-            s_receipt(self, &self->peers[i]);
+    for (size_t i = 0; i < self->peer_count && !self->wire; i++) {
+        s_peer_t *peer = &self->peers[i];
+        if (peer->away || peer->frozen)
+            continue;
+        s_claim(self, peer);
+        if (peer->receipt_due && !peer->held)
+            s_receipt(self, peer);
+    }
 }
 
 void
@@ -439,6 +557,7 @@ nm_bench_forget(nm_bench_t *self)
         nm_buf_free(&self->frames[i]);
     for (size_t i = 0; i < self->effect_count; i++)
         nm_effect_destroy(&self->effects[i]);
+    self->claims = 0;
     self->frame_count = self->mail_count = self->reply_count = self->ask_count = self->effect_count = 0;
 }
 
@@ -452,7 +571,7 @@ s_turn(nm_bench_t *self)
     for (size_t i = 0; i < count; i++) {
         s_input_t *input = &self->inputs[i];
         if (input->mail_peer)
-            s_pack_mail(input);
+            s_pack_mail(self, input);
         inputs[i] = input->input;
         inputs[i].bytes = nm_buf_bytes(&input->bytes);
         inputs[i].result = &input->result;
@@ -462,6 +581,12 @@ s_turn(nm_bench_t *self)
     s_take_outputs(self);
     free(inputs);
     return rc;
+}
+
+nm_rc_t
+nm_bench_turn_once(nm_bench_t *self)
+{
+    return s_turn(self);
 }
 
 nm_rc_t
@@ -496,11 +621,10 @@ s_start(nm_bench_t *self)
         s_die(self->name, error.text);
     if (!self->peer_count)
         for (size_t i = 0; i < self->actor->link_count; i++)
-            self->peers[self->peer_count++] = (s_peer_t){ .peer = self->actor->links[i]->peer, .next = 1 };
-    s_take_outputs(self);
+            self->peers[self->peer_count++] = (s_peer_t){ .peer = self->actor->links[i]->peer, .next = 1, .boot = 77 };
     for (size_t i = 0; i < self->peer_count; i++)
-        if (!self->peers[i].away)
-            s_greet(self, &self->peers[i]);
+        nm_pending_clear(&self->peers[i].offered);
+    s_take_outputs(self);  //  Whoever is there answers its greeting
     if (nm_bench_turn(self) != NM_OK)
         s_die(self->name, "did not take its peers' greetings");
 }
@@ -527,19 +651,18 @@ nm_bench_new(const nm_role_t *role, const char *name, const char *settings)
         s_die("directory", error.text);
     self->metrics = nm_metrics_new();
 
-    static const nm_table_t *tables[64];
     static const nm_store_key_t key = { 1, { 9, 8, 7, 6, 5, 4, 3, 2, 1 } };
-    static char path[128];
-    snprintf(path, sizeof path, "%s/store", self->folder);
-    self->store_config = (nm_store_config_t){ .path = path,
-                                              .owner = self->name,
-                                              .tables = tables,
-                                              .table_count = nm_actor_tables(role, tables, NM_COUNT(tables)),
-                                              .keys = &key,
-                                              .key_count = 1,
-                                              .map_size = UINT64_C(1) << 32,
-                                              .reserve = 1,
-                                              .volatile_for_tests = true };
+    snprintf(self->store_path, sizeof self->store_path, "%s/store", self->folder);
+    self->store_config =
+        (nm_store_config_t){ .path = self->store_path,
+                             .owner = self->name,
+                             .tables = self->tables,
+                             .table_count = nm_actor_tables(role, self->tables, NM_COUNT(self->tables)),
+                             .keys = &key,
+                             .key_count = 1,
+                             .map_size = UINT64_C(1) << 32,
+                             .reserve = 1,
+                             .volatile_for_tests = true };
     s_start(self);
     nm_bench_forget(self);
     return self;
@@ -561,6 +684,13 @@ nm_bench_restart(nm_bench_t *self)
     s_start(self);
 }
 
+static void
+s_free_peer(s_peer_t *peer)
+{
+    nm_buf_free(&peer->last);
+    nm_pending_clear(&peer->offered);
+}
+
 void
 nm_bench_destroy(nm_bench_t **self_p)
 {
@@ -569,7 +699,7 @@ nm_bench_destroy(nm_bench_t **self_p)
         return;
     s_stop(self);
     for (size_t i = 0; i < self->peer_count; i++)
-        nm_buf_free(&self->peers[i].last);
+        s_free_peer(&self->peers[i]);
     nm_metrics_destroy(&self->metrics);
     nm_directory_destroy(&self->directory);
     nm_mesh_destroy(&self->mesh);
@@ -615,9 +745,9 @@ nm_bench_wait(nm_bench_t *self, int64_t ms)
 {
     self->now.wall_ms += ms;
     self->now.mono_ms += ms;
-    //  The played peers are there all the while.
-    for (size_t i = 0; i < self->actor->link_count; i++)
-        self->actor->links[i]->heard_ms = self->now.mono_ms;
+    for (size_t i = 0; i < self->peer_count && !self->wire; i++)
+        if (!self->peers[i].frozen)
+            nm_actor_link(self->actor, self->peers[i].peer->actor.name)->heard_ms = self->now.mono_ms;
 }
 
 const nm_bench_mail_t *
@@ -691,43 +821,119 @@ nm_bench_again(nm_bench_t *self, const char *name)
     s_peer_t *peer = s_peer(self, name);
     peer->next--;
     nm_bench_mail(self, name, peer->last_kind, nm_buf_bytes(&peer->last));
+    self->inputs[self->input_count - 1].claim = peer->last_claim;
 }
 
 void
-nm_bench_claim(nm_bench_t *self, const char *name, uint64_t seen)
+nm_bench_boast(nm_bench_t *self, const char *name, uint64_t seen)
+{
+    s_peer(self, name)->seen = (nm_spans_t){ .seen = seen };
+    nm_bench_reborn(self, name);
+}
+
+void
+nm_bench_reborn(nm_bench_t *self, const char *name)
 {
     s_peer_t *peer = s_peer(self, name);
-    nm_spans_t truth = peer->seen;
-    peer->seen = (nm_spans_t){ .seen = seen };
-    s_greet(self, peer);
-    peer->seen = truth;
+    nm_pending_clear(&peer->offered);
+    peer->boot++;
+    peer->greetings = 0;
+    peer->away = peer->frozen = false;
+    s_greet(self, peer, false);
+}
+
+void
+nm_bench_hold(nm_bench_t *self, const char *name, bool held)
+{
+    s_peer(self, name)->held = held;
 }
 
 void
 nm_bench_freeze(nm_bench_t *self, const char *name, bool frozen)
 {
-    s_peer(self, name)->frozen = frozen;
-    if (!frozen && s_peer(self, name)->receipt_due)
-        s_receipt(self, s_peer(self, name));
+    s_peer_t *peer = s_peer(self, name);
+    peer->frozen = frozen;
+    if (frozen)
+        return;
+    s_claim(self, peer);
+    if (peer->receipt_due && !peer->held)
+        s_receipt(self, peer);
+    s_beat(self, peer, 0);
+}
+
+void
+nm_bench_busy(nm_bench_t *self, const char *name, uint64_t backlog)
+{
+    s_beat(self, s_peer(self, name), backlog);
+}
+
+size_t
+nm_bench_offered(nm_bench_t *self, const char *name)
+{
+    return s_peer(self, name)->offered.count;
+}
+
+void
+nm_bench_offer(nm_bench_t *self, const char *name, unsigned kind, nm_bytes_t body)
+{
+    nm_bench_mail(self, name, kind, body);
+    self->inputs[self->input_count - 1].claim = true;
+}
+
+size_t
+nm_bench_claims(const nm_bench_t *self)
+{
+    return self->claims;
+}
+
+void
+nm_bench_grant(nm_bench_t *self, const char *name, uint64_t first, uint64_t last)
+{
+    s_peer_t *peer = s_peer(self, name);
+    nm_grant_t grant = { 0 };
+    nm_runs_t runs = { .count = 1, .at = { { first, last } } };
+    nm_buf_t seqs = { 0 };
+    nm_runs_write(&runs, &seqs);
+    NM_PUT(&grant, grant, boot, peer->boot);
+    NM_PUT(&grant, grant, your_boot, self->boot);
+    NM_PUT(&grant, grant, store, s_store_of(peer));
+    NM_PUT(&grant, grant, epoch, 1);
+    NM_PUT(&grant, grant, seqs, nm_buf_bytes(&seqs));
+    s_input_frame(self, peer, NM_FRAME_GRANT, &nm_grant_shape, &grant);
+    nm_buf_free(&seqs);
+}
+
+void
+nm_bench_void(nm_bench_t *self, const char *name, uint64_t seq)
+{
+    nm_buf_t frame = s_mail_frame(self, s_peer(self, name), seq, 0, nm_bytes(NULL, 0), false);
+    nm_bench_frame(self, name, nm_buf_bytes(&frame));
+    nm_buf_free(&frame);
 }
 
 void
 nm_bench_away(nm_bench_t *self, const char *name)
 {
     nm_bye_t bye = { 0 };
-    s_peer(self, name)->away = true;
-    NM_PUT(&bye, bye, boot, 77);
+    s_peer_t *peer = s_peer(self, name);
+    peer->away = true;
+    NM_PUT(&bye, bye, boot, peer->boot);
     NM_PUT(&bye, bye, reason, nm_text("the test says so"));
-    s_input_t *input = s_input(self, NM_IN_FRAME, name);
-    nm_frame_start(&input->bytes, NM_FRAME_BYE);
-    nm_record_encode(&nm_bye_shape, &bye, NM_BY_TAG, &input->bytes);
+    s_input_frame(self, peer, NM_FRAME_BYE, &nm_bye_shape, &bye);
 }
 
 void
 nm_bench_back(nm_bench_t *self, const char *name)
 {
-    s_peer(self, name)->away = false;
-    s_greet(self, s_peer(self, name));
+    nm_bench_reborn(self, name);
+}
+
+void
+nm_bench_connect(nm_bench_t *self, nm_bench_wire_fn *wire, void *arg)
+{
+    self->wire = wire;
+    self->wire_arg = arg;
+    nm_bench_restart(self);
 }
 
 void

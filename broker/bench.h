@@ -60,6 +60,7 @@ void nm_bench_result(nm_bench_t *self, const nm_effect_t *effect, nm_call_t call
 //  One turn with all queued inputs. At most 32 further turns follow if the role wants to be
 //  woken at once. Returns the result of the first that was not NM_OK.
 nm_rc_t nm_bench_turn(nm_bench_t *self);
+nm_rc_t nm_bench_turn_once(nm_bench_t *self);  //  ... and none further
 
 //  -- Outputs so far, in order
 typedef struct {
@@ -106,10 +107,30 @@ nm_actor_t *nm_bench_actor(nm_bench_t *self);
 void nm_bench_since(nm_bench_t *self, const char *name, int64_t not_before_ms);  //  When a certificate begins
 void nm_bench_frame(nm_bench_t *self, const char *peer, nm_bytes_t frame);       //  Any bytes, as a link frame
 void nm_bench_again(nm_bench_t *self, const char *peer);                         //  The peer sends its last mail again
-void nm_bench_claim(nm_bench_t *self, const char *peer, uint64_t seen);  //  It greets and says it has seen so much
-void nm_bench_freeze(nm_bench_t *self, const char *peer, bool frozen);   //  No receipts while it is frozen
-void nm_bench_away(nm_bench_t *self, const char *peer);                  //  It says goodbye: mail for it waits
-void nm_bench_back(nm_bench_t *self, const char *peer);                  //  It greets again
-void nm_bench_full(nm_bench_t *self, bool tight);                        //  The store looks tight from the next turn on
+void nm_bench_boast(nm_bench_t *self, const char *peer,
+                    uint64_t seen);                                     //  A new process of it says it has seen so much
+void nm_bench_hold(nm_bench_t *self, const char *peer, bool held);      //  It takes in, but its receipts get lost
+void nm_bench_freeze(nm_bench_t *self, const char *peer, bool frozen);  //  Not a word while it is frozen
+void nm_bench_busy(nm_bench_t *self, const char *peer, uint64_t backlog);  //  A beat tells of its backlog
+void nm_bench_away(nm_bench_t *self, const char *peer);                    //  It says goodbye: mail for it waits
+void nm_bench_back(nm_bench_t *self, const char *peer);                    //  A new process of it greets
+void nm_bench_reborn(nm_bench_t *self, const char *peer);                  //  It is killed and started again
+void nm_bench_full(nm_bench_t *self, bool tight);  //  The store looks tight from the next turn on
+
+//  -- Claims. A played peer claims at once what it is offered, and takes it in when it is granted; only then does it
+//  count as a mail that has left. A frozen one does neither.
+size_t nm_bench_offered(nm_bench_t *self, const char *peer);  //  What it was offered and not granted
+
+//  The other way round: mail that the actor has to claim, and the grant. Such mail is numbered from 1 for each
+//  peer, together with that of nm_bench_mail.
+void nm_bench_offer(nm_bench_t *self, const char *peer, unsigned kind, nm_bytes_t body);
+void nm_bench_grant(nm_bench_t *self, const char *peer, uint64_t first, uint64_t last);
+void nm_bench_void(nm_bench_t *self, const char *peer, uint64_t seq);  //  The number holds nothing any more
+size_t nm_bench_claims(const nm_bench_t *self);                        //  Frames of claims that have left
+
+//  From now on nobody is played: frames to peers go to wire, and theirs come by nm_bench_frame, so that
+//  several benches can be made a mesh. Begins with a restart.
+typedef void(nm_bench_wire_fn)(void *arg, const char *peer, nm_bytes_t frame);
+void nm_bench_connect(nm_bench_t *self, nm_bench_wire_fn *wire, void *arg);
 
 #endif

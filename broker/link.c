@@ -3,8 +3,10 @@
 const char *
 nm_link_state_text(nm_link_state_t state)
 {
-    static const char *const TEXTS[] = { "strange", "up", "quiet", "gone", "left", "blocked", "rolled-back" };
-    _Static_assert(NM_COUNT(TEXTS) == NM_LINK_ROLLED + 1, "a text for each state");
+    static const char *const TEXTS[] = {
+        "strange", "up", "quiet", "gone", "left", "blocked", "rolled-back", "forgotten"
+    };
+    _Static_assert(NM_COUNT(TEXTS) == NM_LINK_FORGOTTEN + 1, "a text for each state");
     return TEXTS[state];
 }
 
@@ -54,7 +56,44 @@ nm_link_may_take(const nm_link_t *self, size_t size)
 {
     if (self->state != NM_LINK_UP || self->open_count >= self->credit)
         return false;
+    if (self->next - self->receipted.seen > NM_CLAIMS_WINDOW)
+        return false;
     return self->open_count == 0 || self->open_size + size <= NM_CREDIT_SIZE;
+}
+
+bool
+nm_link_is_lost(const nm_link_t *self, int64_t mono_ms, int64_t lease_ms)
+{
+    switch (self->state) {
+    case NM_LINK_UP: return false;
+    case NM_LINK_LEFT:
+    case NM_LINK_ROLLED:
+    case NM_LINK_FORGOTTEN: return true;
+    case NM_LINK_STRANGE:
+    case NM_LINK_QUIET:
+    case NM_LINK_GONE:
+    case NM_LINK_BLOCKED: break;
+    }
+    return mono_ms - self->heard_ms >= lease_ms;
+}
+
+uint32_t
+nm_link_claimed(const nm_link_t *self)
+{
+    uint32_t count = 0;
+    for (uint64_t seq = self->receipted.seen + 1; seq < self->next; seq++)
+        if (nm_claims_get(&self->claim, seq) == NM_CLAIM_CLAIMED && !nm_spans_has(&self->receipted, seq))
+            count++;
+    return count;
+}
+
+void
+nm_link_offer_all(nm_link_t *self)
+{
+    //  Numbers with a receipt stay claimed: their mail may still stand in the store, and is the peer's.
+    for (uint64_t seq = self->receipted.seen + 1; seq < self->next; seq++)
+        if (nm_claims_get(&self->claim, seq) == NM_CLAIM_CLAIMED && !nm_spans_has(&self->receipted, seq))
+            nm_claims_set(&self->claim, seq, NM_CLAIM_OFFERED);
 }
 
 bool
@@ -66,6 +105,62 @@ nm_link_fault(nm_link_t *self, int64_t mono_ms)
     self->blocked_until_ms = mono_ms + NM_LINK_BLOCK_MS;
     self->boot = 0;
     return true;
+}
+
+//  -- Greetings
+
+nm_greeter_t
+nm_link_weigh(nm_link_t *self, const nm_greet_t *greet, uint64_t own_boot)
+{
+    if (!greet->claims) {
+        self->heard_boot = greet->boot;
+        self->heard_number = 0;
+        return NM_GREETER_PLAIN;
+    }
+    bool changed = greet->boot != self->heard_boot;
+    if (!changed && greet->number <= self->heard_number)
+        return NM_GREETER_LATE;
+    bool first = !self->heard_boot;
+    self->heard_boot = greet->boot;
+    self->heard_number = greet->number;
+    bool answers = NM_HAS(greet, greet, your_boot) && greet->your_boot == own_boot;
+    if (answers && self->boot == greet->boot)
+        return NM_GREETER_KNOWN;
+    if (answers && greet->your_number > self->answered && greet->your_number <= self->greetings)
+        return NM_GREETER_PROVEN;
+    //  Another process than the last one: what was sent so far may have been answered by either. The
+    //  first of all need not be doubted so: nobody was granted anything before it.
+    if (changed && !first)
+        nm_link_doubt(self);
+    return NM_GREETER_STRANGE;
+}
+
+uint64_t
+nm_link_number_greeting(nm_link_t *self)
+{
+    if (self->greetings == self->answered) {
+        self->asked_low = self->low;
+        self->asked_seen = self->seen.seen;
+    }
+    self->greeted_next = self->next;
+    return ++self->greetings;
+}
+
+bool
+nm_link_meet(nm_link_t *self, const nm_greet_t *greet)
+{
+    bool other = self->met_boot != greet->boot;
+    self->boot = self->met_boot = greet->boot;
+    self->claims = greet->claims;
+    if (greet->your_number > self->answered)
+        self->answered = greet->your_number;
+    return other;
+}
+
+void
+nm_link_doubt(nm_link_t *self)
+{
+    self->answered = self->greetings;
 }
 
 //  Their stream to us: what they still hold and will use next, against our watermark.

@@ -6,14 +6,16 @@
 #ifndef NM_LINK_H
 #define NM_LINK_H
 
+#include "broker/claims.h"
 #include "broker/directory.h"
+#include "broker/pending.h"
 #include "broker/spans.h"
 #include "wire/frames.h"
 
 enum {
     NM_LINK_BEAT_MS = 600,     //  A beat to each peer so often
     NM_LINK_QUIET_MS = 1900,   //  Three beats missed: no new mail for it
-    NM_LINK_GONE_MS = 30000,   //  People are told; its mail still waits for it
+    NM_LINK_GONE_MS = 30000,   //  People are told; what it has claimed still waits for it
     NM_LINK_GREET_MS = 20,     //  Between greetings that nobody answers, doubling up to about a beat
     NM_LINK_STALL_MS = 3000,   //  Mail without a receipt for so long: greet again and compare
     NM_LINK_FAULT_MAX = 8,     //  Bad frames before a peer is cut off
@@ -25,16 +27,17 @@ typedef enum {
     NM_LINK_UP,
     NM_LINK_QUIET,
     NM_LINK_GONE,
-    NM_LINK_LEFT,     //  It said goodbye
-    NM_LINK_BLOCKED,  //  It sent too much that it may not send
-    NM_LINK_ROLLED,   //  Its store went back in time: nothing may pass
+    NM_LINK_LEFT,       //  It said goodbye
+    NM_LINK_BLOCKED,    //  It sent too much that it may not send
+    NM_LINK_ROLLED,     //  Its store went back in time: nothing may pass
+    NM_LINK_FORGOTTEN,  //  It and its disk are gone for good: nothing passes any more
 } nm_link_state_t;
 
 typedef struct {
     const nm_peer_t *peer;
     size_t index;  //  Its place among the links of the actor
     nm_link_state_t state;
-    uint64_t boot;     //  Which process of it we know; 0: none
+    uint64_t boot;     //  Which process of it we have met, and believe; 0: none
     int64_t heard_ms;  //  When it last spoke (monotonic)
     int64_t blocked_until_ms;
     unsigned faults;
@@ -42,6 +45,16 @@ typedef struct {
     bool answer_due;       //  We owe it an answer to its greeting
     int64_t greeted_ms;    //  When we last greeted
     unsigned greet_tries;  //  How often without an answer
+
+    //  Which of its processes a greeting comes from (see nm_link_weigh).
+    bool claims;            //  It knows claim and grant: what it has not claimed can be taken back
+    uint64_t greetings;     //  How many greetings of ours it was sent
+    uint64_t answered;      //  Only an answer to a later one proves that a process is not over
+    uint64_t heard_boot;    //  Who greeted last ...
+    uint64_t heard_number;  //  ... and the number of that greeting
+    uint64_t met_boot;      //  Whom we met last; unlike boot it stays when the peer leaves
+    uint64_t asked_low;     //  Our low ...
+    uint64_t asked_seen;    //  ... and our watermark of its stream when the first of those later ones went
 
     //  Our stream to it.
     uint32_t lane;          //  Short number of the peer in the keys of the open table
@@ -56,6 +69,9 @@ typedef struct {
     int64_t progress_ms;    //  When a receipt last said something new, or the stream became busy
     bool resend;            //  Send again what is open ...
     uint64_t resend_below;  //  ... and has a number below this
+    uint64_t greeted_next;  //  Our next number when we last greeted: what came later is on its way
+    nm_claims_t claim;      //  Which open numbers it may have been granted
+    bool loaded;            //  The open numbers were counted once in this life
 
     //  Its stream to us.
     bool known;          //  store and epoch are set
@@ -66,7 +82,8 @@ typedef struct {
     nm_spans_t seen;
     bool seen_changed;  //  This turn took something in
     bool receipt_due;
-    uint32_t granted;  //  Credit we told it last
+    uint32_t granted;      //  Credit we told it last
+    nm_pending_t pending;  //  What it has not granted yet
 } nm_link_t;
 
 const char *nm_link_state_text(nm_link_state_t state);
@@ -83,8 +100,40 @@ int64_t nm_link_wake(const nm_link_t *self);
 //  May new mail be assigned to it now, of that size?
 bool nm_link_may_take(const nm_link_t *self, size_t size);
 
+//  Can what is open and not claimed be given to another? It is silent for the lease, has left, or may not speak.
+bool nm_link_is_lost(const nm_link_t *self, int64_t mono_ms, int64_t lease_ms);
+
+//  How many open numbers are the peer's, that is, not merely offered and not void.
+uint32_t nm_link_claimed(const nm_link_t *self);
+
+//  Of what is open, nothing is claimed any more: no process is left that could hold a grant.
+void nm_link_offer_all(nm_link_t *self);
+
 //  It sent what it may not send. Returns true when that cuts it off.
 bool nm_link_fault(nm_link_t *self, int64_t mono_ms);
+
+//  Frames may be late: written by a process that has ended since, and delivered by the kernel of its machine
+//  after those of the next one. So a process is believed only when it has answered a greeting that
+//  we sent after we heard of it: whatever comes from before that is from a process that is over.
+typedef enum {
+    NM_GREETER_PLAIN,    //  An older version without claims: believed as it is
+    NM_GREETER_KNOWN,    //  The process that we have met
+    NM_GREETER_PROVEN,   //  A process that we had not met, and that is not over: meet it
+    NM_GREETER_STRANGE,  //  Perhaps new, perhaps over: believe nothing, greet it, and its answer will tell
+    NM_GREETER_LATE,     //  An earlier word than one that we had: pass over it
+} nm_greeter_t;
+
+//  Weighs a greeting, and remembers that it was heard. own_boot: our process.
+nm_greeter_t nm_link_weigh(nm_link_t *self, const nm_greet_t *greet, uint64_t own_boot);
+
+//  The next greeting to it: counts it, and remembers what it will be compared with.
+uint64_t nm_link_number_greeting(nm_link_t *self);
+
+//  The process is believed from now on. Returns true if it was not the one met before.
+bool nm_link_meet(nm_link_t *self, const nm_greet_t *greet);
+
+//  No process is believed until one has answered a greeting that is yet to be sent.
+void nm_link_doubt(nm_link_t *self);
 
 typedef enum {
     NM_GREET_WELL,

@@ -2,8 +2,9 @@
 
 #include "broker/log.h"
 
-static void
-s_send(nm_actor_t *self, const nm_link_t *link, nm_frame_kind_t kind, const nm_shape_t *shape, const void *record)
+void
+nm_links_send(nm_actor_t *self, const nm_link_t *link, nm_frame_kind_t kind, const nm_shape_t *shape,
+              const void *record)
 {
     nm_output_t *output = nm_actor_output(self, NM_OUT_FRAME);
     output->peer = link->peer;
@@ -51,9 +52,13 @@ s_send_greet(nm_actor_t *self, nm_link_t *link, bool answer, uint32_t credit)
     NM_PUT(&greet, greet, credit, credit);
     NM_PUT(&greet, greet, answer, answer);
     NM_PUT(&greet, greet, version, nm_text(NM_VERSION_TEXT));
-    if (link->boot)
-        NM_PUT(&greet, greet, your_boot, link->boot);
-    s_send(self, link, NM_FRAME_GREET, &nm_greet_shape, &greet);
+    if (link->heard_boot) {
+        NM_PUT(&greet, greet, your_boot, link->heard_boot);
+        NM_PUT(&greet, greet, your_number, link->heard_number);
+    }
+    NM_PUT(&greet, greet, claims, true);
+    NM_PUT(&greet, greet, number, nm_link_number_greeting(link));
+    nm_links_send(self, link, NM_FRAME_GREET, &nm_greet_shape, &greet);
     nm_buf_free(&above);
     link->granted = credit;
 }
@@ -71,7 +76,7 @@ s_send_receipt(nm_actor_t *self, nm_link_t *link, uint32_t credit)
         NM_PUT(&receipt, receipt, above, nm_buf_bytes(&above));
     }
     NM_PUT(&receipt, receipt, credit, credit);
-    s_send(self, link, NM_FRAME_RECEIPT, &nm_receipt_shape, &receipt);
+    nm_links_send(self, link, NM_FRAME_RECEIPT, &nm_receipt_shape, &receipt);
     nm_buf_free(&above);
     link->granted = credit;
     nm_metric_add(self->metric.receipts_out, 1);
@@ -84,7 +89,7 @@ s_send_beat(nm_actor_t *self, nm_link_t *link, uint32_t credit, uint64_t backlog
     NM_PUT(&beat, beat, boot, self->boot);
     NM_PUT(&beat, beat, credit, credit);
     NM_PUT(&beat, beat, backlog, backlog);
-    s_send(self, link, NM_FRAME_BEAT, &nm_beat_shape, &beat);
+    nm_links_send(self, link, NM_FRAME_BEAT, &nm_beat_shape, &beat);
     link->granted = credit;
 }
 
@@ -108,6 +113,7 @@ nm_links_release(nm_actor_t *self)
         if (link->state == NM_LINK_UP && link->known && (link->receipt_due || s_credit_matters(link->granted, credit)))
             s_send_receipt(self, link, credit);
         link->receipt_due = false;
+        nm_claiming_release(self, link);
         nm_posting_flush(self, link);
         if (beat && (link->state == NM_LINK_UP || link->state == NM_LINK_QUIET || link->state == NM_LINK_GONE))
             s_send_beat(self, link, credit, backlog);
@@ -140,5 +146,5 @@ nm_actor_goodbye(nm_actor_t *self, const char *reason)
     NM_PUT(&bye, bye, reason, nm_text(reason));
     for (size_t i = 0; i < self->link_count; i++)
         if (self->links[i]->state == NM_LINK_UP || self->links[i]->state == NM_LINK_QUIET)
-            s_send(self, self->links[i], NM_FRAME_BYE, &nm_bye_shape, &bye);
+            nm_links_send(self, self->links[i], NM_FRAME_BYE, &nm_bye_shape, &bye);
 }

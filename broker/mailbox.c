@@ -3,11 +3,8 @@
 #include "broker/log.h"
 #include "wire/reader.h"
 
-//  How far beyond the watermark a number may lie: more than one window is a lie.
-enum { S_AHEAD_MAX = 16 * NM_CREDIT_COUNT };
-
-static nm_rc_t
-s_bad(nm_actor_t *self, nm_link_t *link, const char *what)
+nm_rc_t
+nm_mailbox_bad(nm_actor_t *self, nm_link_t *link, const char *what)
 {
     nm_metric_add(self->metric.bad_frames, 1);
     nm_log(NM_LOG_WARNING, "frame_dropped", "A frame from %s was dropped: %s.", link->peer->actor.name, what);
@@ -17,7 +14,7 @@ s_bad(nm_actor_t *self, nm_link_t *link, const char *what)
     return NM_OK;
 }
 
-//  Runs that claim numbers we never gave away are a lie.
+//  Receipts for numbers that we never gave away are a lie.
 static bool
 s_plausible(const nm_link_t *link, const nm_spans_t *spans)
 {
@@ -46,6 +43,19 @@ s_skip_gap(nm_actor_t *self, nm_link_t *link, const nm_greet_t *greet)
     link->restored = false;
 }
 
+//  Who speaks from now on. Another process than before holds no grant of ours, and what it granted is not
+//  meant for us: we are another too, or it never knew us.
+static void
+s_meet_process(nm_link_t *link, const nm_greet_t *greet)
+{
+    bool known = link->boot == greet->boot;
+    link->resend_below = known && greet->claims ? link->greeted_next : link->next;
+    if (!known)
+        nm_pending_clear(&link->pending);
+    if (nm_link_meet(link, greet) && greet->claims)
+        nm_link_offer_all(link);
+}
+
 static void
 s_meet(nm_actor_t *self, nm_link_t *link, const nm_greet_t *greet, const nm_spans_t *receipted)
 {
@@ -67,7 +77,7 @@ s_meet(nm_actor_t *self, nm_link_t *link, const nm_greet_t *greet, const nm_span
         link->seen_changed = true;
     }
     nm_posting_receipted(self, link, receipted);
-    link->boot = greet->boot;
+    s_meet_process(link, greet);
     link->credit = (uint32_t) greet->credit;
     if (link->state != NM_LINK_UP)
         nm_log(NM_LOG_INFO, "link", "%s is up (store epoch %u, credit %u).", link->peer->actor.name, link->epoch,
@@ -75,7 +85,6 @@ s_meet(nm_actor_t *self, nm_link_t *link, const nm_greet_t *greet, const nm_span
     link->state = NM_LINK_UP;
     link->greet_tries = 0;
     link->resend = link->open_count > 0;
-    link->resend_below = link->next;
 }
 
 static void
@@ -105,34 +114,78 @@ s_say_verdict(nm_actor_t *self, nm_link_t *link, nm_greet_verdict_t verdict)
     }
 }
 
-static nm_rc_t
-s_take_greet(nm_actor_t *self, nm_link_t *link, nm_bytes_t record)
+//  Whoever it is, nothing of it is believed until it has answered us.
+static void
+s_greet_stranger(nm_link_t *link)
 {
-    nm_greet_t greet;
-    nm_spans_t receipted = { 0 };
-    if (nm_record_decode(&nm_greet_shape, &greet, record, NULL, "") != NM_OK || greet.low > greet.next || !greet.low)
-        return s_bad(self, link, "its greeting is malformed");
-    bool ours = NM_HAS(&greet, greet, seen_store) && nm_id_equal(&greet.seen_store, nm_store_id(self->store)) &&
-                greet.seen_epoch == nm_store_epoch(self->store);
-    if (ours && nm_spans_read(&receipted, greet.seen, greet.above) != NM_OK)
-        return s_bad(self, link, "its greeting is malformed");
+    if (link->state == NM_LINK_UP)
+        nm_log(NM_LOG_INFO, "link", "Another process of %s speaks, or one that is over: it is asked.",
+               link->peer->actor.name);
+    link->state = NM_LINK_STRANGE;
+    link->boot = 0;
+    link->greet_tries = 0;
+    link->greet_due = true;
+    nm_pending_clear(&link->pending);
+}
 
-    nm_greet_verdict_t verdict = nm_link_judge(link, &greet, nm_store_id(self->store), nm_store_epoch(self->store));
+//  A verdict compares what it says with what we know; if we have learnt more since we asked, its answer may be the
+//  older one. Then it is asked once more.
+static bool
+s_is_outdated(const nm_link_t *link, nm_greeter_t greeter)
+{
+    return greeter == NM_GREETER_PROVEN && (link->asked_low != link->low || link->asked_seen != link->seen.seen);
+}
+
+static nm_rc_t
+s_believe_greet(nm_actor_t *self, nm_link_t *link, nm_greeter_t greeter, const nm_greet_t *greet)
+{
+    nm_spans_t receipted = { 0 };
+    bool ours = NM_HAS(greet, greet, seen_store) && nm_id_equal(&greet->seen_store, nm_store_id(self->store)) &&
+                greet->seen_epoch == nm_store_epoch(self->store);
+    if (ours && nm_spans_read(&receipted, greet->seen, greet->above) != NM_OK)
+        return nm_mailbox_bad(self, link, "its greeting is malformed");
+
+    nm_greet_verdict_t verdict = NM_GREET_WELL;
+    if (greeter != NM_GREETER_KNOWN)  //  A process does not go back in time while it runs
+        verdict = nm_link_judge(link, greet, nm_store_id(self->store), nm_store_epoch(self->store));
+    if (verdict == NM_GREET_PEER_ROLLED && s_is_outdated(link, greeter)) {
+        nm_link_doubt(link);
+        s_greet_stranger(link);
+        return NM_OK;
+    }
     if (verdict != NM_GREET_WELL) {
         s_say_verdict(self, link, verdict);
         return NM_OK;
     }
     if (!s_plausible(link, &receipted))
-        return s_bad(self, link, "its greeting claims mail that was never sent");
-    s_meet(self, link, &greet, &receipted);
-    link->answer_due |= !greet.answer;
+        return nm_mailbox_bad(self, link, "its greeting claims mail that was never sent");
+    s_meet(self, link, greet, &receipted);
     return NM_OK;
+}
+
+static nm_rc_t
+s_take_greet(nm_actor_t *self, nm_link_t *link, nm_bytes_t record)
+{
+    nm_greet_t greet;
+    if (nm_record_decode(&nm_greet_shape, &greet, record, NULL, "") != NM_OK || greet.low > greet.next || !greet.low)
+        return nm_mailbox_bad(self, link, "its greeting is malformed");
+    nm_rc_t rc = NM_OK;
+    nm_greeter_t greeter = nm_link_weigh(link, &greet, self->boot);
+    switch (greeter) {
+    case NM_GREETER_LATE: return NM_OK;
+    case NM_GREETER_STRANGE: s_greet_stranger(link); break;
+    case NM_GREETER_PLAIN:
+    case NM_GREETER_KNOWN:
+    case NM_GREETER_PROVEN: rc = s_believe_greet(self, link, greeter, &greet); break;
+    }
+    link->answer_due |= !greet.answer && link->state != NM_LINK_BLOCKED;
+    return rc;
 }
 
 //  -- Mail
 
-static nm_rc_t
-s_take_item(nm_actor_t *self, nm_link_t *link, const nm_mail_item_t *item)
+nm_rc_t
+nm_mailbox_take_item(nm_actor_t *self, nm_link_t *link, const nm_mail_item_t *item)
 {
     nm_rc_t rc = nm_spans_add(&link->seen, item->seq);
 #ifdef NM_MUTANT_NO_DEDUPE
@@ -161,6 +214,49 @@ s_take_item(nm_actor_t *self, nm_link_t *link, const nm_mail_item_t *item)
     return nm_inbox_quarantine_put(self->turn.txn, link, item->seq, mail.kind, item->body);
 }
 
+//  A number that holds nothing any more: what came under it was given to another, and it counts as seen.
+static void
+s_take_void(nm_actor_t *self, nm_link_t *link, uint64_t seq)
+{
+    nm_pending_take(&link->pending, seq, seq);
+    link->receipt_due = true;
+    if (nm_spans_add(&link->seen, seq) != NM_OK)
+        return;
+    link->seen_changed = true;
+    nm_metric_add(self->metric.mail_void, 1);
+}
+
+static nm_rc_t
+s_take_one(nm_actor_t *self, nm_link_t *link, const nm_mail_t *mail, const nm_mail_item_t *item)
+{
+    if (!item->kind && !item->body.size) {
+        s_take_void(self, link, item->seq);
+        return NM_OK;
+    }
+    if (!nm_roles_may_mail(link->peer->actor.role, self->role->id, (unsigned) item->kind)) {
+        nm_metric_add(self->metric.refused, 1);
+        return nm_mailbox_bad(self, link, "its role may not send such mail");
+    }
+    if (mail->claim && !nm_spans_has(&link->seen, item->seq)) {
+        if (!self->leaving)
+            nm_pending_keep(&link->pending, item);  //  Else, or if there are too many, it comes again
+        return NM_OK;
+    }
+    nm_pending_take(&link->pending, item->seq, item->seq);
+    link->receipt_due = true;
+    return nm_mailbox_take_item(self, link, item);
+}
+
+//  Before the greeting nobody knows whether the numbers mean anything, and what a process wrote that is over, or
+//  wrote to one that is over, may be somebody else's by now. The greeting brings again what is ours.
+static bool
+s_is_for_us(const nm_actor_t *self, const nm_link_t *link, const nm_mail_t *mail)
+{
+    if (link->state != NM_LINK_UP || !nm_id_equal(&link->store, &mail->store) || link->epoch != mail->epoch)
+        return false;
+    return !link->claims || (mail->boot == link->boot && mail->your_boot == self->boot);
+}
+
 static nm_rc_t
 s_take_mail(nm_actor_t *self, nm_link_t *link, nm_bytes_t record)
 {
@@ -168,23 +264,17 @@ s_take_mail(nm_actor_t *self, nm_link_t *link, nm_bytes_t record)
     nm_list_t list;
     nm_bytes_t raw;
     if (nm_record_decode(&nm_mail_shape, &mail, record, NULL, "") != NM_OK || nm_list_open(&list, mail.items) != NM_OK)
-        return s_bad(self, link, "its mail is malformed");
-    //  Before the greeting nobody knows whether the numbers mean anything. The greeting brings it again.
-    if (link->state != NM_LINK_UP || !nm_id_equal(&link->store, &mail.store) || link->epoch != mail.epoch) {
-        link->greet_due |= link->state != NM_LINK_ROLLED && link->state != NM_LINK_BLOCKED;
+        return nm_mailbox_bad(self, link, "its mail is malformed");
+    if (!s_is_for_us(self, link, &mail)) {
+        link->greet_due |= link->state != NM_LINK_ROLLED && link->state != NM_LINK_FORGOTTEN;
         return NM_OK;
     }
-    link->receipt_due = true;
     while (nm_list_next(&list, &raw) == NM_OK) {
         nm_mail_item_t item;
         if (nm_record_decode(&nm_mail_item_shape, &item, raw, NULL, "") != NM_OK || !item.seq ||
-            item.seq > link->seen.seen + S_AHEAD_MAX)
-            return s_bad(self, link, "an item of its mail is malformed");
-        if (!nm_roles_may_mail(link->peer->actor.role, self->role->id, (unsigned) item.kind)) {
-            nm_metric_add(self->metric.refused, 1);
-            return s_bad(self, link, "its role may not send such mail");
-        }
-        nm_rc_t rc = s_take_item(self, link, &item);
+            item.seq > link->seen.seen + NM_CLAIMS_WINDOW)
+            return nm_mailbox_bad(self, link, "an item of its mail is malformed");
+        nm_rc_t rc = s_take_one(self, link, &mail, &item);
         if (rc != NM_OK)
             return rc;
     }
@@ -200,13 +290,13 @@ s_take_receipt(nm_actor_t *self, nm_link_t *link, nm_bytes_t record)
     nm_spans_t spans;
     if (nm_record_decode(&nm_receipt_shape, &receipt, record, NULL, "") != NM_OK ||
         nm_spans_read(&spans, receipt.seen, receipt.above) != NM_OK)
-        return s_bad(self, link, "its receipt is malformed");
+        return nm_mailbox_bad(self, link, "its receipt is malformed");
     nm_metric_add(self->metric.receipts_in, 1);
     if (link->state != NM_LINK_UP || !nm_id_equal(&receipt.store, nm_store_id(self->store)) ||
         receipt.epoch != nm_store_epoch(self->store))
         return NM_OK;  //  About another life of this store
     if (!s_plausible(link, &spans))
-        return s_bad(self, link, "its receipt claims mail that was never sent");
+        return nm_mailbox_bad(self, link, "its receipt claims mail that was never sent");
     nm_posting_receipted(self, link, &spans);
     link->credit = (uint32_t) receipt.credit;
     return NM_OK;
@@ -217,7 +307,7 @@ s_take_beat(nm_actor_t *self, nm_link_t *link, nm_bytes_t record)
 {
     nm_beat_t beat;
     if (nm_record_decode(&nm_beat_shape, &beat, record, NULL, "") != NM_OK)
-        return s_bad(self, link, "its beat is malformed");
+        return nm_mailbox_bad(self, link, "its beat is malformed");
     if (link->state == NM_LINK_UP && beat.boot == link->boot)
         link->credit = (uint32_t) beat.credit;
     else if (link->state != NM_LINK_ROLLED)
@@ -230,12 +320,13 @@ s_take_bye(nm_actor_t *self, nm_link_t *link, nm_bytes_t record)
 {
     nm_bye_t bye;
     if (nm_record_decode(&nm_bye_shape, &bye, record, NULL, "") != NM_OK)
-        return s_bad(self, link, "its goodbye is malformed");
+        return nm_mailbox_bad(self, link, "its goodbye is malformed");
     if (bye.boot != link->boot)
         return NM_OK;
     nm_log(NM_LOG_INFO, "link", "%s has left: %.*s.", link->peer->actor.name, NM_PRINT(bye.reason));
     link->state = NM_LINK_LEFT;
     link->boot = 0;
+    nm_pending_clear(&link->pending);
     return NM_OK;
 }
 
@@ -251,10 +342,10 @@ nm_mailbox_take(nm_actor_t *self, const nm_input_t *input)
                input->peer, nm_role_text(input->role));
         return NM_OK;
     }
-    if (link->state == NM_LINK_BLOCKED)
+    if (link->state == NM_LINK_BLOCKED || link->state == NM_LINK_FORGOTTEN)
         return NM_OK;
     if (nm_frame_open(input->bytes, &kind, &record) != NM_OK)
-        return s_bad(self, link, "it is not a link frame");
+        return nm_mailbox_bad(self, link, "it is not a link frame");
     if (nm_link_heard(link, self->turn.now.mono_ms))
         link->greet_due = true;
     switch (kind) {
@@ -263,6 +354,8 @@ nm_mailbox_take(nm_actor_t *self, const nm_input_t *input)
     case NM_FRAME_RECEIPT: return s_take_receipt(self, link, record);
     case NM_FRAME_BEAT: return s_take_beat(self, link, record);
     case NM_FRAME_BYE: return s_take_bye(self, link, record);
+    case NM_FRAME_CLAIM: return nm_claiming_take_claim(self, link, record);
+    case NM_FRAME_GRANT: return nm_claiming_take_grant(self, link, record);
     }
-    return s_bad(self, link, "its kind is unknown");
+    return nm_mailbox_bad(self, link, "its kind is unknown");
 }

@@ -2,11 +2,16 @@
 
 #include <sodium.h>
 
-enum { IPC_PATH_MAX = 107 };  //  A socket's sun_path with its NUL is 108
+enum {
+    IPC_PATH_MAX = 107,  //  A socket's sun_path with its NUL is 108
+    LEASE_MS = 5000,
+    LEASE_LEAST_MS = 1000,
+    LEASE_MOST_MS = 600000,
+};
 
 static const char *const PART_NAMES[] = { "mesh",  "actors",  "providers", "store",
                                           "email", "gateway", "router",    "deadletter" };
-static const char *const MESH_NAMES[] = { "name", "authority", "admin_key_hash", "public_domain" };
+static const char *const MESH_NAMES[] = { "name", "authority", "admin_key_hash", "public_domain", "lease" };
 static const char *const ACTOR_NAMES[] = { "role", "number", "mailbox", "desk", "door" };
 
 //  -- The mesh part
@@ -49,6 +54,15 @@ s_is_domain(const char *text)
 }
 
 static nm_rc_t
+s_read_lease(nm_mesh_t *self, const nm_zpl_t *part, nm_error_t *error)
+{
+    nm_rc_t rc = nm_zpl_duration(part, "lease", LEASE_MOST_MS, LEASE_MS, &self->lease_ms, error);
+    if (rc == NM_OK && self->lease_ms < LEASE_LEAST_MS)
+        rc = nm_zpl_fail(nm_zpl_find(part, "lease"), error, "a lease is at least %d ms", LEASE_LEAST_MS);
+    return rc;
+}
+
+static nm_rc_t
 s_read_mesh(nm_mesh_t *self, const char *path, nm_error_t *error)
 {
     const nm_zpl_t *part = nm_zpl_find(self->root, "mesh");
@@ -75,7 +89,7 @@ s_read_mesh(nm_mesh_t *self, const char *path, nm_error_t *error)
         rc = nm_zpl_fail(nm_zpl_find(part, "public_domain"), error, "\"%.80s\" is not a domain", domain);
     if (rc == NM_OK)
         nm_bytes_to_text(nm_text(domain), self->public_domain, sizeof self->public_domain);
-    return rc;
+    return rc == NM_OK ? s_read_lease(self, part, error) : rc;
 }
 
 //  -- End points

@@ -7,6 +7,7 @@
  *          authority = "<64 hex digits: the Ed25519 public key>"
  *          admin_key_hash = "<64 hex digits: BLAKE2b-256 of the admin API key's secret half>"
  *          public_domain = "nmesh.local"
+ *          lease = "5s"
  *      actors
  *          gateway-1
  *              role = "gateway"
@@ -53,6 +54,7 @@ typedef struct {
     uint8_t authority[NM_SIGN_PUBLIC_SIZE];
     uint8_t admin_key_hash[32];
     char public_domain[256];  //  Right of the @ in Message-IDs
+    int64_t lease_ms;         //  A peer that is silent for so long loses the mail that it has not claimed
     nm_mesh_actor_t *actors;
     size_t actor_count;
     nm_zpl_t *root;  //  The whole file: roles read their own parts

@@ -9,7 +9,9 @@ const nm_table_t nm_outbox_waiting = { NM_TABLE_WAITING, true, "waiting" };
 const nm_table_t nm_outbox_open = { NM_TABLE_OPEN, true, "open" };
 
 enum {
-    S_HEAD_SIZE = 4,     //  Kind, priority, whether the tag is a reference, size of the tag
+    S_HEAD_SIZE = 4,    //  Kind, priority, flags, size of the tag
+    S_FLAG_BY_REF = 1,  //  The tag is a reference
+    S_FLAG_SHARED = 2,
     S_STREAM_SIZE = 16,  //  Lane, epoch, next number
 };
 
@@ -33,7 +35,7 @@ s_pack(nm_txn_t *txn, const nm_outbox_mail_t *mail)
     uint8_t *at = nm_txn_alloc(txn, size);
     at[0] = mail->kind;
     at[1] = mail->priority;
-    at[2] = mail->by_ref;
+    at[2] = (uint8_t) ((mail->by_ref ? S_FLAG_BY_REF : 0) | (mail->shared ? S_FLAG_SHARED : 0));
     at[3] = (uint8_t) mail->tag.size;
     if (mail->tag.size)
         memcpy(at + S_HEAD_SIZE, mail->tag.at, mail->tag.size);
@@ -51,7 +53,8 @@ s_unpack(nm_bytes_t value, nm_outbox_mail_t *mail)
     *mail =
         (nm_outbox_mail_t){ .kind = value.at[0],
                             .priority = value.at[1],
-                            .by_ref = value.at[2],
+                            .by_ref = value.at[2] & S_FLAG_BY_REF,
+                            .shared = value.at[2] & S_FLAG_SHARED,
                             .tag = nm_bytes(value.at + S_HEAD_SIZE, tag_size),
                             .body = nm_bytes(value.at + S_HEAD_SIZE + tag_size, value.size - S_HEAD_SIZE - tag_size) };
     return NM_OK;
@@ -86,8 +89,15 @@ nm_outbox_save_link(nm_txn_t *txn, nm_link_t *link, uint32_t epoch)
     return nm_table_put(txn, &nm_outbox_streams, nm_text(link->peer->actor.name), nm_bytes(raw, sizeof raw));
 }
 
+//  A void is a mail of kind 0 that says nothing.
+static bool
+s_is_void(nm_bytes_t value)
+{
+    return value.size == S_HEAD_SIZE && value.at[0] == 0;
+}
+
 //  A restored store must not reuse numbers that the peer has seen: its open mail moves, in
-//  order, to the numbers of a new stream.
+//  order, to the numbers of a new stream. Voids are not needed there.
 static nm_rc_t
 s_renumber(nm_txn_t *txn, nm_link_t *link, uint32_t epoch)
 {
@@ -113,14 +123,30 @@ s_renumber(nm_txn_t *txn, nm_link_t *link, uint32_t epoch)
             return rc;
     }
     nm_cursor_close(&cursor);
+    uint64_t kept = 0;
     for (uint64_t i = 0; i < count; i++) {
-        nm_key_t open = s_open_key(link->lane, i + 1);
+        if (s_is_void(values[i]))
+            continue;
+        nm_key_t open = s_open_key(link->lane, ++kept);
         rc = nm_table_put(txn, &nm_outbox_open, nm_key_view(&open), values[i]);
         if (rc != NM_OK)
             return rc;
     }
-    link->next = count + 1;
+    link->next = kept + 1;
     return nm_outbox_save_link(txn, link, epoch);
+}
+
+static void
+s_load_claim(nm_link_t *link, uint64_t seq, bool empty)
+{
+    nm_claim_state_t state = nm_claims_get(&link->claim, seq);
+    if (empty)
+        state = NM_CLAIM_VOID;
+    else if (!link->loaded)
+        state = NM_CLAIM_CLAIMED;
+    else if (state == NM_CLAIM_VOID)
+        state = NM_CLAIM_OFFERED;  //  The turn that took it back was undone
+    nm_claims_set(&link->claim, seq, state);
 }
 
 static nm_rc_t
@@ -137,8 +163,10 @@ s_count_open(nm_txn_t *txn, nm_link_t *link)
         if (link->open_count++ == 0)
             link->low = seq;
         link->open_size += value.size;
+        s_load_claim(link, seq, s_is_void(value));
     }
     nm_cursor_close(&cursor);
+    link->loaded = true;
     link->receipted = (nm_spans_t){ .seen = link->low - 1 };
     link->forgotten = link->low - 1;
     return rc == NM_ERR_MISSING ? NM_OK : rc;
@@ -156,6 +184,7 @@ nm_outbox_load_link(nm_txn_t *txn, nm_link_t *link, uint32_t epoch)
         link->next = link->low = 1;
         link->receipted = (nm_spans_t){ 0 };
         link->forgotten = 0;
+        link->loaded = true;
         return nm_outbox_save_link(txn, link, epoch);
     }
     if (rc != NM_OK)
@@ -189,6 +218,19 @@ nm_outbox_assign(nm_txn_t *txn, nm_link_t *link, const nm_outbox_mail_t *mail, s
     link->open_count++;
     link->open_size += body_size;
     link->next_changed = true;
+    return NM_OK;
+}
+
+nm_rc_t
+nm_outbox_void(nm_txn_t *txn, nm_link_t *link, uint64_t seq, size_t body_size)
+{
+    nm_key_t key = s_open_key(link->lane, seq);
+    nm_outbox_mail_t nothing = { .kind = 0 };
+    nm_rc_t rc = nm_table_put(txn, &nm_outbox_open, nm_key_view(&key), s_pack(txn, &nothing));
+    if (rc != NM_OK)
+        return rc;
+    nm_claims_set(&link->claim, seq, NM_CLAIM_VOID);
+    link->open_size -= body_size < link->open_size ? body_size : link->open_size;
     return NM_OK;
 }
 

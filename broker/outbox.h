@@ -26,6 +26,7 @@ typedef struct {
     uint8_t kind;
     uint8_t priority;
     bool by_ref;
+    bool shared;  //  For any actor of its role: it may be taken back from one that has not claimed it
     nm_bytes_t tag;
     nm_bytes_t body;
 } nm_outbox_mail_t;
@@ -33,8 +34,9 @@ typedef struct {
 //  The rank of mail that comes now: what is smaller goes first.
 uint64_t nm_rank(int64_t now_ms, unsigned priority);
 
-//  Fills next, low, open_count, open_size and lane of the link from the store; makes the
-//  stream if it is new. After a restore (the store's epoch is above the stream's) the open
+//  Fills next, low, open_count, open_size, lane and the voids of the link from the store; makes the
+//  stream if it is new. The first time in a life of ours, all that is open counts as claimed: an earlier
+//  life may have granted it. After a restore (the store's epoch is above the stream's) the open
 //  mail gets numbers of a new stream, from 1.
 nm_rc_t nm_outbox_load_link(nm_txn_t *txn, nm_link_t *link, uint32_t epoch);
 
@@ -42,6 +44,9 @@ nm_rc_t nm_outbox_load_link(nm_txn_t *txn, nm_link_t *link, uint32_t epoch);
 //  is written once per turn, by nm_outbox_save_link.
 nm_rc_t nm_outbox_assign(nm_txn_t *txn, nm_link_t *link, const nm_outbox_mail_t *mail, size_t body_size, uint64_t *seq);
 nm_rc_t nm_outbox_save_link(nm_txn_t *txn, nm_link_t *link, uint32_t epoch);
+
+//  Empties an open number, whose mail was put elsewhere: what stays says only that it was used.
+nm_rc_t nm_outbox_void(nm_txn_t *txn, nm_link_t *link, uint64_t seq, size_t body_size);
 
 //  Deletes what the link's receipts cover.
 nm_rc_t nm_outbox_forget(nm_txn_t *txn, nm_link_t *link);

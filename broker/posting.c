@@ -108,39 +108,57 @@ nm_posting_flush(nm_actor_t *self, const nm_link_t *link)
     *draft = (nm_draft_t){ .count = 0 };
 }
 
+//  Fields in the order of NM_MAIL_FIELDS.
 static void
-s_start_draft(nm_actor_t *self, const nm_link_t *link, nm_draft_t *draft)
+s_start_draft(nm_actor_t *self, const nm_link_t *link, nm_draft_t *draft, bool claim)
 {
     const nm_id_t *store = nm_store_id(self->store);
     nm_frame_start(&draft->bytes, NM_FRAME_MAIL);
-    nm_writer_map(&draft->bytes, 4);
+    nm_writer_map(&draft->bytes, claim ? 7 : 6);
     nm_writer_uint(&draft->bytes, 1);
     nm_writer_uint(&draft->bytes, nm_store_epoch(self->store));
     nm_writer_uint(&draft->bytes, 2);
     nm_writer_bin(&draft->bytes, nm_bytes(store->at, sizeof store->at));
     nm_writer_uint(&draft->bytes, 3);
     nm_writer_uint(&draft->bytes, link->low);
+    if (claim) {
+        nm_writer_uint(&draft->bytes, 5);
+        nm_writer_bool(&draft->bytes, true);
+    }
+    nm_writer_uint(&draft->bytes, 6);
+    nm_writer_uint(&draft->bytes, self->boot);
+    nm_writer_uint(&draft->bytes, 7);
+    nm_writer_uint(&draft->bytes, link->boot);
     nm_writer_uint(&draft->bytes, 4);
     draft->mark = nm_writer_list_open(&draft->bytes);
+    draft->claim = claim;
 }
 
-//  Adds one mail to the frame that goes to the link after the commit.
+//  Adds one mail to the frame that goes to the link after the commit. What is merely offered is to be claimed.
 static void
-s_draft(nm_actor_t *self, const nm_link_t *link, uint64_t seq, uint8_t kind, uint8_t priority, nm_bytes_t body)
+s_draft(nm_actor_t *self, const nm_link_t *link, uint64_t seq, const nm_outbox_mail_t *mail, nm_bytes_t body)
 {
     nm_draft_t *draft = &self->mail_drafts[link->index];
-    if (draft->count && draft->bytes.size + body.size > NM_MAIL_BATCH_SIZE)
+    bool claim = nm_claims_get(&link->claim, seq) == NM_CLAIM_OFFERED;
+    if (draft->count && (draft->claim != claim || draft->bytes.size + body.size > NM_MAIL_BATCH_SIZE))
         nm_posting_flush(self, link);
     if (!draft->count)
-        s_start_draft(self, link, draft);
+        s_start_draft(self, link, draft, claim);
     nm_mail_item_t item = { 0 };
     NM_PUT(&item, mail_item, seq, seq);
-    NM_PUT(&item, mail_item, kind, kind);
-    NM_PUT(&item, mail_item, priority, priority);
+    NM_PUT(&item, mail_item, kind, mail->kind);
+    NM_PUT(&item, mail_item, priority, mail->priority);
     NM_PUT(&item, mail_item, body, body);
     nm_record_encode(&nm_mail_item_shape, &item, NM_BY_TAG, &draft->bytes);
     if (++draft->count == NM_MAIL_BATCH_COUNT)
         nm_posting_flush(self, link);
+}
+
+void
+nm_posting_void(nm_actor_t *self, nm_link_t *link, uint64_t seq)
+{
+    nm_outbox_mail_t nothing = { .kind = 0 };
+    s_draft(self, link, seq, &nothing, nm_bytes(NULL, 0));
 }
 
 //  -- Mail out
@@ -165,6 +183,20 @@ s_choose(nm_actor_t *self, const nm_lane_t *lane, size_t size)
     return best;
 }
 
+//  Is mail to this peer to be claimed first? Only if there is another to whom it could go instead.
+static bool
+s_is_offered(const nm_actor_t *self, const nm_link_t *link, const nm_outbox_mail_t *mail)
+{
+    if (!mail->shared || !link->claims)
+        return false;
+    for (size_t i = 0; i < self->link_count; i++) {
+        const nm_link_t *other = self->links[i];
+        if (other != link && other->peer->actor.role == link->peer->actor.role && !other->peer->forgotten)
+            return true;
+    }
+    return false;
+}
+
 static nm_rc_t
 s_assign(nm_actor_t *self, nm_link_t *link, const nm_outbox_mail_t *mail, nm_bytes_t body)
 {
@@ -172,11 +204,12 @@ s_assign(nm_actor_t *self, nm_link_t *link, const nm_outbox_mail_t *mail, nm_byt
     if (!link->open_count)
         link->progress_ms = self->turn.now.mono_ms;
     nm_rc_t rc = nm_outbox_assign(self->turn.txn, link, mail, body.size, &seq);
-    if (rc == NM_OK) {
-        s_draft(self, link, seq, mail->kind, mail->priority, body);
-        self->turn.mails_out++;
-    }
-    return rc;
+    if (rc != NM_OK)
+        return rc;
+    nm_claims_set(&link->claim, seq, s_is_offered(self, link, mail) ? NM_CLAIM_OFFERED : NM_CLAIM_CLAIMED);
+    s_draft(self, link, seq, mail, body);
+    self->turn.mails_out++;
+    return NM_OK;
 }
 
 nm_rc_t
@@ -193,7 +226,9 @@ nm_posting_put(nm_actor_t *self, const nm_mail_out_t *mail)
     nm_lane_t *lane = nm_posting_lane(self, role, mail->peer);
     if (!lane)
         return NM_ERR_BUG;  //  Whoever may be mailed has a link, and each link a lane
-    nm_outbox_mail_t kept = { .kind = mail->kind, .priority = mail->priority, .by_ref = mail->ref.size > 0 };
+    nm_outbox_mail_t kept = { .kind = mail->kind, .priority = mail->priority };
+    kept.by_ref = mail->ref.size > 0;
+    kept.shared = !lane->peer;
     kept.tag = kept.by_ref ? mail->ref : mail->tag;
     if (!kept.by_ref)
         kept.body = mail->body;
@@ -248,24 +283,32 @@ s_assign_lane(nm_actor_t *self, nm_lane_t *lane)
     return rc;
 }
 
+//  Sends open mail again. It keeps its claim, if it had one; if none is to be had any more, it is granted.
+static nm_rc_t
+s_resend_one(nm_actor_t *self, nm_link_t *link, uint64_t seq)
+{
+    nm_outbox_mail_t mail;
+    nm_bytes_t body;
+    nm_rc_t rc = nm_outbox_read(self->turn.txn, link, seq, &mail);
+    if (rc == NM_OK)
+        rc = s_body(self, &mail, &body);
+    if (rc != NM_OK)
+        return rc;
+    if (nm_claims_get(&link->claim, seq) == NM_CLAIM_OFFERED && !s_is_offered(self, link, &mail))
+        nm_claims_set(&link->claim, seq, NM_CLAIM_CLAIMED);
+    s_draft(self, link, seq, &mail, body);
+    nm_metric_add(self->metric.mail_again, 1);
+    return NM_OK;
+}
+
 //  After a greeting: everything that was open before it and that the peer does not have.
 static nm_rc_t
 s_resend(nm_actor_t *self, nm_link_t *link)
 {
     nm_rc_t rc = NM_OK;
-    for (uint64_t seq = link->receipted.seen + 1; seq < link->resend_below && rc == NM_OK; seq++) {
-        nm_outbox_mail_t mail;
-        nm_bytes_t body;
-        if (nm_spans_has(&link->receipted, seq))
-            continue;
-        rc = nm_outbox_read(self->turn.txn, link, seq, &mail);
-        if (rc == NM_OK)
-            rc = s_body(self, &mail, &body);
-        if (rc == NM_OK) {
-            s_draft(self, link, seq, mail.kind, mail.priority, body);
-            nm_metric_add(self->metric.mail_again, 1);
-        }
-    }
+    for (uint64_t seq = link->receipted.seen + 1; seq < link->resend_below && rc == NM_OK; seq++)
+        if (!nm_spans_has(&link->receipted, seq))
+            rc = s_resend_one(self, link, seq);
     link->resend = false;
     link->progress_ms = self->turn.now.mono_ms;
     return rc == NM_ERR_MISSING ? NM_ERR_CORRUPT : rc;
@@ -334,6 +377,8 @@ nm_posting_finish(nm_actor_t *self)
     for (size_t i = 0; i < self->link_count && rc == NM_OK; i++)
         if (self->links[i]->resend && self->links[i]->state == NM_LINK_UP)
             rc = s_resend(self, self->links[i]);
+    if (rc == NM_OK)
+        rc = nm_takeback_run(self);
     for (size_t i = 0; i < self->lane_count && rc == NM_OK; i++)
         rc = s_assign_lane(self, &self->lanes[i]);
     if (rc == NM_OK)
@@ -355,6 +400,7 @@ nm_posting_discard(nm_actor_t *self)
         self->mail_drafts[i].count = 0;
         nm_buf_clear(&self->mail_drafts[i].bytes);
         self->links[i]->receipt_due = false;
+        nm_pending_clear(&self->links[i]->pending);
     }
     self->forget_at_ms = INT64_MAX;
 }

@@ -63,38 +63,78 @@ nm_spans_add(nm_spans_t *self, uint64_t seq)
     return NM_OK;
 }
 
+static void
+s_write(const nm_run_t *runs, uint32_t count, nm_buf_t *out)
+{
+    nm_writer_list(out, count);
+    for (uint32_t i = 0; i < count; i++) {
+        nm_span_t span = { 0 };
+        NM_PUT(&span, span, first, runs[i].first);
+        NM_PUT(&span, span, last, runs[i].last);
+        nm_record_encode(&nm_span_shape, &span, NM_BY_TAG, out);
+    }
+}
+
+//  Reads runs whose first number is least or more, each at least one number after the one before.
+static nm_rc_t
+s_read(nm_bytes_t raw, uint64_t least, nm_run_t runs[NM_SPAN_MAX], uint32_t *count)
+{
+    nm_list_t list;
+    nm_bytes_t item;
+    *count = 0;
+    if (nm_list_open(&list, raw) != NM_OK || list.count > NM_SPAN_MAX)
+        return NM_ERR_MALFORMED;
+    while (nm_list_next(&list, &item) == NM_OK) {
+        nm_span_t span;
+        if (nm_record_decode(&nm_span_shape, &span, item, NULL, "") != NM_OK)
+            return NM_ERR_MALFORMED;
+        if (span.first < least || span.last < span.first || span.last > UINT64_MAX - 2)
+            return NM_ERR_MALFORMED;
+        runs[(*count)++] = (nm_run_t){ span.first, span.last };
+        least = span.last + 2;
+    }
+    return NM_OK;
+}
+
 void
 nm_spans_write(const nm_spans_t *self, nm_buf_t *out)
 {
-    nm_writer_list(out, self->run_count);
-    for (uint32_t i = 0; i < self->run_count; i++) {
-        nm_span_t span = { 0 };
-        NM_PUT(&span, span, first, self->runs[i].first);
-        NM_PUT(&span, span, last, self->runs[i].last);
-        nm_record_encode(&nm_span_shape, &span, NM_BY_TAG, out);
-    }
+    s_write(self->runs, self->run_count, out);
 }
 
 nm_rc_t
 nm_spans_read(nm_spans_t *self, uint64_t seen, nm_bytes_t above)
 {
     nm_spans_t spans = { .seen = seen };
-    nm_list_t list;
-    nm_bytes_t raw;
     if (above.size) {
-        if (nm_list_open(&list, above) != NM_OK || list.count > NM_SPAN_MAX)
+        if (seen > UINT64_MAX - 2 || s_read(above, seen + 2, spans.runs, &spans.run_count) != NM_OK)
             return NM_ERR_MALFORMED;
-        uint64_t end = seen;
-        while (nm_list_next(&list, &raw) == NM_OK) {
-            nm_span_t span;
-            if (nm_record_decode(&nm_span_shape, &span, raw, NULL, "") != NM_OK)
-                return NM_ERR_MALFORMED;
-            if (end == UINT64_MAX || span.first <= end + 1 || span.last < span.first)
-                return NM_ERR_MALFORMED;
-            spans.runs[spans.run_count++] = (nm_run_t){ span.first, span.last };
-            end = span.last;
-        }
     }
     *self = spans;
     return NM_OK;
+}
+
+bool
+nm_runs_add(nm_runs_t *self, uint64_t seq)
+{
+    if (self->count && self->at[self->count - 1].last + 1 == seq) {
+        self->at[self->count - 1].last = seq;
+        return true;
+    }
+    if (self->count == NM_SPAN_MAX)
+        return false;
+    self->at[self->count++] = (nm_run_t){ seq, seq };
+    return true;
+}
+
+void
+nm_runs_write(const nm_runs_t *self, nm_buf_t *out)
+{
+    s_write(self->at, self->count, out);
+}
+
+nm_rc_t
+nm_runs_read(nm_runs_t *self, nm_bytes_t raw)
+{
+    return s_read(raw, 1, self->at, &self->count);
 }

@@ -21,6 +21,12 @@ typedef struct {
     nm_run_t runs[NM_SPAN_MAX];
 } nm_spans_t;
 
+//  Runs without a watermark, as a claim or a grant lists them: rising and apart.
+typedef struct {
+    uint32_t count;
+    nm_run_t at[NM_SPAN_MAX];
+} nm_runs_t;
+
 bool nm_spans_has(const nm_spans_t *self, uint64_t seq);
 
 //  NM_ERR_DUPLICATE if it is there; NM_ERR_FULL if it would need one run too many, and nothing changes.
@@ -31,5 +37,12 @@ void nm_spans_write(const nm_spans_t *self, nm_buf_t *out);
 
 //  Reads them back. NM_ERR_MALFORMED unless sorted, apart and above the watermark.
 nm_rc_t nm_spans_read(nm_spans_t *self, uint64_t seen, nm_bytes_t above);
+
+//  Adds a number above all that are there; false if it would need one run too many, and nothing changes.
+bool nm_runs_add(nm_runs_t *self, uint64_t seq);
+
+//  As a raw list of span records, and back. NM_ERR_MALFORMED unless rising and apart, from 1 on.
+void nm_runs_write(const nm_runs_t *self, nm_buf_t *out);
+nm_rc_t nm_runs_read(nm_runs_t *self, nm_bytes_t raw);
 
 #endif

@@ -16,11 +16,13 @@ s_write_links(const nm_actor_t *self, nm_buf_t *out)
     nm_writer_list(out, self->link_count);
     for (size_t i = 0; i < self->link_count; i++) {
         const nm_link_t *link = self->links[i];
-        nm_writer_map(out, 7);
+        nm_writer_map(out, 9);
         nm_writer_pair_text(out, "peer", link->peer->actor.name);
         nm_writer_pair_text(out, "role", nm_role_text(link->peer->actor.role));
         nm_writer_pair_text(out, "state", nm_link_state_text(link->state));
         nm_writer_pair_uint(out, "open", link->open_count);
+        nm_writer_pair_uint(out, "claimed", nm_link_claimed(link));
+        nm_writer_pair_uint(out, "pending", link->pending.count);
         nm_writer_pair_uint(out, "credit", link->credit);
         nm_writer_pair_uint(out, "granted", link->granted);
         nm_writer_pair_uint(out, "seen", link->seen.seen);

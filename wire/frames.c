@@ -9,6 +9,8 @@ NM_RECORD_DEFINE(mail, NM_MAIL_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(receipt, NM_RECEIPT_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(beat, NM_BEAT_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(bye, NM_BYE_FIELDS, NULL, 0);
+NM_RECORD_DEFINE(claim, NM_CLAIM_FIELDS, NULL, 0);
+NM_RECORD_DEFINE(grant, NM_GRANT_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(ask_headers, NM_ASK_HEADERS_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(ask, NM_ASK_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(ask_frame, NM_ASK_FRAME_FIELDS, NULL, 0);
@@ -27,7 +29,7 @@ nm_frame_open(nm_bytes_t frame, nm_frame_kind_t *kind, nm_bytes_t *record)
     nm_reader_open(&reader, frame);
     if (nm_reader_list(&reader, &count) != NM_OK || count != 2 || nm_reader_uint(&reader, &number) != NM_OK)
         return NM_ERR_MALFORMED;
-    if (number < NM_FRAME_GREET || number > NM_FRAME_BYE || nm_reader_peek(&reader) != NM_KIND_MAP)
+    if (number < NM_FRAME_GREET || number > NM_FRAME_GRANT || nm_reader_peek(&reader) != NM_KIND_MAP)
         return NM_ERR_MALFORMED;
 
     *kind = (nm_frame_kind_t) number;

@@ -17,6 +17,8 @@ typedef enum {
     NM_FRAME_RECEIPT = 3,
     NM_FRAME_BEAT = 4,
     NM_FRAME_BYE = 5,
+    NM_FRAME_CLAIM = 6,
+    NM_FRAME_GRANT = 7,
 } nm_frame_kind_t;
 
 //  A run of sequence numbers, both ends included.
@@ -38,20 +40,27 @@ NM_RECORD_DECLARE(span, NM_SPAN_FIELDS);
     F(R, 10, credit, UINT, UINT32_MAX, MUST, NULL, "How many mails you may have on the way to me")                 \
     F(R, 11, answer, BOOL, 0, MUST, NULL, "False opens a greeting and wants one back; true is that one")           \
     F(R, 12, version, LINE, 32, MAY, NULL, "Version of the software, for people")                                  \
-    F(R, 13, your_boot, UINT, UINT64_MAX, MAY, NULL, "Boot number of yours that this answers")
+    F(R, 13, your_boot, UINT, UINT64_MAX, MAY, NULL, "Boot number of yours that this answers")                     \
+    F(R, 14, claims, BOOL, 0, MAY, NULL, "I know claim and grant")                                                 \
+    F(R, 15, number, UINT, UINT64_MAX, MAY, NULL, "Number of this greeting: it rises within a boot")               \
+    F(R, 16, your_number, UINT, UINT64_MAX, MAY, NULL, "The highest number of a greeting of your_boot that I had")
 NM_RECORD_DECLARE(greet, NM_GREET_FIELDS);
 
-#define NM_MAIL_ITEM_FIELDS(F, R)                                                \
-    F(R, 1, seq, UINT, UINT64_MAX, MUST, NULL, "Number in the stream")           \
-    F(R, 2, kind, UINT, 255, MUST, NULL, "What the body is: nm_mail_kind_t")     \
-    F(R, 3, priority, UINT, 3, MUST, NULL, "0 instant, 1 high, 2 normal, 3 low") \
+#define NM_MAIL_ITEM_FIELDS(F, R)                                                         \
+    F(R, 1, seq, UINT, UINT64_MAX, MUST, NULL, "Number in the stream")                    \
+    F(R, 2, kind, UINT, 255, MUST, NULL, "What the body is: nm_mail_kind_t; 0 is a void") \
+    F(R, 3, priority, UINT, 3, MUST, NULL, "0 instant, 1 high, 2 normal, 3 low")          \
     F(R, 4, body, BIN, NM_FRAME_MAX, MUST, NULL, "The packed record")
 NM_RECORD_DECLARE(mail_item, NM_MAIL_ITEM_FIELDS);
 
-#define NM_MAIL_FIELDS(F, R)                                                        \
-    F(R, 1, epoch, UINT, UINT32_MAX, MUST, NULL, "Epoch of the sender's store")     \
-    F(R, 2, store, ID, 0, MUST, NULL, "Store id of the sender")                     \
+//  The items come last, so that a frame can be filled while it is not known how many there will be.
+#define NM_MAIL_FIELDS(F, R) \
+    F(R, 1, epoch, UINT, UINT32_MAX, MUST, NULL, "Epoch of the sender's store") \
+    F(R, 2, store, ID, 0, MUST, NULL, "Store id of the sender") \
     F(R, 3, low, UINT, UINT64_MAX, MUST, NULL, "Lowest number that has no receipt") \
+    F(R, 5, claim, BOOL, 0, MAY, NULL, "Claim these before you take them in; absent: they are granted") \
+    F(R, 6, boot, UINT, UINT64_MAX, MAY, NULL, "Which process sends it") \
+    F(R, 7, your_boot, UINT, UINT64_MAX, MAY, NULL, "Which process of yours it is for") \
     F(R, 4, items, RECORDS, NM_MAIL_BATCH_COUNT, MUST, &nm_mail_item_shape, "The mail, by rising number")
 NM_RECORD_DECLARE(mail, NM_MAIL_FIELDS);
 
@@ -73,6 +82,24 @@ NM_RECORD_DECLARE(beat, NM_BEAT_FIELDS);
     F(R, 1, boot, UINT, UINT64_MAX, MUST, NULL, "Which process leaves") \
     F(R, 2, reason, LINE, NM_DETAIL_MAX, MAY, NULL, "Why, for people")
 NM_RECORD_DECLARE(bye, NM_BYE_FIELDS);
+
+//  The receiver of mail asks whether it may take these numbers in.
+#define NM_CLAIM_FIELDS(F, R)                                                          \
+    F(R, 1, boot, UINT, UINT64_MAX, MUST, NULL, "Which process claims")                \
+    F(R, 2, your_boot, UINT, UINT64_MAX, MUST, NULL, "Which process of yours it asks") \
+    F(R, 3, store, ID, 0, MUST, NULL, "Store id of the sender of the mail")            \
+    F(R, 4, epoch, UINT, UINT32_MAX, MUST, NULL, "Epoch of the sender of the mail")    \
+    F(R, 5, seqs, RECORDS, NM_SPAN_MAX, MUST, &nm_span_shape, "Runs of numbers, rising and apart")
+NM_RECORD_DECLARE(claim, NM_CLAIM_FIELDS);
+
+//  The sender of mail says that the receiver may: it will give these numbers to nobody else.
+#define NM_GRANT_FIELDS(F, R)                                                              \
+    F(R, 1, boot, UINT, UINT64_MAX, MUST, NULL, "Which process grants")                    \
+    F(R, 2, your_boot, UINT, UINT64_MAX, MUST, NULL, "Which process of yours had claimed") \
+    F(R, 3, store, ID, 0, MUST, NULL, "Store id of the sender of the mail")                \
+    F(R, 4, epoch, UINT, UINT32_MAX, MUST, NULL, "Epoch of the sender of the mail")        \
+    F(R, 5, seqs, RECORDS, NM_SPAN_MAX, MUST, &nm_span_shape, "Runs of numbers, rising and apart")
+NM_RECORD_DECLARE(grant, NM_GRANT_FIELDS);
 
 //  Headers of an ask: what HTTP has in header fields. On a frame they hold for all of
 //  its asks; an ask's own win.

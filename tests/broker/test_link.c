@@ -168,6 +168,144 @@ greets_again_when_receipts_stall(void **state)
     assert_true(link.greet_due);
 }
 
+//  -- Whose word counts
+
+enum { OWN_BOOT = 500, THEIR_BOOT = 600, NEXT_BOOT = 601 };
+
+static nm_greet_t
+s_word(uint64_t boot, uint64_t number, uint64_t your_number)
+{
+    nm_greet_t greet = s_greet(65, 80, 35);
+    NM_PUT(&greet, greet, boot, boot);
+    NM_PUT(&greet, greet, claims, true);
+    NM_PUT(&greet, greet, number, number);
+    NM_PUT(&greet, greet, your_boot, OWN_BOOT);
+    NM_PUT(&greet, greet, your_number, your_number);
+    return greet;
+}
+
+static nm_greeter_t
+s_weigh(nm_link_t *link, uint64_t boot, uint64_t number, uint64_t your_number)
+{
+    nm_greet_t greet = s_word(boot, number, your_number);
+    nm_greeter_t greeter = nm_link_weigh(link, &greet, OWN_BOOT);
+    if (greeter == NM_GREETER_PROVEN)
+        nm_link_meet(link, &greet);
+    return greeter;
+}
+
+static void
+meets_who_answers_its_greeting(void **state)
+{
+    (void) state;
+    nm_link_t link = { .next = 1, .low = 1 };
+    nm_link_number_greeting(&link);
+    assert_int_equal(s_weigh(&link, THEIR_BOOT, 1, 0), NM_GREETER_STRANGE);
+    assert_int_equal(s_weigh(&link, THEIR_BOOT, 2, 1), NM_GREETER_PROVEN);
+    assert_int_equal(s_weigh(&link, THEIR_BOOT, 3, 1), NM_GREETER_KNOWN);
+    assert_int_equal(s_weigh(&link, THEIR_BOOT, 3, 1), NM_GREETER_LATE);
+    assert_int_equal(link.boot, THEIR_BOOT);
+}
+
+static void
+believes_no_answer_to_what_it_never_asked(void **state)
+{
+    (void) state;
+    nm_link_t link = { .next = 1, .low = 1 };
+    nm_link_number_greeting(&link);
+    assert_int_equal(s_weigh(&link, THEIR_BOOT, 1, 2), NM_GREETER_STRANGE);
+    nm_greet_t other = s_word(THEIR_BOOT, 2, 1);
+    NM_PUT(&other, greet, your_boot, OWN_BOOT - 1);  //  To an earlier process of ours
+    assert_int_equal(nm_link_weigh(&link, &other, OWN_BOOT), NM_GREETER_STRANGE);
+}
+
+//  The first process answered greeting 2, and its machine delivers that only after the second one was met.
+static void
+is_not_taken_in_by_a_process_that_is_over(void **state)
+{
+    (void) state;
+    nm_link_t link = { .next = 1, .low = 1 };
+    nm_link_number_greeting(&link);
+    assert_int_equal(s_weigh(&link, THEIR_BOOT, 1, 1), NM_GREETER_PROVEN);
+    nm_link_number_greeting(&link);
+    assert_int_equal(s_weigh(&link, NEXT_BOOT, 1, 0), NM_GREETER_STRANGE);
+    //  Greeting 2 went before the second was heard: nobody can tell who answers it.
+    assert_int_equal(s_weigh(&link, NEXT_BOOT, 2, 2), NM_GREETER_STRANGE);
+    nm_link_number_greeting(&link);
+    assert_int_equal(s_weigh(&link, NEXT_BOOT, 3, 3), NM_GREETER_PROVEN);
+    assert_int_equal(s_weigh(&link, THEIR_BOOT, 2, 2), NM_GREETER_STRANGE);
+    nm_link_number_greeting(&link);
+    assert_int_equal(s_weigh(&link, NEXT_BOOT, 4, 4), NM_GREETER_KNOWN);
+}
+
+static void
+tells_a_new_process_from_one_it_has_met(void **state)
+{
+    (void) state;
+    nm_link_t link = { .next = 1, .low = 1 };
+    nm_link_number_greeting(&link);
+    nm_greet_t greet = s_word(THEIR_BOOT, 1, 1);
+    assert_true(nm_link_meet(&link, &greet));
+    link.boot = 0;  //  It was doubted, and has answered once more: what it was granted it still has
+    assert_false(nm_link_meet(&link, &greet));
+    greet = s_word(NEXT_BOOT, 1, 1);
+    assert_true(nm_link_meet(&link, &greet));
+}
+
+static void
+believes_an_older_version_as_it_is(void **state)
+{
+    (void) state;
+    nm_link_t link = { .next = 1, .low = 1 };
+    nm_greet_t greet = s_greet(65, 80, 35);
+    NM_PUT(&greet, greet, boot, THEIR_BOOT);
+    assert_int_equal(nm_link_weigh(&link, &greet, OWN_BOOT), NM_GREETER_PLAIN);
+}
+
+//  -- What can be taken back
+
+static void
+offers_again_only_what_has_no_receipt(void **state)
+{
+    (void) state;
+    nm_link_t link = s_link();
+    link.receipted = (nm_spans_t){ .seen = 30, .run_count = 1, .runs = { { 33, 34 } } };
+    nm_claims_set(&link.claim, 40, NM_CLAIM_VOID);
+    assert_int_equal(nm_link_claimed(&link), 7);
+    nm_link_offer_all(&link);
+    assert_int_equal(nm_link_claimed(&link), 0);
+    assert_int_equal(nm_claims_get(&link.claim, 30), NM_CLAIM_CLAIMED);
+    assert_int_equal(nm_claims_get(&link.claim, 33), NM_CLAIM_CLAIMED);
+    assert_int_equal(nm_claims_get(&link.claim, 35), NM_CLAIM_OFFERED);
+    assert_int_equal(nm_claims_get(&link.claim, 40), NM_CLAIM_VOID);
+}
+
+static void
+is_lost_after_the_lease_or_when_it_has_left(void **state)
+{
+    (void) state;
+    nm_link_t link = s_link();
+    link.heard_ms = 1000;
+    assert_false(nm_link_is_lost(&link, 900000, 5000));  //  It is up, whatever the clock says
+    link.state = NM_LINK_QUIET;
+    assert_false(nm_link_is_lost(&link, 5999, 5000));
+    assert_true(nm_link_is_lost(&link, 6000, 5000));
+    link.state = NM_LINK_LEFT;
+    assert_true(nm_link_is_lost(&link, 1000, 5000));
+}
+
+static void
+gives_no_number_beyond_what_it_can_tell_apart(void **state)
+{
+    (void) state;
+    nm_link_t link = s_link();
+    link.receipted = (nm_spans_t){ .seen = 30 };
+    link.next = 30 + NM_CLAIMS_WINDOW;
+    assert_true(nm_link_may_take(&link, 1));
+    link.next++;
+    assert_false(nm_link_may_take(&link, 1));
+}
+
 int
 main(void)
 {
@@ -182,6 +320,14 @@ main(void)
         cmocka_unit_test(takes_no_more_than_its_credit_in_count_and_size),
         cmocka_unit_test(is_cut_off_after_too_many_faults_and_let_in_again),
         cmocka_unit_test(greets_again_when_receipts_stall),
+        cmocka_unit_test(meets_who_answers_its_greeting),
+        cmocka_unit_test(believes_no_answer_to_what_it_never_asked),
+        cmocka_unit_test(is_not_taken_in_by_a_process_that_is_over),
+        cmocka_unit_test(tells_a_new_process_from_one_it_has_met),
+        cmocka_unit_test(believes_an_older_version_as_it_is),
+        cmocka_unit_test(offers_again_only_what_has_no_receipt),
+        cmocka_unit_test(is_lost_after_the_lease_or_when_it_has_left),
+        cmocka_unit_test(gives_no_number_beyond_what_it_can_tell_apart),
     };
     return cmocka_run_group_tests_name("broker/link", tests, NULL, NULL);
 }

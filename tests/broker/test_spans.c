@@ -94,6 +94,48 @@ comes_back_as_it_went(void **state)
     nm_buf_free(&out);
 }
 
+static void
+lists_runs_without_a_watermark(void **state)
+{
+    (void) state;
+    nm_runs_t runs = { 0 }, back;
+    nm_buf_t out = { 0 };
+    for (uint64_t seq = 1; seq <= 4; seq++)
+        assert_true(nm_runs_add(&runs, seq));
+    assert_true(nm_runs_add(&runs, 6));
+    nm_runs_write(&runs, &out);
+    assert_int_equal(nm_runs_read(&back, nm_buf_bytes(&out)), NM_OK);
+    assert_int_equal(back.count, 2);
+    assert_int_equal(back.at[0].first, 1);
+    assert_int_equal(back.at[0].last, 4);
+    assert_int_equal(back.at[1].first, 6);
+    nm_buf_free(&out);
+
+    for (uint64_t seq = 8; runs.count < NM_SPAN_MAX; seq += 2)
+        assert_true(nm_runs_add(&runs, seq));
+    uint64_t last = runs.at[NM_SPAN_MAX - 1].last;
+    assert_false(nm_runs_add(&runs, last + 2));
+    assert_true(nm_runs_add(&runs, last + 1));
+}
+
+static void
+refuses_runs_that_touch_fall_or_have_no_number(void **state)
+{
+    (void) state;
+    const nm_runs_t BAD[] = {
+        { .count = 1, .at = { { 0, 3 } } },           { .count = 1, .at = { { 5, 4 } } },
+        { .count = 2, .at = { { 1, 3 }, { 4, 5 } } }, { .count = 2, .at = { { 7, 8 }, { 1, 2 } } },
+        { .count = 1, .at = { { 1, UINT64_MAX } } },
+    };
+    for (size_t i = 0; i < NM_COUNT(BAD); i++) {
+        nm_runs_t back;
+        nm_buf_t out = { 0 };
+        nm_runs_write(&BAD[i], &out);
+        assert_int_equal(nm_runs_read(&back, nm_buf_bytes(&out)), NM_ERR_MALFORMED);
+        nm_buf_free(&out);
+    }
+}
+
 int
 main(void)
 {
@@ -103,6 +145,8 @@ main(void)
         cmocka_unit_test(comes_to_the_same_whatever_the_order),
         cmocka_unit_test(refuses_one_run_too_many_and_stays_as_it_was),
         cmocka_unit_test(comes_back_as_it_went),
+        cmocka_unit_test(lists_runs_without_a_watermark),
+        cmocka_unit_test(refuses_runs_that_touch_fall_or_have_no_number),
     };
     return cmocka_run_group_tests_name("broker/spans", tests, NULL, NULL);
 }

@@ -22,8 +22,8 @@ s_open_items(nm_bytes_t raw)
 int
 LLVMFuzzerTestOneInput(const uint8_t *at, size_t size)
 {
-    static const nm_shape_t *const KINDS[] = { &nm_greet_shape, &nm_mail_shape, &nm_receipt_shape, &nm_beat_shape,
-                                               &nm_bye_shape };
+    static const nm_shape_t *const KINDS[] = { &nm_greet_shape, &nm_mail_shape,  &nm_receipt_shape, &nm_beat_shape,
+                                               &nm_bye_shape,   &nm_claim_shape, &nm_grant_shape };
     nm_frame_kind_t kind;
     nm_bytes_t raw;
     if (nm_frame_open(nm_bytes(at, size), &kind, &raw) == NM_OK) {

@@ -69,6 +69,11 @@ first_greet = {1: STORE_A.bytes, 2: 1, 3: 5, 4: 1, 5: 1, 10: 1024, 11: True, 13:
 good_frame("greet of one who knows no store of yours", 1, "greet", first_greet, {
     "store": str(STORE_A), "epoch": 1, "boot": 5, "low": 1, "next": 1, "credit": 1024, "answer": True, "your_boot": 99})
 
+good_frame("greet of one who knows claims, and answers", 1, "greet",
+           {1: STORE_A.bytes, 2: 1, 3: 5, 4: 1, 5: 8, 10: 512, 11: True, 13: 99, 14: True, 15: 3, 16: 20}, {
+               "store": str(STORE_A), "epoch": 1, "boot": 5, "low": 1, "next": 8, "credit": 512, "answer": True,
+               "your_boot": 99, "claims": True, "number": 3, "your_number": 20})
+
 event = {1: NOTE.bytes, 2: 6, 3: 1795233591123, 4: 1, 5: 0, 6: 4}
 mail = {1: 3, 2: STORE_A.bytes, 3: 41, 4: [
     {1: 70000, 2: 3, 3: 2, 4: pack(event)},
@@ -77,6 +82,14 @@ good_frame("mail", 2, "mail", mail, {
     "epoch": 3, "store": str(STORE_A), "low": 41, "items": [
         {"seq": 70000, "kind": 3, "priority": 2, "body": hexed(pack(event))},
         {"seq": 70001, "kind": 1, "priority": 0, "body": "80"}]})
+good_frame("mail that wants to be claimed", 2, "mail",
+           {1: 3, 2: STORE_A.bytes, 3: 41, 5: True, 6: 2 ** 63, 7: 12, 4: [{1: 70002, 2: 1, 3: 3, 4: b"\x80"}]}, {
+               "epoch": 3, "store": str(STORE_A), "low": 41, "claim": True, "boot": "9223372036854775808", "your_boot": 12,
+               "items": [{"seq": 70002, "kind": 1, "priority": 3, "body": "80"}]})
+good_frame("mail whose number holds nothing any more", 2, "mail",
+           {1: 3, 2: STORE_A.bytes, 3: 41, 6: 5, 7: 12, 4: [{1: 70003, 2: 0, 3: 0, 4: b""}]}, {
+               "epoch": 3, "store": str(STORE_A), "low": 41, "boot": 5, "your_boot": 12,
+               "items": [{"seq": 70003, "kind": 0, "priority": 0, "body": ""}]})
 receipt = {1: STORE_A.bytes, 2: 3, 3: 69999, 4: [{1: 70001, 2: 70001}], 5: 1023}
 good_frame("receipt", 3, "receipt", receipt, {
     "store": str(STORE_A), "epoch": 3, "seen": 69999, "above": [{"first": 70001, "last": 70001}], "credit": 1023})
@@ -84,6 +97,14 @@ good_frame("receipt that closes the credit", 3, "receipt", {1: STORE_B.bytes, 2:
     "store": str(STORE_B), "epoch": 1, "seen": "18446744073709551615", "credit": 0})
 good_frame("beat", 4, "beat", {1: 77, 2: 900, 3: 123456}, {"boot": 77, "credit": 900, "backlog": 123456})
 good_frame("bye", 5, "bye", {1: 78, 2: "stopped by the operator"}, {"boot": 78, "reason": "stopped by the operator"})
+
+claim = {1: 12, 2: 2 ** 63, 3: STORE_A.bytes, 4: 3, 5: [{1: 70002, 2: 70002}, {1: 70010, 2: 70100}]}
+good_frame("claim", 6, "claim", claim, {
+    "boot": 12, "your_boot": "9223372036854775808", "store": str(STORE_A), "epoch": 3,
+    "seqs": [{"first": 70002, "last": 70002}, {"first": 70010, "last": 70100}]})
+good_frame("grant", 7, "grant", {1: 2 ** 63, 2: 12, 3: STORE_A.bytes, 4: 3, 5: [{1: 70010, 2: 70099}]}, {
+    "boot": "9223372036854775808", "your_boot": 12, "store": str(STORE_A), "epoch": 3,
+    "seqs": [{"first": 70010, "last": 70099}]})
 
 # -- Bodies of mail
 
@@ -148,15 +169,15 @@ good_record("reply frame", "reply_frame", reply_frame, reply_frame)
 
 # -- What must be refused
 
-for number, one in enumerate([greet, mail, receipt]):
-    whole = pack([number + 1, one])
-    bad_one("frame", f"frame {number + 1} without its last byte", whole[:-1])
-    bad_one("frame", f"frame {number + 1} with a byte after it", whole + b"\x00")
+for number, one in [(1, greet), (2, mail), (3, receipt), (6, claim)]:
+    whole = pack([number, one])
+    bad_one("frame", f"frame {number} without its last byte", whole[:-1])
+    bad_one("frame", f"frame {number} with a byte after it", whole + b"\x00")
 bad_one("frame", "nothing", b"")
 bad_one("frame", "one item instead of two", pack([1]))
 bad_one("frame", "three items instead of two", pack([4, {1: 77, 2: 900, 3: 1}, 0]))
 bad_one("frame", "kind 0", pack([0, {}]))
-bad_one("frame", "kind 6, which nobody knows", pack([6, {}]))
+bad_one("frame", "kind 8, which nobody knows", pack([8, {}]))
 bad_one("frame", "kind 257, which is 1 in its last byte", pack([257, {}]))
 bad_one("frame", "kind as a text", pack(["1", {}]))
 bad_one("frame", "record as a list", pack([4, [77, 900, 1]]))
@@ -189,6 +210,8 @@ bad_one("record", "a name nobody knows", pack({"boot": 77, "credit": 900, "backl
 bad_one("record", "an id of 15 bytes", pack({**receipt, 1: STORE_A.bytes[:15]}), "receipt")
 bad_one("record", "an id as text by tag", pack({**receipt, 1: str(STORE_A)}), "receipt")
 bad_one("record", "65 runs above the watermark", pack({**receipt, 4: [{1: 2 * i, 2: 2 * i} for i in range(65)]}), "receipt")
+bad_one("record", "65 runs that are claimed", pack({**claim, 5: [{1: 2 * i, 2: 2 * i} for i in range(65)]}), "claim")
+bad_one("record", "a claim of nobody's process", pack({key: claim[key] for key in (1, 3, 4, 5)}), "claim")
 bad_one("record", "a run without its end", pack({**receipt, 4: [{1: 5}]}), "receipt")
 bad_one("record", "a reason with a line break", pack({1: 78, 2: "a\nb"}), "bye")
 bad_one("record", "a reason with U+2028, a line separator", pack({1: 78, 2: "a\u2028b"}), "bye")

@@ -5,7 +5,8 @@ static const struct {
     const nm_shape_t *shape;
 } KINDS[] = {
     { NM_FRAME_GREET, &nm_greet_shape }, { NM_FRAME_MAIL, &nm_mail_shape }, { NM_FRAME_RECEIPT, &nm_receipt_shape },
-    { NM_FRAME_BEAT, &nm_beat_shape },   { NM_FRAME_BYE, &nm_bye_shape },
+    { NM_FRAME_BEAT, &nm_beat_shape },   { NM_FRAME_BYE, &nm_bye_shape },   { NM_FRAME_CLAIM, &nm_claim_shape },
+    { NM_FRAME_GRANT, &nm_grant_shape },
 };
 
 //  A frame of that kind, in which all fields differ.
@@ -104,7 +105,7 @@ refuses_what_is_no_link_frame(void **state)
 {
     (void) state;
     static const char *const FRAMES[] = {
-        "",         "80",          "90",       "91 01",    "92 00 80",    "92 06 80",      "92 cd 01 01 80",
+        "",         "80",          "90",       "91 01",    "92 00 80",    "92 08 80",      "92 cd 01 01 80",
         "92 ff 80", "92 a1 31 80", "92 01 90", "92 01 c0", "93 01 80 80", "82 01 80 02 80"
     };
     for (size_t i = 0; i < NM_COUNT(FRAMES); i++) {

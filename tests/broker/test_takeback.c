@@ -1,0 +1,385 @@
+//  About broker/claiming.c and broker/takeback.c: claims and what is taken back, seen from one actor.
+#include "check.h"
+
+#include "broker/actor_private.h"
+#include "broker/bench.h"
+
+//  Passes each WORK on as a DELIVERY with the same body.
+static nm_rc_t
+s_open(void **state, const nm_setup_t *setup, nm_error_t *error)
+{
+    (void) setup, (void) error;
+    *state = nm_alloc(sizeof(unsigned));
+    return NM_OK;
+}
+
+static nm_rc_t
+s_mail(void *state, nm_turn_t *turn, const nm_mail_in_t *mail)
+{
+    (*(unsigned *) state)++;
+    if (mail->kind != NM_MAIL_WORK)
+        return NM_OK;
+    nm_mail_out_t out = { .role = NM_ROLE_EMAIL, .kind = NM_MAIL_DELIVERY, .priority = 1, .body = mail->body };
+    return nm_turn_mail(turn, &out);
+}
+
+static const nm_role_t DOUBLE = {
+    .name = "router", .id = NM_ROLE_ROUTER, .open = s_open, .close = free, .mail = s_mail
+};
+
+static nm_bench_t *
+s_bench(void)
+{
+    return nm_bench_new(&DOUBLE, "router-1", NULL);
+}
+
+static unsigned
+s_handled(nm_bench_t *bench)
+{
+    return *(unsigned *) nm_bench_state(bench);
+}
+
+static nm_link_t *
+s_link(nm_bench_t *bench, const char *peer)
+{
+    return nm_actor_link(nm_bench_actor(bench), peer);
+}
+
+static void
+s_run(nm_bench_t *bench)
+{
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+}
+
+static uint64_t
+s_taken_back(nm_bench_t *bench)
+{
+    return nm_metric_value(nm_bench_actor(bench)->metric.mail_taken_back);
+}
+
+static void
+s_pass(nm_bench_t *bench, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("to be delivered"));
+    s_run(bench);
+}
+
+//  The lease passes.
+static void
+s_wait(nm_bench_t *bench)
+{
+    nm_bench_wait(bench, nm_bench_mesh(bench)->lease_ms);
+    s_run(bench);
+}
+
+//  Of two, one gets four mails, and says no word any more.
+static nm_bench_t *
+s_frozen_bench(void)
+{
+    nm_bench_t *bench = s_bench();
+    nm_bench_away(bench, "email-2");
+    nm_bench_freeze(bench, "email-1", true);
+    s_pass(bench, 4);
+    assert_int_equal(nm_bench_offered(bench, "email-1"), 4);
+    nm_bench_back(bench, "email-2");
+    s_run(bench);
+    return bench;
+}
+
+//  -- The sender's side
+
+static void
+grants_what_is_claimed(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    s_pass(bench, 6);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 6);
+    assert_int_equal(nm_metric_value(nm_bench_actor(bench)->metric.mail_claimed), 6);
+    assert_int_equal(s_link(bench, "email-1")->open_count, 0);
+    nm_bench_destroy(&bench);
+}
+
+static void
+wants_no_claim_where_there_is_only_one(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_peer_t *second = (nm_peer_t *) s_link(bench, "email-2")->peer;
+    second->forgotten = true;
+    nm_bench_away(bench, "email-2");
+    s_pass(bench, 3);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 3);
+    assert_int_equal(nm_metric_value(nm_bench_actor(bench)->metric.mail_claimed), 0);
+    nm_bench_destroy(&bench);
+}
+
+static void
+takes_back_what_a_silent_one_has_not_claimed(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_frozen_bench();
+    nm_bench_wait(bench, nm_bench_mesh(bench)->lease_ms - 1);
+    s_run(bench);
+    assert_int_equal(s_taken_back(bench), 0);
+    nm_bench_wait(bench, 1);
+    s_run(bench);
+    assert_int_equal(s_taken_back(bench), 4);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 4);
+    assert_string_equal(nm_bench_sent(bench, 0, 3)->peer, "email-2");
+    assert_int_equal(nm_bench_sent(bench, 0, 3)->priority, 1);
+    assert_true(nm_bytes_is(nm_bench_sent(bench, 0, 3)->body, "to be delivered"));
+
+    //  It wakes up and claims: it is told that there is nothing.
+    nm_bench_freeze(bench, "email-1", false);
+    s_run(bench);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 4);
+    assert_int_equal(nm_bench_offered(bench, "email-1"), 0);
+    assert_int_equal(s_link(bench, "email-1")->open_count, 0);
+    nm_bench_destroy(&bench);
+}
+
+static void
+remembers_what_it_took_back_when_it_starts_again(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_frozen_bench();
+    s_wait(bench);
+    nm_bench_restart(bench);
+    assert_int_equal(s_link(bench, "email-1")->open_count, 4);
+    assert_int_equal(nm_link_claimed(s_link(bench, "email-1")), 0);
+    nm_bench_reborn(bench, "email-1");
+    s_run(bench);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 0);
+    assert_int_equal(s_link(bench, "email-1")->open_count, 0);
+    nm_bench_destroy(&bench);
+}
+
+static void
+takes_back_at_once_from_one_that_left(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_frozen_bench();
+    nm_bench_away(bench, "email-1");
+    s_run(bench);
+    assert_int_equal(s_taken_back(bench), 4);
+    nm_bench_destroy(&bench);
+}
+
+static void
+never_takes_back_what_was_claimed(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_bench_away(bench, "email-2");
+    nm_bench_hold(bench, "email-1", true);
+    s_pass(bench, 3);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 3);
+    assert_int_equal(nm_link_claimed(s_link(bench, "email-1")), 3);
+    nm_bench_back(bench, "email-2");
+    nm_bench_freeze(bench, "email-1", true);
+    s_wait(bench);
+    s_wait(bench);
+    nm_bench_away(bench, "email-1");
+    s_run(bench);
+    assert_int_equal(s_taken_back(bench), 0);
+    assert_int_equal(s_link(bench, "email-1")->open_count, 3);
+
+    //  Its next process has them on its disk.
+    nm_bench_hold(bench, "email-1", false);
+    nm_bench_reborn(bench, "email-1");
+    s_run(bench);
+    assert_int_equal(s_link(bench, "email-1")->open_count, 0);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 3);
+    nm_bench_destroy(&bench);
+}
+
+static void
+takes_nothing_back_where_nobody_could_take_it(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_frozen_bench();
+    nm_bench_away(bench, "email-2");
+    s_wait(bench);
+    assert_int_equal(s_taken_back(bench), 0);
+    assert_int_equal(nm_bench_offered(bench, "email-1"), 4);
+    nm_bench_freeze(bench, "email-1", false);
+    s_run(bench);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 4);
+    nm_bench_destroy(&bench);
+}
+
+//  An earlier life may have granted it, so it waits until the peer has met this one.
+static void
+takes_nothing_back_after_its_own_start_before_they_have_met(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_frozen_bench();
+    nm_bench_restart(bench);
+    s_wait(bench);
+    assert_int_equal(s_taken_back(bench), 0);
+    assert_int_equal(nm_link_claimed(s_link(bench, "email-1")), 4);
+
+    nm_bench_freeze(bench, "email-1", false);  //  It wakes, meets this life ...
+    nm_bench_turn_once(bench);
+    nm_bench_freeze(bench, "email-1", true);
+    nm_bench_turn_once(bench);
+    assert_int_equal(nm_link_claimed(s_link(bench, "email-1")), 0);
+    s_wait(bench);  //  ... and falls silent again
+    assert_int_equal(s_taken_back(bench), 4);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 4);
+    nm_bench_destroy(&bench);
+}
+
+static void
+takes_back_many_in_bounded_turns(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_bench_away(bench, "email-2");
+    nm_bench_freeze(bench, "email-1", true);
+    s_pass(bench, NM_CREDIT_COUNT);
+    nm_bench_back(bench, "email-2");
+    s_run(bench);
+    nm_bench_wait(bench, nm_bench_mesh(bench)->lease_ms);
+    nm_bench_turn_once(bench);
+    assert_in_range(s_taken_back(bench), 1, NM_CREDIT_COUNT / 2);
+    assert_true(nm_actor_wake(nm_bench_actor(bench)) <= 0);  //  At once
+    for (int i = 0; i < 8; i++)
+        s_run(bench);
+    assert_int_equal(s_taken_back(bench), NM_CREDIT_COUNT);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), NM_CREDIT_COUNT);
+    nm_bench_destroy(&bench);
+}
+
+//  -- The receiver's side
+
+static void
+claims_what_it_is_offered_and_takes_in_what_is_granted(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_bench_offer(bench, "gateway-1", NM_MAIL_WORK, nm_text("one"));
+    nm_bench_offer(bench, "gateway-1", NM_MAIL_WORK, nm_text("two"));
+    nm_bench_offer(bench, "gateway-1", NM_MAIL_WORK, nm_text("three"));
+    s_run(bench);
+    assert_int_equal(nm_bench_claims(bench), 1);  //  A turn's claims are one frame
+    assert_int_equal(s_handled(bench), 0);
+    assert_int_equal(s_link(bench, "gateway-1")->seen.seen, 0);
+
+    nm_bench_grant(bench, "gateway-1", 1, 2);
+    s_run(bench);
+    assert_int_equal(s_handled(bench), 2);
+    assert_int_equal(s_link(bench, "gateway-1")->seen.seen, 2);
+    assert_true(nm_bytes_is(nm_bench_sent(bench, NM_MAIL_DELIVERY, 1)->body, "two"));
+    nm_bench_grant(bench, "gateway-1", 1, 2);  //  What it does not have is passed over
+    s_run(bench);
+    assert_int_equal(s_handled(bench), 2);
+    assert_int_equal(s_link(bench, "gateway-1")->pending.count, 1);
+    nm_bench_destroy(&bench);
+}
+
+//  A grant of number 1 by the process that the link knows now.
+static nm_buf_t
+s_grant_one(nm_bench_t *bench, const nm_link_t *link)
+{
+    nm_grant_t grant = { 0 };
+    nm_runs_t runs = { .count = 1, .at = { { 1, 1 } } };
+    nm_buf_t seqs = { 0 }, frame = { 0 };
+    nm_runs_write(&runs, &seqs);
+    NM_PUT(&grant, grant, boot, link->boot);
+    NM_PUT(&grant, grant, your_boot, nm_bench_actor(bench)->boot);
+    NM_PUT(&grant, grant, store, link->store);
+    NM_PUT(&grant, grant, epoch, link->epoch);
+    NM_PUT(&grant, grant, seqs, nm_buf_bytes(&seqs));
+    nm_frame_start(&frame, NM_FRAME_GRANT);
+    nm_record_encode(&nm_grant_shape, &grant, NM_BY_TAG, &frame);
+    nm_buf_free(&seqs);
+    return frame;
+}
+
+static void
+drops_what_is_pending_with_the_process_that_offered_it(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_bench_offer(bench, "gateway-1", NM_MAIL_WORK, nm_text("not granted in time"));
+    s_run(bench);
+    nm_buf_t late = s_grant_one(bench, s_link(bench, "gateway-1"));
+    nm_bench_reborn(bench, "gateway-1");
+    s_run(bench);
+    assert_int_equal(s_link(bench, "gateway-1")->pending.count, 0);
+
+    //  The new process offers it again, and the old one's grant arrives.
+    nm_bench_again(bench, "gateway-1");
+    s_run(bench);
+    assert_int_equal(s_link(bench, "gateway-1")->pending.count, 1);
+    nm_bench_frame(bench, "gateway-1", nm_buf_bytes(&late));
+    nm_buf_free(&late);
+    s_run(bench);
+    assert_int_equal(s_handled(bench), 0);
+    nm_bench_grant(bench, "gateway-1", 1, 1);
+    s_run(bench);
+    assert_int_equal(s_handled(bench), 1);
+    nm_bench_destroy(&bench);
+}
+
+static void
+takes_a_void_as_seen_and_does_nothing(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_bench_offer(bench, "gateway-1", NM_MAIL_WORK, nm_text("goes to another"));
+    s_run(bench);
+    nm_bench_void(bench, "gateway-1", 1);
+    s_run(bench);
+    assert_int_equal(s_handled(bench), 0);
+    assert_int_equal(s_link(bench, "gateway-1")->pending.count, 0);
+    assert_int_equal(s_link(bench, "gateway-1")->seen.seen, 1);
+    assert_int_equal(nm_metric_value(nm_bench_actor(bench)->metric.mail_void), 1);
+    nm_bench_grant(bench, "gateway-1", 1, 1);
+    s_run(bench);
+    assert_int_equal(s_handled(bench), 0);
+    nm_bench_restart(bench);
+    assert_int_equal(s_link(bench, "gateway-1")->seen.seen, 1);
+    nm_bench_destroy(&bench);
+}
+
+static void
+claims_nothing_while_it_leaves(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_bench_offer(bench, "gateway-1", NM_MAIL_WORK, nm_text("in time"));
+    s_run(bench);
+    nm_actor_leave(nm_bench_actor(bench));
+    nm_bench_offer(bench, "gateway-1", NM_MAIL_WORK, nm_text("too late"));
+    s_run(bench);
+    assert_int_equal(nm_bench_claims(bench), 1);
+    nm_bench_grant(bench, "gateway-1", 1, 2);
+    s_run(bench);
+    assert_int_equal(s_handled(bench), 1);  //  What was granted is still taken in
+    nm_bench_destroy(&bench);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(grants_what_is_claimed),
+        cmocka_unit_test(wants_no_claim_where_there_is_only_one),
+        cmocka_unit_test(takes_back_what_a_silent_one_has_not_claimed),
+        cmocka_unit_test(remembers_what_it_took_back_when_it_starts_again),
+        cmocka_unit_test(takes_back_at_once_from_one_that_left),
+        cmocka_unit_test(never_takes_back_what_was_claimed),
+        cmocka_unit_test(takes_nothing_back_where_nobody_could_take_it),
+        cmocka_unit_test(takes_nothing_back_after_its_own_start_before_they_have_met),
+        cmocka_unit_test(takes_back_many_in_bounded_turns),
+        cmocka_unit_test(claims_what_it_is_offered_and_takes_in_what_is_granted),
+        cmocka_unit_test(drops_what_is_pending_with_the_process_that_offered_it),
+        cmocka_unit_test(takes_a_void_as_seen_and_does_nothing),
+        cmocka_unit_test(claims_nothing_while_it_leaves),
+    };
+    return cmocka_run_group_tests_name("broker/takeback", tests, NULL, NULL);
+}
