@@ -11,7 +11,8 @@
 
 enum { SERIAL_SIZE = 16 };
 
-static const char *const METADATA_NAMES[] = { "name", "role", "serial", "not-before", "not-after", "signature" };
+static const char *const METADATA_NAMES[] = { "name",      "role",     "serial",   "not-before",
+                                              "not-after", "sign-key", "signature" };
 static const char *const CURVE_NAMES[] = { "public-key", "secret-key" };
 
 //  -- Reading
@@ -81,20 +82,31 @@ s_read_time(const nm_zpl_t *metadata, const char *name, int64_t *at_ms, nm_error
     return NM_OK;
 }
 
+static nm_rc_t
+s_read_hex(const nm_zpl_t *setting, uint8_t *out, size_t size, nm_error_t *error)
+{
+    size_t got = 0;
+    const char *text = setting->value ? setting->value : "";
+    if (strlen(text) != 2 * size || sodium_hex2bin(out, size, text, strlen(text), NULL, &got, NULL) != 0 || got != size)
+        return nm_zpl_fail(setting, error, "%s is not %zu hex digits", setting->name, 2 * size);
+    return NM_OK;
+}
+
+//  A certificate of the older form has none.
+static nm_rc_t
+s_read_sign_key(const nm_zpl_t *metadata, nm_cert_t *cert, nm_error_t *error)
+{
+    const nm_zpl_t *setting = nm_zpl_find(metadata, "sign-key");
+    cert->signs = setting != NULL;
+    return setting ? s_read_hex(setting, cert->sign_key, sizeof cert->sign_key, error) : NM_OK;
+}
+
 //  A certificate that was not signed yet has none.
 static nm_rc_t
 s_read_signature(const nm_zpl_t *metadata, nm_cert_t *cert, nm_error_t *error)
 {
     const nm_zpl_t *setting = nm_zpl_find(metadata, "signature");
-    if (!setting)
-        return NM_OK;
-    size_t size = 0;
-    const char *text = setting->value ? setting->value : "";
-    if (strlen(text) != 2 * sizeof cert->signature ||
-        sodium_hex2bin(cert->signature, sizeof cert->signature, text, strlen(text), NULL, &size, NULL) != 0 ||
-        size != sizeof cert->signature)
-        return nm_zpl_fail(setting, error, "signature is not %zu hex digits", 2 * sizeof cert->signature);
-    return NM_OK;
+    return setting ? s_read_hex(setting, cert->signature, sizeof cert->signature, error) : NM_OK;
 }
 
 static nm_rc_t
@@ -111,18 +123,23 @@ s_read_key(const nm_zpl_t *curve, const char *name, char text[NM_CURVE_TEXT_SIZE
     return NM_OK;
 }
 
-//  The secret key must be the other half of the public one.
+//  The secret key must be the other half of the public one, and the sign key what follows from it.
 static nm_rc_t
 s_read_secret(const nm_zpl_t *curve, nm_cert_t *cert, nm_error_t *error)
 {
     if (!nm_zpl_find(curve, "secret-key"))
         return NM_OK;
     uint8_t secret[NM_CURVE_KEY_SIZE], public_key[NM_CURVE_KEY_SIZE];
+    uint8_t sign_key[NM_SIGN_PUBLIC_SIZE], sign_secret[NM_SIGN_SECRET_SIZE];
     nm_rc_t rc = s_read_key(curve, "secret-key", cert->secret_text, secret, error);
     if (rc == NM_OK) {
         crypto_scalarmult_base(public_key, secret);
+        nm_cert_sign_pair(secret, sign_key, sign_secret);
         if (memcmp(public_key, cert->public_key, sizeof public_key) != 0)
             rc = nm_zpl_fail(curve, error, "secret-key and public-key do not belong together");
+        else if (cert->signs && memcmp(sign_key, cert->sign_key, sizeof sign_key) != 0)
+            rc = nm_zpl_fail(curve, error, "secret-key and sign-key do not belong together");
+        sodium_memzero(sign_secret, sizeof sign_secret);
     }
     sodium_memzero(secret, sizeof secret);
     return rc;
@@ -145,6 +162,8 @@ s_read_metadata(const nm_zpl_t *root, nm_cert_t *cert, nm_error_t *error)
         rc = s_read_time(metadata, "not-before", &cert->not_before_ms, error);
     if (rc == NM_OK)
         rc = s_read_time(metadata, "not-after", &cert->not_after_ms, error);
+    if (rc == NM_OK)
+        rc = s_read_sign_key(metadata, cert, error);
     if (rc == NM_OK)
         rc = s_read_signature(metadata, cert, error);
     return rc;
@@ -224,6 +243,11 @@ s_write_text(const nm_cert_t *cert, bool with_secret, nm_buf_t *out)
     nm_buf_format(out, "    name = \"%s\"\n    role = \"%s\"\n    serial = \"%s\"\n", cert->name,
                   nm_role_text(cert->role), cert->serial);
     nm_buf_format(out, "    not-before = \"%s\"\n    not-after = \"%s\"\n", not_before, not_after);
+    if (cert->signs) {
+        char sign_key[2 * sizeof cert->sign_key + 1];
+        sodium_bin2hex(sign_key, sizeof sign_key, cert->sign_key, sizeof cert->sign_key);
+        nm_buf_format(out, "    sign-key = \"%s\"\n", sign_key);
+    }
     if (!sodium_is_zero(cert->signature, sizeof cert->signature)) {
         char signature[2 * sizeof cert->signature + 1];
         sodium_bin2hex(signature, sizeof signature, cert->signature, sizeof cert->signature);
@@ -284,11 +308,37 @@ nm_cert_make(nm_cert_t *cert, const char *name, nm_role_id_t role, int64_t not_b
     randombytes_buf(serial, sizeof serial);
     sodium_bin2hex(cert->serial, sizeof cert->serial, serial, sizeof serial);
 
-    uint8_t secret[NM_CURVE_KEY_SIZE];
+    uint8_t secret[NM_CURVE_KEY_SIZE], sign_secret[NM_SIGN_SECRET_SIZE];
     crypto_box_keypair(cert->public_key, secret);
     zmq_z85_encode(cert->public_text, cert->public_key, NM_CURVE_KEY_SIZE);
     zmq_z85_encode(cert->secret_text, secret, NM_CURVE_KEY_SIZE);
+    cert->signs = true;
+    nm_cert_sign_pair(secret, cert->sign_key, sign_secret);
     sodium_memzero(secret, sizeof secret);
+    sodium_memzero(sign_secret, sizeof sign_secret);
+}
+
+void
+nm_cert_sign_pair(const uint8_t curve_secret[NM_CURVE_KEY_SIZE], uint8_t sign_key[NM_SIGN_PUBLIC_SIZE],
+                  uint8_t sign_secret[NM_SIGN_SECRET_SIZE])
+{
+    static const uint8_t PERSONAL[crypto_generichash_blake2b_PERSONALBYTES] = "nmesh-record-1";
+    uint8_t seed[crypto_sign_SEEDBYTES];
+    crypto_generichash_blake2b_salt_personal(seed, sizeof seed, NULL, 0, curve_secret, NM_CURVE_KEY_SIZE, NULL,
+                                             PERSONAL);
+    crypto_sign_seed_keypair(sign_key, sign_secret, seed);
+    sodium_memzero(seed, sizeof seed);
+}
+
+nm_rc_t
+nm_cert_sign_secret(const nm_cert_t *cert, uint8_t sign_secret[NM_SIGN_SECRET_SIZE])
+{
+    uint8_t secret[NM_CURVE_KEY_SIZE], sign_key[NM_SIGN_PUBLIC_SIZE];
+    if (!cert->signs || !cert->secret_text[0] || !zmq_z85_decode(secret, cert->secret_text))
+        return NM_ERR_MISSING;
+    nm_cert_sign_pair(secret, sign_key, sign_secret);
+    sodium_memzero(secret, sizeof secret);
+    return NM_OK;
 }
 
 //  -- Signature and validity
@@ -299,8 +349,13 @@ s_signed_text(const nm_cert_t *cert, nm_buf_t *out)
     char not_before[NM_TIME_TEXT_SIZE + 1], not_after[NM_TIME_TEXT_SIZE + 1];
     nm_time_to_text(cert->not_before_ms, not_before);
     nm_time_to_text(cert->not_after_ms, not_after);
-    nm_buf_format(out, "nmesh-certificate-1\n%s\n%s\n%s\n%s\n%s\n%s\n", cert->name, nm_role_text(cert->role),
-                  cert->serial, not_before, not_after, cert->public_text);
+    nm_buf_format(out, "nmesh-certificate-%d\n%s\n%s\n%s\n%s\n%s\n%s\n", cert->signs ? 2 : 1, cert->name,
+                  nm_role_text(cert->role), cert->serial, not_before, not_after, cert->public_text);
+    if (cert->signs) {
+        char sign_key[2 * sizeof cert->sign_key + 1];
+        sodium_bin2hex(sign_key, sizeof sign_key, cert->sign_key, sizeof cert->sign_key);
+        nm_buf_format(out, "%s\n", sign_key);
+    }
 }
 
 nm_rc_t

@@ -20,6 +20,26 @@ static const char CZMQ_FILE[] = "#   ****  Generated on 2026-11-21 04:15:49 by C
                                 "    public-key = \"tbvHkn^lcY(72Q%GUjleXk>Ir4Y@TGn=/(kMH:V3\"\n"
                                 "    secret-key = \"DjR(Y:PGind^#JhB]@2T[u]S6TLA0WVhN(pgwv&J\"\n";
 
+//  Signed without our code (tests/mesh/harness/certs.py) by the authority whose seed is 00 01 .. 1f: the form with a
+//  sign key and the older one.
+#define AUTHORITY "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8"
+#define SIGN_KEY "cd7665ea3f6344c604be9b8122f8baec73dd8138cc82b10916d9e46bd205415c"
+#define PYTHON_FILE(more)                                             \
+    "metadata\n"                                                      \
+    "    name = \"email-1\"\n"                                        \
+    "    role = \"email\"\n"                                          \
+    "    serial = \"00c0ffee\"\n"                                     \
+    "    not-before = \"2026-11-21T03:59:51.000Z\"\n"                 \
+    "    not-after = \"2027-11-21T03:59:51.000Z\"\n" more "curve\n"   \
+    "    public-key = \"tbvHkn^lcY(72Q%GUjleXk>Ir4Y@TGn=/(kMH:V3\"\n" \
+    "    secret-key = \"DjR(Y:PGind^#JhB]@2T[u]S6TLA0WVhN(pgwv&J\"\n"
+#define SIGNATURE_1                                                      \
+    "    signature = \"0b82c889299e32a1e6360e22ff9baea9a271080bec3522c3" \
+    "c2e1e579ca71066f9f9cc319583e8c4d2994e34c69feaf26ee2844f0309b4968a1d77c6f95b6fc02\"\n"
+#define SIGNATURE_2                                                      \
+    "    signature = \"9ee62a1df250fe48e29a7bb3eeaa1a0d70ae92ce5bb8fe95" \
+    "9eb076775c957d5f78dc642a11c6cb0aa9f1b261ba5d9a6e943788d0b323701c5bf3e4a100441d0e\"\n"
+
 static int
 s_setup(void **state)
 {
@@ -158,7 +178,7 @@ refuses_any_change_after_the_signature(void **state)
     nm_cert_t signed_one, other;
     nm_cert_make(&signed_one, "sms-3", NM_ROLE_SMS, FOLDER_NOW_MS, FOLDER_NOW_MS + 5000);
     nm_cert_sign(&signed_one, folder->authority_secret);
-    for (int field = 0; field < 6; field++) {
+    for (int field = 0; field < 8; field++) {
         other = signed_one;
         switch (field) {
         case 0: other.name[0] = 'a'; break;
@@ -167,9 +187,56 @@ refuses_any_change_after_the_signature(void **state)
         case 3: other.not_before_ms--; break;
         case 4: other.not_after_ms++; break;
         case 5: other.public_text[7] = other.public_text[7] == 'a' ? 'b' : 'a'; break;
+        case 6: other.sign_key[9] ^= 1; break;
+        case 7: other.signs = false; break;
         }
         assert_int_equal(nm_cert_verify(&other, folder->authority, FOLDER_NOW_MS, NULL), NM_ERR_REFUSED);
     }
+}
+
+static void
+verifies_both_forms_as_others_sign_them(void **state)
+{
+    folder_t *folder = *state;
+    nm_error_t error = { "" };
+    nm_cert_t cert;
+    uint8_t authority[NM_SIGN_PUBLIC_SIZE], sign_key[NM_SIGN_PUBLIC_SIZE];
+    sodium_hex2bin(authority, sizeof authority, AUTHORITY, 64, NULL, NULL, NULL);
+    sodium_hex2bin(sign_key, sizeof sign_key, SIGN_KEY, 64, NULL, NULL, NULL);
+
+    assert_int_equal(s_load_text(folder, PYTHON_FILE("    sign-key = \"" SIGN_KEY "\"\n" SIGNATURE_2), &cert, &error),
+                     NM_OK);
+    assert_int_equal(nm_cert_verify(&cert, authority, FOLDER_NOW_MS, &error), NM_OK);
+    assert_true(cert.signs);
+    assert_memory_equal(cert.sign_key, sign_key, sizeof sign_key);
+
+    assert_int_equal(s_load_text(folder, PYTHON_FILE(SIGNATURE_1), &cert, &error), NM_OK);
+    assert_int_equal(nm_cert_verify(&cert, authority, FOLDER_NOW_MS, &error), NM_OK);
+    assert_false(cert.signs);
+    uint8_t secret[NM_SIGN_SECRET_SIZE];
+    assert_int_equal(nm_cert_sign_secret(&cert, secret), NM_ERR_MISSING);
+}
+
+static void
+refuses_a_sign_key_that_is_not_of_its_secret(void **state)
+{
+    nm_cert_t cert;
+    nm_error_t error;
+    assert_int_equal(s_load_text(*state, PYTHON_FILE("    sign-key = \"" AUTHORITY "\"\n"), &cert, &error),
+                     NM_ERR_MALFORMED);
+    assert_contains(error.text, "secret-key and sign-key do not belong together");
+}
+
+static void
+signs_with_the_key_that_it_names(void **state)
+{
+    (void) state;
+    nm_cert_t cert;
+    uint8_t secret[NM_SIGN_SECRET_SIZE], signature[64];
+    nm_cert_make(&cert, "sms-3", NM_ROLE_SMS, FOLDER_NOW_MS, FOLDER_NOW_MS + 5000);
+    assert_int_equal(nm_cert_sign_secret(&cert, secret), NM_OK);
+    crypto_sign_detached(signature, NULL, (const uint8_t *) "text", 4, secret);
+    assert_int_equal(crypto_sign_verify_detached(signature, (const uint8_t *) "text", 4, cert.sign_key), 0);
 }
 
 static void
@@ -211,6 +278,9 @@ main(void)
         cmocka_unit_test(refuses_a_faulty_file_with_its_line),
         cmocka_unit_test(verifies_only_what_its_authority_signed),
         cmocka_unit_test(refuses_any_change_after_the_signature),
+        cmocka_unit_test(verifies_both_forms_as_others_sign_them),
+        cmocka_unit_test(refuses_a_sign_key_that_is_not_of_its_secret),
+        cmocka_unit_test(signs_with_the_key_that_it_names),
         cmocka_unit_test(is_valid_from_its_first_to_before_its_last_ms),
         cmocka_unit_test(names_a_key_by_a_short_fingerprint),
     };

@@ -37,29 +37,41 @@ class Authority:
         _sodium.crypto_sign_detached(signature, None, text, ctypes.c_ulonglong(len(text)), self.secret)
         return signature.raw
 
-    def certify(self, name, role, *, pair=None, not_before=None, not_after=None):
+    def certify(self, name, role, *, pair=None, not_before=None, not_after=None, form=2):
         day = datetime.timedelta(days=1)
         certificate = Certificate(name, role, pair or zmq.curve_keypair(), not_before or self.founded,
-                                  not_after or now() + 30 * day)
+                                  not_after or now() + 30 * day, form)
         certificate.signature = self.sign(certificate.signed_text())
         return certificate
 
 
+def record_pair(curve_secret):
+    """The Ed25519 pair under which an actor signs its record: it follows from its CURVE secret (Z85)."""
+    seed = hashlib.blake2b(b"", digest_size=32, key=z85.decode(curve_secret), person=b"nmesh-record-1").digest()
+    return Authority(seed)
+
+
 class Certificate:
-    def __init__(self, name, role, pair, not_before, not_after):
+    """form 1 is what certificates were before actors signed records: without a sign key."""
+
+    def __init__(self, name, role, pair, not_before, not_after, form=2):
         self.name, self.role = name, role
         self.public, self.secret = pair
         self.not_before, self.not_after = time_text(not_before), time_text(not_after)
         self.serial = secrets.token_hex(16)
+        self.form = form
+        self.signs = record_pair(self.secret)
         self.signature = b""
 
     def signed_text(self):
-        return (f"nmesh-certificate-1\n{self.name}\n{self.role}\n{self.serial}\n{self.not_before}\n"
-                f"{self.not_after}\n{self.public.decode()}\n").encode()
+        text = (f"nmesh-certificate-{self.form}\n{self.name}\n{self.role}\n{self.serial}\n{self.not_before}\n"
+                f"{self.not_after}\n{self.public.decode()}\n")
+        return (text + (f"{self.signs.public.hex()}\n" if self.form == 2 else "")).encode()
 
     def text(self, with_secret):
         lines = ["metadata", f'    name = "{self.name}"', f'    role = "{self.role}"', f'    serial = "{self.serial}"',
                  f'    not-before = "{self.not_before}"', f'    not-after = "{self.not_after}"',
+                 *([f'    sign-key = "{self.signs.public.hex()}"'] if self.form == 2 else []),
                  f'    signature = "{self.signature.hex()}"', "curve", f'    public-key = "{self.public.decode()}"']
         if with_secret:
             lines.append(f'    secret-key = "{self.secret.decode()}"')
