@@ -10,6 +10,7 @@
 #ifndef NM_ACTOR_H
 #define NM_ACTOR_H
 
+#include "broker/now.h"
 #include "broker/role.h"
 
 typedef struct nm_actor nm_actor_t;
@@ -57,12 +58,6 @@ typedef struct {
     nm_buf_t bytes;
     nm_effect_t *effect;
 } nm_output_t;
-
-//  Monotonic time never steps; wall time never goes back (the caller sees to both).
-typedef struct {
-    int64_t wall_ms;
-    int64_t mono_ms;
-} nm_now_t;
 
 //  The tables of a store for this role: the broker's and the role's. Returns how many.
 size_t nm_actor_tables(const nm_role_t *role, const nm_table_t **tables, size_t max);

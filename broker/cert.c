@@ -343,8 +343,8 @@ nm_cert_sign_secret(const nm_cert_t *cert, uint8_t sign_secret[NM_SIGN_SECRET_SI
 
 //  -- Signature and validity
 
-static void
-s_signed_text(const nm_cert_t *cert, nm_buf_t *out)
+void
+nm_cert_signed_text(const nm_cert_t *cert, nm_buf_t *out)
 {
     char not_before[NM_TIME_TEXT_SIZE + 1], not_after[NM_TIME_TEXT_SIZE + 1];
     nm_time_to_text(cert->not_before_ms, not_before);
@@ -377,7 +377,7 @@ nm_rc_t
 nm_cert_verify(const nm_cert_t *cert, const uint8_t authority[NM_SIGN_PUBLIC_SIZE], int64_t now_ms, nm_error_t *error)
 {
     nm_buf_t text = { 0 };
-    s_signed_text(cert, &text);
+    nm_cert_signed_text(cert, &text);
     bool is_signed = crypto_sign_verify_detached(cert->signature, text.at, text.size, authority) == 0;
     nm_buf_free(&text);
     if (!is_signed)
@@ -390,7 +390,7 @@ void
 nm_cert_sign(nm_cert_t *cert, const uint8_t authority_secret[NM_SIGN_SECRET_SIZE])
 {
     nm_buf_t text = { 0 };
-    s_signed_text(cert, &text);
+    nm_cert_signed_text(cert, &text);
     crypto_sign_detached(cert->signature, NULL, text.at, text.size, authority_secret);
     nm_buf_free(&text);
 }
@@ -399,6 +399,53 @@ void
 nm_cert_wipe(nm_cert_t *cert)
 {
     sodium_memzero(cert, sizeof *cert);
+}
+
+//  -- In a member
+
+static bool
+s_is_serial(nm_bytes_t serial)
+{
+    if (!serial.size || serial.size > 32)
+        return false;
+    for (size_t i = 0; i < serial.size; i++)
+        if (!memchr("0123456789abcdef", serial.at[i], 16))
+            return false;
+    return true;
+}
+
+nm_rc_t
+nm_cert_from_record(const nm_certificate_t *record, nm_cert_t *cert)
+{
+    *cert = (nm_cert_t){ .role = nm_role_find(record->role), .signs = true };
+    if (!nm_role_is_name(record->name) || !nm_role_is_actor(cert->role) || !s_is_serial(record->serial) ||
+        record->public_key.size != sizeof cert->public_key || record->sign_key.size != sizeof cert->sign_key ||
+        record->signature.size != sizeof cert->signature)
+        return NM_ERR_MALFORMED;
+    nm_bytes_to_text(record->name, cert->name, sizeof cert->name);
+    nm_bytes_to_text(record->serial, cert->serial, sizeof cert->serial);
+    cert->not_before_ms = record->not_before;
+    cert->not_after_ms = record->not_after;
+    memcpy(cert->public_key, record->public_key.at, sizeof cert->public_key);
+    memcpy(cert->sign_key, record->sign_key.at, sizeof cert->sign_key);
+    memcpy(cert->signature, record->signature.at, sizeof cert->signature);
+    zmq_z85_encode(cert->public_text, cert->public_key, NM_CURVE_KEY_SIZE);
+    return NM_OK;
+}
+
+void
+nm_cert_to_record(const nm_cert_t *cert, nm_buf_t *out)
+{
+    nm_certificate_t record = { 0 };
+    NM_PUT(&record, certificate, name, nm_text(cert->name));
+    NM_PUT(&record, certificate, role, nm_text(nm_role_text(cert->role)));
+    NM_PUT(&record, certificate, serial, nm_text(cert->serial));
+    NM_PUT(&record, certificate, not_before, cert->not_before_ms);
+    NM_PUT(&record, certificate, not_after, cert->not_after_ms);
+    NM_PUT(&record, certificate, public_key, nm_bytes(cert->public_key, sizeof cert->public_key));
+    NM_PUT(&record, certificate, sign_key, nm_bytes(cert->sign_key, sizeof cert->sign_key));
+    NM_PUT(&record, certificate, signature, nm_bytes(cert->signature, sizeof cert->signature));
+    nm_record_encode(&nm_certificate_shape, &record, NM_BY_TAG, out);
 }
 
 void

@@ -18,6 +18,7 @@
 
 #include "nm.h"
 #include "broker/roles.h"
+#include "wire/members.h"
 
 enum { NM_CURVE_KEY_SIZE = 32, NM_CURVE_TEXT_SIZE = 40, NM_SIGN_PUBLIC_SIZE = 32, NM_SIGN_SECRET_SIZE = 64 };
 
@@ -51,6 +52,9 @@ nm_rc_t nm_cert_check_time(const nm_cert_t *cert, int64_t now_ms, nm_error_t *er
 nm_rc_t nm_cert_verify(const nm_cert_t *cert, const uint8_t authority[NM_SIGN_PUBLIC_SIZE], int64_t now_ms,
                        nm_error_t *error);
 
+//  The text that the authority signs.
+void nm_cert_signed_text(const nm_cert_t *cert, nm_buf_t *out);
+
 void nm_cert_sign(nm_cert_t *cert, const uint8_t authority_secret[NM_SIGN_SECRET_SIZE]);
 void nm_cert_wipe(nm_cert_t *cert);
 
@@ -61,6 +65,11 @@ void nm_cert_sign_pair(const uint8_t curve_secret[NM_CURVE_KEY_SIZE], uint8_t si
 
 //  The same of a certificate that was loaded from a .key file. NM_ERR_MISSING: it has no secret or no sign key.
 nm_rc_t nm_cert_sign_secret(const nm_cert_t *cert, uint8_t sign_secret[NM_SIGN_SECRET_SIZE]);
+
+//  As it travels in a member. From the wire: NM_ERR_MALFORMED where the file's reader would refuse too; views
+//  are copied.
+nm_rc_t nm_cert_from_record(const nm_certificate_t *record, nm_cert_t *cert);
+void nm_cert_to_record(const nm_cert_t *cert, nm_buf_t *out);
 
 //  The first 8 bytes of BLAKE2b of a key, in hex: how logs name a key.
 void nm_cert_fingerprint(const uint8_t public_key[NM_CURVE_KEY_SIZE], char out[17]);

@@ -1,5 +1,7 @@
 #include "broker/mesh.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <sodium.h>
 
 enum {
@@ -9,10 +11,10 @@ enum {
     LEASE_MOST_MS = 600000,
 };
 
-static const char *const PART_NAMES[] = { "mesh",  "actors",  "providers", "store",
+static const char *const PART_NAMES[] = { "mesh",  "actors",  "providers", "store",     "directory",
                                           "email", "gateway", "router",    "deadletter" };
 static const char *const MESH_NAMES[] = { "name", "authority", "admin_key_hash", "public_domain", "lease" };
-static const char *const ACTOR_NAMES[] = { "role", "number", "mailbox", "desk", "door" };
+static const char *const ACTOR_NAMES[] = { "role", "number", "mailbox", "desk", "door", "lobby", "host" };
 
 //  -- The mesh part
 
@@ -184,13 +186,39 @@ s_read_gateway(const nm_mesh_t *self, const nm_zpl_t *node, nm_mesh_actor_t *act
     return rc;
 }
 
-static nm_rc_t
-s_read_actor(const nm_mesh_t *self, const nm_zpl_t *node, nm_mesh_actor_t *actor, nm_error_t *error)
+//  What the mailbox says of the machine, where nothing else is said.
+static void
+s_host_of(const char *endpoint, char out[NM_HOST_MAX])
 {
-    if (!nm_role_is_name(nm_text(node->name)))
-        return nm_zpl_fail(node, error, "\"%s\" is not a name: a to z, 0 to 9 and dashes, at most %d", node->name,
+    const char *host = endpoint + strlen("tcp://");
+    const char *colon = strrchr(host, ':');
+    if (strncmp(endpoint, "tcp://", 6) != 0 || !colon)
+        nm_bytes_to_text(nm_text("local"), out, NM_HOST_MAX);
+    else
+        nm_bytes_to_text(nm_bytes(host, (size_t) (colon - host)), out, NM_HOST_MAX);
+}
+
+//  Where it is, and where newcomers find it. Both may be left out.
+static nm_rc_t
+s_read_place(const nm_mesh_t *self, const nm_zpl_t *node, nm_mesh_actor_t *actor, nm_error_t *error)
+{
+    const nm_zpl_t *host = nm_zpl_find(node, "host");
+    s_host_of(actor->mailbox, actor->host);
+    if (host &&
+        (!host->value || !host->value[0] || strlen(host->value) >= NM_HOST_MAX || strpbrk(host->value, " \t\"\r\n")))
+        return nm_zpl_fail(host, error, "host is a word of at most %d bytes", NM_HOST_MAX - 1);
+    if (host)
+        nm_bytes_to_text(nm_text(host->value), actor->host, sizeof actor->host);
+    return nm_zpl_find(node, "lobby") ? s_read_endpoint(self, node, "lobby", actor->lobby, error) : NM_OK;
+}
+
+static nm_rc_t
+s_read_actor(const nm_mesh_t *self, const nm_zpl_t *node, const char *name, nm_mesh_actor_t *actor, nm_error_t *error)
+{
+    if (!nm_role_is_name(nm_text(name)))
+        return nm_zpl_fail(node, error, "\"%s\" is not a name: a to z, 0 to 9 and dashes, at most %d", name,
                            NM_NAME_MAX);
-    nm_bytes_to_text(nm_text(node->name), actor->name, sizeof actor->name);
+    nm_bytes_to_text(nm_text(name), actor->name, sizeof actor->name);
     actor->line = node->line;
     nm_rc_t rc = nm_zpl_only(node, ACTOR_NAMES, NM_COUNT(ACTOR_NAMES), error);
     if (rc == NM_OK)
@@ -201,6 +229,8 @@ s_read_actor(const nm_mesh_t *self, const nm_zpl_t *node, nm_mesh_actor_t *actor
         rc = s_read_endpoint(self, node, "desk", actor->desk, error);
     if (rc == NM_OK)
         rc = s_read_gateway(self, node, actor, error);
+    if (rc == NM_OK)
+        rc = s_read_place(self, node, actor, error);
     return rc;
 }
 
@@ -208,8 +238,8 @@ s_read_actor(const nm_mesh_t *self, const nm_zpl_t *node, nm_mesh_actor_t *actor
 static const char *
 s_shared_endpoint(const nm_mesh_actor_t *a, const nm_mesh_actor_t *b)
 {
-    const char *const ours[] = { a->mailbox, a->desk, a->door };
-    const char *const theirs[] = { b->mailbox, b->desk, b->door };
+    const char *const ours[] = { a->mailbox, a->desk, a->door, a->lobby };
+    const char *const theirs[] = { b->mailbox, b->desk, b->door, b->lobby };
     for (size_t i = 0; i < NM_COUNT(ours); i++)
         for (size_t j = 0; j < NM_COUNT(theirs); j++)
             if (ours[i][0] && (a != b || i != j) && strcmp(ours[i], theirs[j]) == 0)
@@ -250,10 +280,62 @@ s_read_actors(nm_mesh_t *self, const char *path, nm_error_t *error)
     self->actors = nm_alloc(room * sizeof *self->actors);
     nm_rc_t rc = NM_OK;
     for (const nm_zpl_t *node = part->child; node && rc == NM_OK; node = node->next) {
-        rc = s_read_actor(self, node, &self->actors[self->actor_count++], error);
+        rc = s_read_actor(self, node, node->name, &self->actors[self->actor_count++], error);
         if (rc == NM_OK)
             rc = s_check_last(self, node, error);
     }
+    return rc;
+}
+
+//  -- actors/: those of this machine that the mesh file does not have
+
+static int
+s_is_local(const struct dirent *file)
+{
+    const char *dot = strrchr(file->d_name, '.');
+    return dot && dot != file->d_name && strcmp(dot, ".zpl") == 0 && file->d_name[0] != '.';
+}
+
+static nm_rc_t
+s_read_local(nm_mesh_t *self, const char *folder, const char *file, nm_error_t *error)
+{
+    char path[NM_MESH_PATH_MAX * 2 + 256], name[NM_NAME_MAX + 1];
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    nm_bytes_to_text(nm_bytes(file, strlen(file) - strlen(".zpl")), name, sizeof name);
+    if (self->local_count == NM_MESH_LOCAL_MAX || self->actor_count == NM_MESH_ACTOR_MAX)
+        return nm_fail(error, NM_ERR_FULL, "%s: there are more actors than a machine or a mesh may have", path);
+    if (nm_mesh_find(self, name))
+        return nm_fail(error, NM_ERR_DUPLICATE, "%s: the mesh file has %s already", path, name);
+    nm_zpl_t *root = nm_zpl_load(path, error);
+    if (!root)
+        return NM_ERR_MALFORMED;
+    self->locals[self->local_count++] = root;
+    self->actors = nm_realloc(self->actors, (self->actor_count + 1) * sizeof *self->actors);
+    nm_mesh_actor_t *actor = &self->actors[self->actor_count++];
+    *actor = (nm_mesh_actor_t){ .local = true };
+    nm_rc_t rc = s_read_actor(self, root, name, actor, error);
+    if (rc == NM_OK)
+        rc = s_check_last(self, root, error);
+    actor->local = true;
+    return rc;
+}
+
+static nm_rc_t
+s_read_locals(nm_mesh_t *self, nm_error_t *error)
+{
+    char folder[NM_MESH_PATH_MAX + 16];
+    struct dirent **files = NULL;
+    nm_mesh_path(self, "actors", folder, sizeof folder);
+    int count = scandir(folder, &files, s_is_local, alphasort);
+    if (count < 0)
+        return errno == ENOENT ? NM_OK : nm_fail(error, NM_ERR_IO, "%s cannot be read: %s", folder, strerror(errno));
+    nm_rc_t rc = NM_OK;
+    for (int i = 0; i < count; i++) {
+        if (rc == NM_OK)
+            rc = s_read_local(self, folder, files[i]->d_name, error);
+        free(files[i]);
+    }
+    free(files);
     return rc;
 }
 
@@ -280,6 +362,8 @@ nm_mesh_load(const char *folder, nm_error_t *error)
         rc = s_read_mesh(self, path, error);
     if (rc == NM_OK)
         rc = s_read_actors(self, path, error);
+    if (rc == NM_OK)
+        rc = s_read_locals(self, error);
 
 done:
     if (rc != NM_OK)
@@ -294,6 +378,8 @@ nm_mesh_destroy(nm_mesh_t **self_p)
     if (!self)
         return;
     nm_zpl_destroy(&self->root);
+    for (size_t i = 0; i < self->local_count; i++)
+        nm_zpl_destroy(&self->locals[i]);
     free(self->actors);
     free(self);
     *self_p = NULL;
@@ -312,6 +398,14 @@ const nm_zpl_t *
 nm_mesh_part(const nm_mesh_t *self, const char *name)
 {
     return nm_zpl_find(self->root, name);
+}
+
+bool
+nm_mesh_is_endpoint(const char *text)
+{
+    if (strlen(text) >= NM_ENDPOINT_MAX)
+        return false;
+    return strncmp(text, "tcp://", 6) == 0 ? s_is_tcp(text + 6) : strncmp(text, "ipc:///", 7) == 0 && text[7];
 }
 
 void

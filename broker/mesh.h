@@ -15,6 +15,11 @@
  *              mailbox = "tcp://127.0.0.1:7751"
  *              desk = "tcp://127.0.0.1:7752"
  *              door = "tcp://127.0.0.1:7753"
+ *              lobby = "tcp://127.0.0.1:7754"
+ *              host = "rack-1"
+ *      directory
+ *          beat = "20s"
+ *          expiry = "70s"
  *      providers
  *          maildir
  *              kind = "maildir"
@@ -28,6 +33,9 @@
  *
  *  Beside it stand certs/NAME.cert (everybody's), keys/NAME.key (an actor's own, 0600),
  *  store.key (0600), stores/NAME/. Only tcp:// and ipc:// end points are taken.
+ *
+ *  An actor that was launched later stands in a file of its own on its machine, actors/NAME.zpl, with
+ *  the settings of a roster entry at the top. The others hear of it through the directory.
  */
 #ifndef NM_MESH_H
 #define NM_MESH_H
@@ -36,7 +44,13 @@
 #include "broker/roles.h"
 #include "broker/zpl.h"
 
-enum { NM_MESH_ACTOR_MAX = 1000, NM_ENDPOINT_MAX = 120, NM_MESH_PATH_MAX = 512 };
+enum {
+    NM_MESH_ACTOR_MAX = 1000,
+    NM_ENDPOINT_MAX = 120,
+    NM_MESH_PATH_MAX = 512,
+    NM_HOST_MAX = 65,
+    NM_MESH_LOCAL_MAX = 256
+};
 
 typedef struct {
     char name[NM_NAME_MAX + 1];
@@ -44,8 +58,11 @@ typedef struct {
     uint16_t number;  //  Of a gateway, 1 and up: ids carry it. Else 0.
     char mailbox[NM_ENDPOINT_MAX];
     char desk[NM_ENDPOINT_MAX];
-    char door[NM_ENDPOINT_MAX];  //  Empty but for gateways
-    unsigned line;               //  Where it stands in the mesh file
+    char door[NM_ENDPOINT_MAX];   //  Empty but for gateways
+    char lobby[NM_ENDPOINT_MAX];  //  Where newcomers knock; empty if it has none
+    char host[NM_HOST_MAX];       //  The machine, a label: `host`, else the host of its mailbox
+    unsigned line;                //  Where it stands in the mesh file
+    bool local;                   //  It stands in actors/ of this machine instead
 } nm_mesh_actor_t;
 
 typedef struct {
@@ -57,7 +74,9 @@ typedef struct {
     int64_t lease_ms;         //  A peer that is silent for so long loses the mail that it has not claimed
     nm_mesh_actor_t *actors;
     size_t actor_count;
-    nm_zpl_t *root;  //  The whole file: roles read their own parts
+    nm_zpl_t *root;                       //  The whole file: roles read their own parts
+    nm_zpl_t *locals[NM_MESH_LOCAL_MAX];  //  The files of actors/
+    size_t local_count;
 } nm_mesh_t;
 
 //  NULL on failure; error has file, line and reason.
@@ -68,6 +87,9 @@ const nm_mesh_actor_t *nm_mesh_find(const nm_mesh_t *self, const char *name);
 
 //  Part of the file by name ("providers", "email"), or NULL.
 const nm_zpl_t *nm_mesh_part(const nm_mesh_t *self, const char *name);
+
+//  Is this an end point that others can connect to? tcp://HOST:PORT or ipc:// and an absolute path.
+bool nm_mesh_is_endpoint(const char *text);
 
 //  Joins a path of the mesh file to the folder unless it is absolute.
 void nm_mesh_path(const nm_mesh_t *self, const char *path, char *out, size_t size);

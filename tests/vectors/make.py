@@ -167,6 +167,38 @@ reply_frame = {"replies": [
     {"id": 1, "status": 202, "body": {"id": str(NOTE), "status": "pending"}}]}
 good_record("reply frame", "reply_frame", reply_frame, reply_frame)
 
+# -- Who is on the mesh. The signatures are of no key: vectors are about bytes, not about trust.
+
+certificate = {1: "email-7", 2: "email", 3: "00c0ffee", 4: 1795233591123, 5: 1826769591000, 6: bytes(range(32)),
+               7: bytes(range(32, 64)), 8: bytes(range(64, 128))}
+certificate_fields = {"name": "email-7", "role": "email", "serial": "00c0ffee", "not_before": "2026-11-21T03:59:51.123Z",
+                      "not_after": "2027-11-21T03:59:51.000Z", "public_key": hexed(certificate[6]),
+                      "sign_key": hexed(certificate[7]), "signature": hexed(certificate[8])}
+member = {1: certificate, 2: 1795233591124, 3: 1795233661124, 4: "rack-1", 6: "tcp://10.0.0.7:7001", 7: "tcp://10.0.0.7:7002",
+          9: "tcp://10.0.0.7:7003", 10: STORE_A.bytes, 11: 3, 12: "0.1.0", 13: True}
+good_record("member", "member", member, {
+    "certificate": certificate_fields, "stamp": "2026-11-21T03:59:51.124Z", "expires_at": "2026-11-21T04:01:01.124Z",
+    "host": "rack-1", "mailbox": "tcp://10.0.0.7:7001", "desk": "tcp://10.0.0.7:7002", "lobby": "tcp://10.0.0.7:7003",
+    "store": str(STORE_A), "epoch": 3, "version": "0.1.0", "draining": True}, keys="tag")
+signed_member = {1: pack(member), 2: bytes(range(100, 164))}
+signed_fields = {"body": hexed(signed_member[1]), "signature": hexed(signed_member[2])}
+statement = {1: "nmesh-statement-1\nrevoke\nemail-7\n00c0ffee\n2026-11-21T03:59:51.123Z\n", 2: bytes(range(64))}
+statement_fields = {"text": statement[1], "signature": hexed(statement[2])}
+good_record("sync", "sync", {1: bytes(range(24)), 2: bytes(512)},
+            {"digest": hexed(bytes(range(24))), "buckets": hexed(bytes(512))}, keys="tag")
+good_record("news", "news", {1: [signed_member], 2: [statement], 3: b"\1\2\3\4\5\6", 4: b"\x3f", 5: True},
+            {"members": [signed_fields], "statements": [statement_fields], "wanted": "010203040506", "buckets": "3f",
+             "more": True}, keys="tag")
+good_record("knock", "knock", {1: signed_member}, {"member": signed_fields}, keys="tag")
+good_record("welcome", "welcome", {1: 200, 3: signed_member, 4: [statement]},
+            {"status": 200, "member": signed_fields, "statements": [statement_fields]}, keys="tag")
+bad_one("record", "a certificate without its sign key",
+        pack({key: value for key, value in certificate.items() if key != 7}), "certificate")
+bad_one("record", "a member whose host has a line break", pack({**member, 4: "a\nb"}), "member")
+bad_one("record", "a signed member of 2,049 bytes", pack({1: bytes(2049), 2: bytes(64)}), "signed")
+bad_one("record", "a digest of 1,025 members", pack({1: bytes(1025 * 12), 2: bytes(512)}), "sync")
+bad_one("record", "news of 129 statements", pack({2: [statement] * 129}), "news")
+
 # -- What must be refused
 
 for number, one in [(1, greet), (2, mail), (3, receipt), (6, claim)]:
@@ -260,7 +292,7 @@ def seed(fuzzer, data):
 
 
 def seed_all():
-    for folder in ("reader", "frame", "ask", "request", "texts"):
+    for folder in ("reader", "frame", "ask", "request", "texts", "members"):
         path = os.path.join(CORPUS, folder)
         # Ours have three digits; a finding that somebody keeps has another name
         for name in os.listdir(path) if os.path.isdir(path) else []:
@@ -274,10 +306,13 @@ def seed_all():
             seed("frame", data)
         elif one.get("shape") in ("ask_frame", "reply_frame"):
             seed("ask", data)
+        elif one.get("shape") in ("signed", "member", "sync", "news", "knock", "statement"):
+            seed("members", data)
         elif one.get("shape") == "request":
             seed("request", data)
         else:
             seed("reader", data)
+    seed("members", statement[1].encode())
     for kind in texts.values():
         for text in kind["good"] + kind["bad"]:
             seed("texts", (text if isinstance(text, str) else text[0]).encode())

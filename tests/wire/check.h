@@ -13,16 +13,19 @@
 
 #include "nm.h"
 #include "wire/frames.h"
+#include "wire/members.h"
 #include "wire/reader.h"
 #include "wire/records.h"
 #include "wire/writer.h"
 
 static const nm_shape_t *const SHAPES[] __attribute__((unused)) = {
-    &nm_span_shape,     &nm_greet_shape,     &nm_mail_item_shape,  &nm_mail_shape,        &nm_receipt_shape,
-    &nm_beat_shape,     &nm_bye_shape,       &nm_claim_shape,      &nm_grant_shape,       &nm_ask_headers_shape,
-    &nm_ask_shape,      &nm_ask_frame_shape, &nm_reply_shape,      &nm_reply_frame_shape, &nm_attachment_shape,
-    &nm_email_shape,    &nm_push_shape,      &nm_recipients_shape, &nm_request_shape,     &nm_work_shape,
-    &nm_delivery_shape, &nm_attempt_shape,   &nm_event_shape,      &nm_dead_letter_shape, &nm_replay_shape,
+    &nm_span_shape,        &nm_greet_shape,     &nm_mail_item_shape,  &nm_mail_shape,        &nm_receipt_shape,
+    &nm_beat_shape,        &nm_bye_shape,       &nm_claim_shape,      &nm_grant_shape,       &nm_ask_headers_shape,
+    &nm_ask_shape,         &nm_ask_frame_shape, &nm_reply_shape,      &nm_reply_frame_shape, &nm_attachment_shape,
+    &nm_email_shape,       &nm_push_shape,      &nm_recipients_shape, &nm_request_shape,     &nm_work_shape,
+    &nm_delivery_shape,    &nm_attempt_shape,   &nm_event_shape,      &nm_dead_letter_shape, &nm_replay_shape,
+    &nm_certificate_shape, &nm_member_shape,    &nm_signed_shape,     &nm_statement_shape,   &nm_sync_shape,
+    &nm_news_shape,        &nm_knock_shape,     &nm_welcome_shape,
 };
 
 //  Any struct of SHAPES fits in.
