@@ -184,6 +184,8 @@ s_take(nm_actor_t *self, const nm_input_t *input)
     case NM_IN_ASK: return nm_desk_take_ask(self, input);
     case NM_IN_REPLY: return nm_desk_take_reply(self, input);
     case NM_IN_RESULT: return s_take_result(self, input->result);
+    case NM_IN_KNOCK: nm_exchange_take_knock(self, input); return NM_OK;
+    case NM_IN_WELCOME: nm_exchange_take_welcome(self, input); return NM_OK;
     }
     return NM_ERR_BUG;
 }
@@ -205,7 +207,9 @@ s_work(nm_txn_t *txn, void *arg)
     nm_actor_t *self = arg;
     nm_turn_t *turn = &self->turn;
     turn->txn = txn;
-    nm_rc_t rc = s_meet_peers(self, self->loaded ? txn : NULL);
+    nm_rc_t rc = nm_exchange_load(self, txn);
+    if (rc == NM_OK)
+        rc = s_meet_peers(self, self->loaded ? txn : NULL);
     if (rc == NM_OK && !self->loaded)
         rc = s_load(self);
     if (rc == NM_OK)
@@ -214,6 +218,8 @@ s_work(nm_txn_t *txn, void *arg)
         rc = s_take(self, &turn->inputs[i]);
     if (rc == NM_OK)
         rc = nm_desk_tick(self);
+    if (rc == NM_OK)
+        rc = nm_exchange_run(self);
     if (rc == NM_OK)
         rc = s_run_due(self);
     if (rc == NM_OK)
@@ -271,6 +277,7 @@ nm_actor_turn(nm_actor_t *self, const nm_input_t *inputs, size_t count, nm_now_t
         if (self->backup_begins)
             nm_store_settle(self->store);  //  A backup has what was settled when it began
         self->backup_begins = false;
+        nm_exchange_committed(self);
         nm_links_release(self);
         nm_desk_release(self);
     } else {
@@ -332,6 +339,8 @@ nm_actor_wake(const nm_actor_t *self)
         wake_ms = self->forget_at_ms;
     if (self->scrub_at_ms < wake_ms)
         wake_ms = self->scrub_at_ms;
+    if (nm_exchange_wake(self) < wake_ms)
+        wake_ms = nm_exchange_wake(self);
     if (self->role_wake_ms != INT64_MAX) {
         int64_t role_ms = self->role_wake_ms - self->turn.now.wall_ms + self->turn.now.mono_ms;
         if (role_ms < wake_ms)
@@ -350,6 +359,9 @@ void
 nm_actor_leave(nm_actor_t *self)
 {
     self->leaving = true;
+    if (self->exchange.directory)
+        nm_directory_leave(self->exchange.directory);
+    self->exchange.beat_at_ms = INT64_MIN;
 }
 
 //  -- Making one.
@@ -394,8 +406,8 @@ s_make_metrics(nm_actor_t *self)
 size_t
 nm_actor_tables(const nm_role_t *role, const nm_table_t **tables, size_t max)
 {
-    const nm_table_t *const OWN[] = { &nm_outbox_streams, &nm_outbox_waiting, &nm_outbox_open, &nm_inbox_streams,
-                                      &nm_inbox_quarantine };
+    const nm_table_t *const OWN[] = { &nm_outbox_streams, &nm_outbox_waiting,   &nm_outbox_open,
+                                      &nm_inbox_streams,  &nm_inbox_quarantine, &nm_directory_table };
     size_t count = 0;
     if (NM_COUNT(OWN) + role->table_count > max)
         abort();  //  Our own mistake: the caller's array is a constant
@@ -425,6 +437,7 @@ nm_actor_new(const nm_actor_config_t *config, nm_now_t now, nm_error_t *error)
     self->role_wake_ms = INT64_MAX;
     self->room_at_ms = INT64_MIN / 2;
     s_make_metrics(self);
+    nm_exchange_start(self, config->directory, now);
 
     if (self->role->open && self->role->open(&self->state, &self->setup, error) != NM_OK) {
         nm_actor_destroy(&self);

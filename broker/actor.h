@@ -17,6 +17,7 @@ typedef struct nm_actor nm_actor_t;
 
 enum {
     NM_ACTOR_EXIT_ROLLED = 75,  //  What the process ends with when its store went back in time
+    NM_ACTOR_EXIT_OUT = 78,     //  ... and when the authority has ended its certificate
 };
 
 typedef struct {
@@ -25,21 +26,27 @@ typedef struct {
     nm_store_t *store;
     uint64_t boot;  //  Random, another one at each start
     uint64_t seed;  //  For randomness; 0: the system's
+
+    //  The directory that this actor evens out with others; it is that of the setup, and has been entered. NULL in
+    //  tests of roles: then it tells nobody anything and asks nobody.
+    nm_directory_t *directory;
 } nm_actor_config_t;
 
 typedef enum {
-    NM_IN_FRAME,   //  A link frame in the mailbox
-    NM_IN_ASK,     //  An ask frame at the desk or door
-    NM_IN_REPLY,   //  A reply frame from a peer's desk
-    NM_IN_RESULT,  //  An effect has ended
+    NM_IN_FRAME,    //  A link frame in the mailbox
+    NM_IN_ASK,      //  An ask frame at the desk or door
+    NM_IN_REPLY,    //  A reply frame from a peer's desk
+    NM_IN_RESULT,   //  An effect has ended
+    NM_IN_KNOCK,    //  A newcomer at the lobby
+    NM_IN_WELCOME,  //  A lobby's answer to our own knock
 } nm_input_kind_t;
 
 typedef struct {
     nm_input_kind_t kind;
     const char *peer;           //  Certified name; "" for a client at the door
     nm_role_id_t role;          //  NM_ROLE_CLIENT at the door
-    const uint8_t *client_key;  //  Of a client, else NULL
-    nm_caller_t caller;         //  ASK: socket and route to answer on
+    const uint8_t *client_key;  //  Of a client or a newcomer: the key of its session. Else NULL
+    nm_caller_t caller;         //  ASK and KNOCK: socket and route to answer on
     nm_bytes_t bytes;           //  The frame
     const nm_result_t *result;
 } nm_input_t;
@@ -49,6 +56,7 @@ typedef enum {
     NM_OUT_ASK,     //  To the desk of peer
     NM_OUT_REPLY,   //  To caller.socket, caller.route
     NM_OUT_EFFECT,  //  Run it
+    NM_OUT_KNOCK,   //  To the lobby of peer
 } nm_output_kind_t;
 
 typedef struct {
@@ -81,6 +89,9 @@ nm_rc_t nm_actor_rest(nm_actor_t *self, int64_t mono_ms);
 
 //  Monotonic time at which the next turn is due, inputs or not.
 int64_t nm_actor_wake(const nm_actor_t *self);
+
+//  Does it wait for an answer of this peer?
+bool nm_actor_awaits(const nm_actor_t *self, const nm_peer_t *peer);
 
 //  Not 0: the actor must stop, with this exit code; its log says why.
 int nm_actor_exit(const nm_actor_t *self);

@@ -1,5 +1,5 @@
 /*  actor_private - the actor's insides, shared by actor.c, mailbox.c, claiming.c, posting.c, takeback.c, links.c, desk.c,
- *  turn.c and status.c.
+ *  exchange.c, turn.c and status.c.
  */
 #ifndef NM_ACTOR_PRIVATE_H
 #define NM_ACTOR_PRIVATE_H
@@ -35,7 +35,24 @@ typedef struct {
     uint64_t token;
     const nm_peer_t *peer;
     int64_t deadline_ms;  //  Monotonic
+    bool internal;        //  The runtime's own: the role never sees the reply
 } nm_pending_ask_t;
+
+//  How the directory is evened out with others. Times are monotonic.
+typedef struct {
+    nm_directory_t *directory;  //  NULL: this actor keeps out of it
+    bool loaded;                //  What was saved has been taken in
+    int64_t tick_at_ms;
+    int64_t beat_at_ms;
+    int64_t sync_at_ms;
+    int64_t push_wake_ms;  //  INT64_MAX: there are no news
+    int64_t push_at_ms;    //  Not before: news that come together go together
+    int64_t answered_ms;   //  When anybody last answered
+    int64_t knock_at_ms;   //  The next knock at a lobby, if nobody answers
+    int64_t knock_pause_ms;
+    size_t seed;           //  Whose lobby is next
+    unsigned warned_days;  //  For how many days the certificate was still good at the last warning
+} nm_exchange_t;
 
 //  What the turn itself keeps: reset at each start.
 struct nm_turn {
@@ -101,6 +118,7 @@ struct nm_actor {
     bool backing_up;
     bool backup_begins;  //  ... with this turn
 
+    nm_exchange_t exchange;
     nm_turn_t turn;
 
 #ifdef NM_MUTANT_ACK_BEFORE_COMMIT
@@ -165,7 +183,20 @@ nm_rc_t nm_desk_take_reply(nm_actor_t *self, const nm_input_t *input);
 nm_rc_t nm_desk_tick(nm_actor_t *self);  //  Asks of ours that nobody answered in time
 void nm_desk_release(nm_actor_t *self);
 void nm_desk_discard(nm_actor_t *self);
+void nm_desk_ask(nm_actor_t *self, const nm_peer_t *peer, const nm_ask_out_t *ask, bool internal);
 void nm_desk_refuse(nm_actor_t *self, const nm_input_t *input, unsigned status, const char *detail);
+
+//  exchange.c: who is on the mesh, evened out with others
+void nm_exchange_start(nm_actor_t *self, nm_directory_t *directory, nm_now_t now);
+nm_rc_t nm_exchange_load(nm_actor_t *self, nm_txn_t *txn);  //  In the first turn
+nm_rc_t nm_exchange_run(nm_actor_t *self);                  //  After the inputs of a turn: what is due
+void nm_exchange_committed(nm_actor_t *self);
+int64_t nm_exchange_wake(const nm_actor_t *self);
+bool nm_exchange_ask(nm_actor_t *self, const nm_ask_in_t *ask);  //  True if the ask was one of these
+void nm_exchange_reply(nm_actor_t *self, const nm_reply_in_t *reply);
+void nm_exchange_take_knock(nm_actor_t *self, const nm_input_t *input);
+void nm_exchange_take_welcome(nm_actor_t *self, const nm_input_t *input);
+void nm_exchange_write_status(const nm_actor_t *self, nm_buf_t *out);  //  Two pairs of the status
 
 //  status.c: what every actor answers
 bool nm_status_ask(nm_actor_t *self, const nm_ask_in_t *ask);  //  True if the ask was one of these

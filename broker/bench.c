@@ -534,6 +534,7 @@ s_take_outputs(nm_bench_t *self)
             break;
         case NM_OUT_REPLY: s_keep_replies(self, s_keep(self, output.bytes)); break;
         case NM_OUT_ASK: s_keep_asks(self, output.peer, s_keep(self, output.bytes)); break;
+        case NM_OUT_KNOCK: nm_buf_free(&output.bytes); break;  //  No directory is exchanged here
         case NM_OUT_EFFECT:
             self->effects = nm_realloc(self->effects, (self->effect_count + 1) * sizeof(nm_effect_t *));
             self->effects[self->effect_count++] = output.effect;

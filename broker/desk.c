@@ -174,7 +174,7 @@ s_take_one(nm_actor_t *self, const nm_input_t *input, const nm_ask_headers_t *fr
                             nm_role_text(input->role), NM_PRINT(ask.op), self->role->name);
             return NM_OK;
         }
-        if (nm_status_ask(self, &ask))
+        if (nm_exchange_ask(self, &ask) || nm_status_ask(self, &ask))
             return NM_OK;
     }
     if (self->role->ask)
@@ -288,13 +288,21 @@ s_flush_asks(nm_actor_t *self, size_t at)
     *draft = (nm_draft_t){ .count = 0 };
 }
 
-//  Asks of one peer travel in one frame, as many as it may hold.
-static void
-s_draft_ask(nm_actor_t *self, const nm_peer_t *peer, const nm_ask_t *ask)
+//  Its place among the peers; peer_count for one that the directory named only in this turn.
+static size_t
+s_peer_place(const nm_actor_t *self, const nm_peer_t *peer)
 {
     size_t at = 0;
     while (at < self->peer_count && self->peers[at] != peer)
         at++;
+    return at;
+}
+
+//  Asks of one peer travel in one frame, as many as it may hold.
+static void
+s_draft_ask(nm_actor_t *self, const nm_peer_t *peer, const nm_ask_t *ask)
+{
+    size_t at = s_peer_place(self, peer);
     nm_draft_t *draft = &self->ask_drafts[at];
     if (draft->count == NM_ASK_BATCH_COUNT || draft->bytes.size + ask->body.size > S_ASK_FRAME_SIZE)
         s_flush_asks(self, at);
@@ -326,19 +334,25 @@ s_pack_ask(nm_actor_t *self, const nm_peer_t *peer, uint64_t id, const nm_ask_ou
 }
 
 void
-nm_turn_ask_with(nm_turn_t *turn, const nm_ask_out_t *out)
+nm_desk_ask(nm_actor_t *self, const nm_peer_t *peer, const nm_ask_out_t *out, bool internal)
 {
-    nm_actor_t *self = turn->actor;
-    const nm_peer_t *peer = self->ask_count < NM_ASK_PENDING_MAX ? s_whom(self, out->role, out->peer) : NULL;
+    if (self->ask_count >= NM_ASK_PENDING_MAX || s_peer_place(self, peer) == self->peer_count)
+        peer = NULL;
     self->asks = nm_realloc(self->asks, (self->ask_count + 1) * sizeof *self->asks);
     nm_pending_ask_t *pending = &self->asks[self->ask_count++];
-    *pending = (nm_pending_ask_t){ .id = self->next_ask++, .token = out->token, .peer = peer };
+    *pending = (nm_pending_ask_t){ .id = self->next_ask++, .token = out->token, .peer = peer, .internal = internal };
     //  Nobody to ask: the reply is a 503, in the next turn like any other reply.
-    pending->deadline_ms = peer ? turn->now.mono_ms + out->timeout_ms : turn->now.mono_ms;
+    pending->deadline_ms = peer ? self->turn.now.mono_ms + out->timeout_ms : self->turn.now.mono_ms;
     if (!peer)
         return;
     s_pack_ask(self, peer, pending->id, out);
     nm_metric_add(self->metric.asks_out, 1);
+}
+
+void
+nm_turn_ask_with(nm_turn_t *turn, const nm_ask_out_t *out)
+{
+    nm_desk_ask(turn->actor, s_whom(turn->actor, out->role, out->peer), out, false);
 }
 
 void
@@ -351,6 +365,15 @@ nm_turn_ask(nm_turn_t *turn, nm_role_id_t role, const char *peer, const char *op
     nm_turn_ask_with(turn, &ask);
 }
 
+bool
+nm_actor_awaits(const nm_actor_t *self, const nm_peer_t *peer)
+{
+    for (size_t i = 0; i < self->ask_count; i++)
+        if (self->asks[i].peer == peer)
+            return true;
+    return false;
+}
+
 static nm_rc_t
 s_answer(nm_actor_t *self, size_t at, const nm_reply_t *reply)
 {
@@ -361,6 +384,10 @@ s_answer(nm_actor_t *self, size_t at, const nm_reply_t *reply)
                          .status = (unsigned) reply->status,
                          .headers = reply->headers,
                          .body = reply->body };
+    if (pending.internal) {
+        nm_exchange_reply(self, &in);
+        return NM_OK;
+    }
     return self->role->reply ? self->role->reply(self->state, &self->turn, &in) : NM_OK;
 }
 

@@ -802,8 +802,8 @@ s_check_renewed(const nm_directory_t *self, const nm_cert_t *cert, nm_now_t now,
         return nm_fail(error, NM_ERR_REFUSED, "the new key of %s has no secret or no sign key", cert->name);
     if (nm_statements_kill(nm_gossip_statements(self->gossip), cert, error))
         return NM_ERR_REFUSED;
-    if (memcmp(cert->public_key, old->public_key, sizeof cert->public_key) == 0)
-        return nm_fail(error, NM_ERR_DUPLICATE, "%s goes by that key already", cert->name);
+    if (strcmp(cert->serial, old->serial) == 0)
+        return nm_fail(error, NM_ERR_DUPLICATE, "%s goes by that certificate already", cert->name);
     return NM_OK;
 }
 
@@ -818,7 +818,7 @@ nm_directory_renew(nm_directory_t *self, nm_now_t now, nm_error_t *error)
         self->own.cert = cert;
         self->own.speaks = nm_cert_sign_secret(&cert, self->own.secret) == NM_OK;
         s_say_soon(self);
-        nm_log(NM_LOG_INFO, "renewed", "%s goes by a new key now, with certificate %s.", cert.name, cert.serial);
+        nm_log(NM_LOG_INFO, "renewed", "This actor goes by the certificate %s now.", cert.serial);
     }
     nm_cert_wipe(&cert);
     return rc;

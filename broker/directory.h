@@ -96,8 +96,8 @@ void nm_directory_leave(nm_directory_t *self);
 //  The certificate with the secret that this actor goes by now; NULL before nm_directory_enter.
 const nm_cert_t *nm_directory_own(const nm_directory_t *self);
 
-//  Takes the new key pair that stands in keys/NAME.next.key, else in keys/NAME.key, and says so. NM_ERR_DUPLICATE:
-//  it goes by that already. Others are refused with a sentence and change nothing.
+//  Takes the certificate, and the key pair if that is new too, that stands in keys/NAME.next.key, else in
+//  keys/NAME.key, and says so. NM_ERR_DUPLICATE: it goes by that already. Others are refused with a sentence and change nothing.
 nm_rc_t nm_directory_renew(nm_directory_t *self, nm_now_t now, nm_error_t *error);
 
 //  True once a statement has ended the own certificate: this actor has no business here any more.

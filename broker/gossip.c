@@ -484,22 +484,22 @@ s_add_member(draft_t *draft, const entry_t *entry)
 static bool
 s_close_draft(draft_t *draft, nm_buf_t *out)
 {
-    nm_news_t news = { 0 };
+    nm_updates_t news = { 0 };
     nm_writer_list_close(&draft->members, draft->members_mark, draft->member_count);
     nm_writer_list_close(&draft->statements, draft->statements_mark, draft->statement_count);
     if (draft->member_count)
-        NM_PUT(&news, news, members, nm_buf_bytes(&draft->members));
+        NM_PUT(&news, updates, members, nm_buf_bytes(&draft->members));
     if (draft->statement_count)
-        NM_PUT(&news, news, statements, nm_buf_bytes(&draft->statements));
+        NM_PUT(&news, updates, statements, nm_buf_bytes(&draft->statements));
     if (draft->wanted.size)
-        NM_PUT(&news, news, wanted, nm_buf_bytes(&draft->wanted));
+        NM_PUT(&news, updates, wanted, nm_buf_bytes(&draft->wanted));
     if (draft->bucket_count)
-        NM_PUT(&news, news, buckets, nm_bytes(draft->buckets, draft->bucket_count));
+        NM_PUT(&news, updates, buckets, nm_bytes(draft->buckets, draft->bucket_count));
     if (draft->more)
-        NM_PUT(&news, news, more, true);
+        NM_PUT(&news, updates, more, true);
     bool any = news.has != 0;
     if (any)
-        nm_record_encode(&nm_news_shape, &news, NM_BY_TAG, out);
+        nm_record_encode(&nm_updates_shape, &news, NM_BY_TAG, out);
     nm_buf_free(&draft->members);
     nm_buf_free(&draft->statements);
     nm_buf_free(&draft->wanted);
@@ -602,20 +602,20 @@ nm_gossip_answer(nm_gossip_t *self, const nm_sync_t *sync, nm_buf_t *out)
 }
 
 bool
-nm_gossip_write_wanted(nm_gossip_t *self, const nm_news_t *answer, nm_buf_t *out)
+nm_gossip_write_wanted(nm_gossip_t *self, const nm_updates_t *answer, nm_buf_t *out)
 {
     draft_t draft;
     s_open_draft(&draft);
-    nm_bytes_t wanted = NM_HAS(answer, news, wanted) ? answer->wanted : nm_bytes(NULL, 0);
+    nm_bytes_t wanted = NM_HAS(answer, updates, wanted) ? answer->wanted : nm_bytes(NULL, 0);
     for (size_t i = 0; i + NM_DIGEST_HASH_SIZE <= wanted.size; i += NM_DIGEST_HASH_SIZE) {
         const entry_t *entry = s_entry_at(self, s_place(self, wanted.at + i), wanted.at + i);
         if (entry)
             s_add_member(&draft, entry);
     }
     bool heaps[NM_BUCKET_COUNT] = { false };
-    for (size_t i = 0; NM_HAS(answer, news, buckets) && i < answer->buckets.size; i++)
+    for (size_t i = 0; NM_HAS(answer, updates, buckets) && i < answer->buckets.size; i++)
         heaps[answer->buckets.at[i] % NM_BUCKET_COUNT] = true;
-    if (NM_HAS(answer, news, buckets))
+    if (NM_HAS(answer, updates, buckets))
         draft.statement_count = nm_statements_write(self->statements, heaps, &draft.statements);
     draft.more = false;  //  The next sync sees to the rest
     return s_close_draft(&draft, out);

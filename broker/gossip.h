@@ -89,7 +89,7 @@ void nm_gossip_write_sync(const nm_gossip_t *self, nm_buf_t *out);
 nm_rc_t nm_gossip_answer(nm_gossip_t *self, const nm_sync_t *sync, nm_buf_t *out);
 
 //  What the other wanted in its answer. False, and nothing is packed, if there is nothing to send.
-bool nm_gossip_write_wanted(nm_gossip_t *self, const nm_news_t *answer, nm_buf_t *out);
+bool nm_gossip_write_wanted(nm_gossip_t *self, const nm_updates_t *answer, nm_buf_t *out);
 
 //  What is to be told at once, each piece once. False if there is nothing.
 bool nm_gossip_write_news(nm_gossip_t *self, nm_buf_t *out);

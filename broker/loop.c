@@ -15,8 +15,15 @@ enum {
     S_BEAT_PATIENCE_MS = 100,          //  A beat says only that a peer is there: it waits for company
     S_GATHER_SIZE = 16 * 1024 * 1024,  //  ... and bytes
     S_CURL_FDS = 1024,
-    S_RECONNECT_MS = 10000,  //  A peer silent for so long gets a new connection: libzmq gives up on refused ones
-    S_DRAIN_MS = 3000,       //  How long a stopping actor waits for calls under way
+    S_RECONNECT_MS = 10000,    //  A peer silent for so long gets a new connection: libzmq gives up on refused ones
+    S_FAILING_MS = 1500,       //  ... and at once one that speaks to us while we cannot speak to it for so long
+    S_DEALER_IDLE_MS = 10000,  //  A way to a desk that nobody uses is given up
+    S_DEALER_DEAF_MS = 2000,   //  ... and one over which asks found no answer
+    S_LOOK_MS = 500,           //  Between two looks at such things
+    S_REKEY_MS = 300,          //  From a new key to new sockets: time for the answer to who wanted it
+    S_REKEY_CALLS_MS = 5000,   //  ... and to calling by it: time for the word of it to spread
+    S_BIND_MS = 3000,          //  How long a port may take to become free again
+    S_DRAIN_MS = 3000,         //  How long a stopping actor waits for calls under way
 };
 
 //  Sockets towards one peer.
@@ -25,6 +32,10 @@ typedef struct {
     void *post;          //  PUSH to its mailbox; NULL if no mail goes between us
     void *dealer;        //  To its desk; made at the first ask
     int64_t changed_ms;  //  When it was last heard, or post was made (monotonic)
+    int64_t heard_ms;
+    int64_t failing_ms;  //  Since when post takes nothing; 0: it does
+    int64_t used_ms;     //  When dealer last carried something
+    int64_t asked_ms;    //  Since when asks over dealer wait for any answer; 0: they do not
     bool linked;         //  Mail goes between us, and it may be connected to
 
     //  What the sockets were made for: another place or key of the peer wants new ones.
@@ -41,7 +52,9 @@ typedef enum {
     S_FROM_MAILBOX,
     S_FROM_DESK,
     S_FROM_DOOR,
-    S_FROM_DEALER
+    S_FROM_LOBBY,
+    S_FROM_DEALER,
+    S_FROM_SEED
 } s_from_t;
 
 struct nm_loop {
@@ -51,6 +64,13 @@ struct nm_loop {
     void *mailbox;
     void *desk;
     void *door;
+    void *lobby;
+    void *seed_lobby;  //  DEALER to the lobby of seed, while we knock there
+    const nm_peer_t *seed;
+    int64_t look_at_ms;
+    uint8_t key[NM_CURVE_KEY_SIZE];  //  That our bound sockets go by
+    int64_t rekey_at_ms;             //  When to bind, and to call, by a new one; 0: not at all
+    int64_t rekey_calls_at_ms;
     int signal_fd;
     s_peer_t *peers;
     size_t peer_count;
@@ -109,6 +129,7 @@ s_connect_post(nm_loop_t *self, s_peer_t *peer, nm_error_t *error)
     peer->post =
         nm_net_connect(self->config.net, NM_NET_POST, peer->peer->actor.mailbox, peer->peer->cert.public_key, error);
     peer->changed_ms = self->clock.last.mono_ms;
+    peer->failing_ms = 0;
     return peer->post ? NM_OK : NM_ERR_IO;
 }
 
@@ -179,17 +200,87 @@ s_follow_directory(nm_loop_t *self, nm_error_t *error)
 static nm_rc_t
 s_bind(nm_loop_t *self, nm_error_t *error)
 {
-    char bound[NM_ENDPOINT_MAX];
     const nm_mesh_actor_t *actor = self->config.self;
-    self->mailbox = nm_net_bind(self->config.net, NM_NET_MAILBOX, actor->mailbox, bound, error);
-    if (!self->mailbox)
-        return NM_ERR_IO;
-    self->desk = nm_net_bind(self->config.net, NM_NET_DESK, actor->desk, bound, error);
-    if (!self->desk)
-        return NM_ERR_IO;
-    if (actor->door[0])
-        self->door = nm_net_bind(self->config.net, NM_NET_DOOR, actor->door, bound, error);
-    return actor->door[0] && !self->door ? NM_ERR_IO : NM_OK;
+    const struct {
+        void **socket;
+        nm_net_bind_t kind;
+        const char *endpoint;
+    } PLACES[] = {
+        { &self->mailbox, NM_NET_MAILBOX, actor->mailbox },
+        { &self->desk, NM_NET_DESK, actor->desk },
+        { &self->door, NM_NET_DOOR, actor->door },
+        { &self->lobby, NM_NET_LOBBY, actor->lobby },
+    };
+    for (size_t i = 0; i < NM_COUNT(PLACES); i++) {
+        if (!PLACES[i].endpoint[0] || *PLACES[i].socket)
+            continue;
+        *PLACES[i].socket = nm_net_bind(self->config.net, PLACES[i].kind, PLACES[i].endpoint, NULL, error);
+        if (!*PLACES[i].socket)
+            return NM_ERR_IO;
+    }
+    return NM_OK;
+}
+
+//  -- Another key. A bound socket cannot change its key, so all are closed and bound anew. Peers follow what the
+//  directory says; what was on the way is sent again.
+
+static void
+s_notice_key(nm_loop_t *self)
+{
+    const nm_cert_t *own = nm_directory_own(self->config.directory);
+    if (!own || memcmp(own->public_key, self->key, sizeof self->key) == 0)
+        return;
+    memcpy(self->key, own->public_key, sizeof self->key);
+    self->rekey_at_ms = self->clock.last.mono_ms + S_REKEY_MS;
+    self->rekey_calls_at_ms = self->clock.last.mono_ms + S_REKEY_CALLS_MS;
+}
+
+//  libzmq gives a port back a moment after its socket was closed.
+static nm_rc_t
+s_bind_anew(nm_loop_t *self, nm_error_t *error)
+{
+    nm_net_close(self->config.net, &self->mailbox);
+    nm_net_close(self->config.net, &self->desk);
+    nm_net_close(self->config.net, &self->door);
+    nm_net_close(self->config.net, &self->lobby);
+    nm_net_serve_as(self->config.net, nm_directory_own(self->config.directory));
+    int64_t end_ms = self->clock.last.mono_ms + S_BIND_MS;
+    nm_rc_t rc = s_bind(self, error);
+    while (rc != NM_OK && nm_clock_read(&self->clock).mono_ms < end_ms) {
+        usleep(5000);
+        rc = s_bind(self, error);
+    }
+    return rc;
+}
+
+//  All connections are made again, as those to a peer that has moved.
+static void
+s_call_anew(nm_loop_t *self)
+{
+    nm_error_t error;
+    nm_net_call_as(self->config.net, nm_directory_own(self->config.directory));
+    for (size_t i = 0; i < self->peer_count; i++) {
+        nm_net_close(self->config.net, &self->peers[i].dealer);
+        if (self->peers[i].linked)
+            s_connect_post(self, &self->peers[i], &error);
+    }
+}
+
+static nm_rc_t
+s_follow_key(nm_loop_t *self, nm_error_t *error)
+{
+    int64_t now_ms = self->clock.last.mono_ms;
+    nm_rc_t rc = NM_OK;
+    s_notice_key(self);
+    if (self->rekey_at_ms && now_ms >= self->rekey_at_ms) {
+        self->rekey_at_ms = 0;
+        rc = s_bind_anew(self, error);
+    }
+    if (self->rekey_calls_at_ms && now_ms >= self->rekey_calls_at_ms) {
+        self->rekey_calls_at_ms = 0;
+        s_call_anew(self);
+    }
+    return rc;
 }
 
 static nm_rc_t
@@ -217,6 +308,9 @@ nm_loop_new(const nm_loop_config_t *config, nm_error_t *error)
     nm_clock_read(&self->clock);
     if (config->effects)
         self->effects = config->effects->make(config->worker);
+    const nm_cert_t *own = nm_directory_own(config->directory);
+    if (own)
+        memcpy(self->key, own->public_key, sizeof self->key);
     if (s_open_signals(self, error) != NM_OK || s_bind(self, error) != NM_OK ||
         s_follow_directory(self, error) != NM_OK)
         nm_loop_destroy(&self);
@@ -241,6 +335,8 @@ nm_loop_destroy(nm_loop_t **self_p)
     nm_net_close(self->config.net, &self->mailbox);
     nm_net_close(self->config.net, &self->desk);
     nm_net_close(self->config.net, &self->door);
+    nm_net_close(self->config.net, &self->lobby);
+    nm_net_close(self->config.net, &self->seed_lobby);
     if (self->signal_fd >= 0)
         close(self->signal_fd);
     free(self->peers);
@@ -284,6 +380,7 @@ s_add(nm_loop_t *self, nm_input_kind_t kind, const nm_caller_t *caller, const nm
     if (answerer) {
         *sender = (nm_net_sender_t){ .name = answerer->actor.name, .role = answerer->actor.role };
     } else if (nm_net_sender(self->config.net, message, self->clock.last.wall_ms, sender) != NM_OK) {
+        nm_net_cut(message);
         zmq_msg_close(message);
         return;
     }
@@ -296,7 +393,7 @@ s_add(nm_loop_t *self, nm_input_kind_t kind, const nm_caller_t *caller, const nm
         input->caller = *caller;
     self->size += input->bytes.size;
     self->count++;
-    self->urgent |= kind == NM_IN_ASK || kind == NM_IN_REPLY;
+    self->urgent |= kind != NM_IN_FRAME;
     s_set_due(self, kind == NM_IN_FRAME && s_is_beat(input->bytes) ? self->clock.last.mono_ms + S_BEAT_PATIENCE_MS
                                                                    : self->turn_ms + self->config.role->pace_ms);
 }
@@ -330,18 +427,24 @@ s_drain(nm_loop_t *self, void *socket, nm_input_kind_t kind, const nm_peer_t *an
     }
 }
 
-//  A ROUTER gives the route first, then the frame.
+//  A ROUTER gives the route first, then the frame. A lobby is drained in small sips.
 static void
 s_drain_router(nm_loop_t *self, void *socket, uint8_t number)
 {
+    bool lobby = number == S_FROM_LOBBY;
     while (s_has_room(self)) {
         nm_caller_t caller = { .socket = number };
         int size = zmq_recv(socket, caller.route, sizeof caller.route, ZMQ_DONTWAIT);
         if (size < 0)
             return;
         caller.route_size = (uint8_t) size;
-        if (s_receive(socket, &self->messages[self->count]) == NM_OK)
-            s_add(self, NM_IN_ASK, &caller, NULL);
+        zmq_msg_t *message = &self->messages[self->count];
+        if (s_receive(socket, message) != NM_OK)
+            continue;
+        if (lobby && !nm_net_may_knock(self->config.net, message, self->clock.last.mono_ms))
+            zmq_msg_close(message);
+        else
+            s_add(self, lobby ? NM_IN_KNOCK : NM_IN_ASK, &caller, NULL);
     }
 }
 
@@ -410,23 +513,37 @@ s_free_bytes(void *bytes, void *hint)
 
 //  Gives the buffer to libzmq without a copy. What cannot go now is dropped: mail is kept in the
 //  outbox and comes again after the next greeting, the rest is asked for again.
-static void
+static bool
 s_send(void *socket, nm_buf_t *bytes)
 {
     zmq_msg_t message;
     if (zmq_msg_init_data(&message, bytes->at, bytes->size, s_free_bytes, NULL) != 0) {
         nm_buf_free(bytes);
-        return;
+        return false;
     }
-    if (!socket || zmq_msg_send(&message, socket, ZMQ_DONTWAIT) < 0)
+    bool sent = socket && zmq_msg_send(&message, socket, ZMQ_DONTWAIT) >= 0;
+    if (!sent)
         zmq_msg_close(&message);
     *bytes = (nm_buf_t){ 0 };
+    return sent;
+}
+
+static void
+s_send_frame(nm_loop_t *self, nm_output_t *output)
+{
+    s_peer_t *peer = s_peer(self, output->peer);
+    if (s_send(peer ? peer->post : NULL, &output->bytes))
+        peer->failing_ms = 0;
+    else if (peer && !peer->failing_ms)
+        peer->failing_ms = self->clock.last.mono_ms;
 }
 
 static void
 s_send_reply(nm_loop_t *self, nm_output_t *output)
 {
-    void *socket = output->caller.socket == S_FROM_DOOR ? self->door : self->desk;
+    void *socket = output->caller.socket == S_FROM_DOOR    ? self->door
+                   : output->caller.socket == S_FROM_LOBBY ? self->lobby
+                                                           : self->desk;
     if (socket && zmq_send(socket, output->caller.route, output->caller.route_size, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0)
         s_send(socket, &output->bytes);
     nm_buf_free(&output->bytes);
@@ -441,6 +558,23 @@ s_send_ask(nm_loop_t *self, nm_output_t *output)
         peer->dealer = nm_net_connect(self->config.net, NM_NET_DEALER, peer->peer->actor.desk,
                                       peer->peer->cert.public_key, &error);
     s_send(peer ? peer->dealer : NULL, &output->bytes);
+    if (!peer)
+        return;
+    peer->used_ms = self->clock.last.mono_ms;
+    if (!peer->asked_ms)
+        peer->asked_ms = peer->used_ms;
+}
+
+//  One lobby at a time: the next knock goes over a new connection.
+static void
+s_send_knock(nm_loop_t *self, nm_output_t *output)
+{
+    nm_error_t error;
+    nm_net_close(self->config.net, &self->seed_lobby);
+    self->seed = output->peer;
+    self->seed_lobby = nm_net_connect(self->config.net, NM_NET_KNOCK, output->peer->actor.lobby,
+                                      output->peer->cert.public_key, &error);
+    s_send(self->seed_lobby, &output->bytes);
 }
 
 static void
@@ -457,9 +591,9 @@ s_release(nm_loop_t *self)
 {
     nm_output_t output;
     while (nm_actor_take(self->config.actor, &output)) {
-        s_peer_t *peer = output.kind == NM_OUT_FRAME ? s_peer(self, output.peer) : NULL;
         switch (output.kind) {
-        case NM_OUT_FRAME: s_send(peer ? peer->post : NULL, &output.bytes); break;
+        case NM_OUT_FRAME: s_send_frame(self, &output); break;
+        case NM_OUT_KNOCK: s_send_knock(self, &output); break;
         case NM_OUT_ASK: s_send_ask(self, &output); break;
         case NM_OUT_REPLY: s_send_reply(self, &output); break;
         case NM_OUT_EFFECT: s_start_effect(self, output.effect); break;
@@ -492,6 +626,10 @@ s_watch_all(nm_loop_t *self)
     s_watch(self, self->desk, 0, S_FROM_DESK, 0);
     if (self->door && !self->leave_ms)
         s_watch(self, self->door, 0, S_FROM_DOOR, 0);
+    if (self->lobby)
+        s_watch(self, self->lobby, 0, S_FROM_LOBBY, 0);
+    if (self->seed_lobby)
+        s_watch(self, self->seed_lobby, 0, S_FROM_SEED, 0);
     for (size_t i = 0; i < self->peer_count; i++)
         if (self->peers[i].dealer)
             s_watch(self, self->peers[i].dealer, 0, S_FROM_DEALER, i);
@@ -570,9 +708,13 @@ s_gather(nm_loop_t *self)
         case S_FROM_MAILBOX: s_drain(self, self->mailbox, NM_IN_FRAME, NULL); break;
         case S_FROM_DESK: s_drain_router(self, self->desk, S_FROM_DESK); break;
         case S_FROM_DOOR: s_drain_router(self, self->door, S_FROM_DOOR); break;
+        case S_FROM_LOBBY: s_drain_router(self, self->lobby, S_FROM_LOBBY); break;
+        case S_FROM_SEED: s_drain(self, self->seed_lobby, NM_IN_WELCOME, self->seed); break;
         case S_FROM_DEALER: {
-            const s_peer_t *peer = &self->peers[self->origins[i].peer];
+            s_peer_t *peer = &self->peers[self->origins[i].peer];
             s_drain(self, peer->dealer, NM_IN_REPLY, peer->peer);
+            peer->used_ms = self->clock.last.mono_ms;
+            peer->asked_ms = 0;
             break;
         }
         }
@@ -581,7 +723,17 @@ s_gather(nm_loop_t *self)
 }
 
 //  libzmq does not try again after a refused handshake, so a peer that stays silent gets a new
-//  connection now and then.
+//  connection now and then, and one that speaks while we cannot gets it soon: it has let us in by now.
+static bool
+s_needs_post(const s_peer_t *peer, int64_t now_ms)
+{
+    if (!peer->linked)
+        return false;
+    if (now_ms - peer->changed_ms > S_RECONNECT_MS)
+        return true;
+    return peer->failing_ms && now_ms - peer->failing_ms > S_FAILING_MS && now_ms - peer->heard_ms < S_FAILING_MS;
+}
+
 static void
 s_revive(nm_loop_t *self)
 {
@@ -590,11 +742,31 @@ s_revive(nm_loop_t *self)
     for (size_t i = 0; i < self->count; i++) {
         s_peer_t *peer = self->inputs[i].kind == NM_IN_FRAME ? s_peer_named(self, self->inputs[i].peer) : NULL;
         if (peer)
-            peer->changed_ms = now_ms;
+            peer->changed_ms = peer->heard_ms = now_ms;
     }
     for (size_t i = 0; i < self->peer_count; i++)
-        if (self->peers[i].linked && now_ms - self->peers[i].changed_ms > S_RECONNECT_MS)
+        if (s_needs_post(&self->peers[i], now_ms))
             s_connect_post(self, &self->peers[i], &error);
+}
+
+//  Ways to desks come and go, so that a large mesh does not keep a thousand of them; and one that was refused, or
+//  leads nowhere, is made anew at the next ask.
+static void
+s_close_dealers(nm_loop_t *self)
+{
+    int64_t now_ms = self->clock.last.mono_ms;
+    if (now_ms < self->look_at_ms)
+        return;
+    self->look_at_ms = now_ms + S_LOOK_MS;
+    for (size_t i = 0; i < self->peer_count; i++) {
+        s_peer_t *peer = &self->peers[i];
+        bool idle = now_ms - peer->used_ms > S_DEALER_IDLE_MS;
+        bool deaf = peer->asked_ms && now_ms - peer->asked_ms > S_DEALER_DEAF_MS;
+        if (!peer->dealer || !(idle || deaf) || nm_actor_awaits(self->config.actor, peer->peer))
+            continue;
+        nm_net_close(self->config.net, &peer->dealer);
+        peer->asked_ms = 0;
+    }
 }
 
 static bool
@@ -677,6 +849,10 @@ nm_loop_run(nm_loop_t *self)
         nm_error_t error;
         if (s_follow_directory(self, &error) != NM_OK)
             nm_log(NM_LOG_ERROR, "peer_unreachable", "%s", error.text);
+        if (s_follow_key(self, &error) != NM_OK) {
+            nm_log(NM_LOG_CRITICAL, "bind_failed", "%s", error.text);
+            return 1;
+        }
         s_watch_all(self);
         s_watch_effects(self, &effects_ms);
         int rc = zmq_poll(self->items, (int) (self->item_count + self->fd_count), s_timeout(self, effects_ms));
@@ -688,6 +864,7 @@ nm_loop_run(nm_loop_t *self)
         s_run_effects(self);
         s_gather(self);
         s_revive(self);
+        s_close_dealers(self);
         s_feed_watchdog(self);
         if (s_turn_due(self))
             code = s_turn(self);

@@ -66,7 +66,7 @@ s_usage(FILE *out, const nm_role_t *role)
             "  --help        print this\n\n"
             "Logs are JSON, one object a line, on standard error. Exit codes: 0 stopped in good order, 2 used\n"
             "wrongly, 65 the store is damaged, 74 a commit failed, 75 the store went back in time, 78 the\n"
-            "configuration is at fault.\n",
+            "configuration is at fault, or the authority has ended the certificate.\n",
             role->name, role->name);
 }
 
@@ -114,7 +114,9 @@ s_load_mesh(s_main_t *self, nm_error_t *error)
         return NM_ERR_MALFORMED;
     self->self = nm_mesh_find(self->mesh, self->name);
     if (!self->self)
-        return nm_fail(error, NM_ERR_MISSING, "The mesh file in %s has no actor named %s.", self->folder, self->name);
+        return nm_fail(error, NM_ERR_MISSING,
+                       "The mesh file in %s has no actor named %s, and there is no actors/%s.zpl.", self->folder,
+                       self->name, self->name);
     if (self->self->role != self->role->id)
         return nm_fail(error, NM_ERR_REFUSED, "mesh.zpl line %u: %s is a %s, and this program is nmesh-%s.",
                        self->self->line, self->name, nm_role_text(self->self->role), self->role->name);
@@ -230,6 +232,7 @@ s_make_actor(s_main_t *self, nm_error_t *error)
         .role = self->role,
         .setup = { .mesh = self->mesh, .directory = self->directory, .self = self->self, .metrics = self->metrics },
         .store = self->store,
+        .directory = self->directory,
     };
     nm_now_t now = { .wall_ms = s_now_ms(CLOCK_REALTIME), .mono_ms = s_now_ms(CLOCK_BOOTTIME) };
     randombytes_buf(&config.boot, sizeof config.boot);
@@ -259,6 +262,21 @@ s_make_loop(s_main_t *self, nm_error_t *error)
     return self->loop ? NM_OK : NM_ERR_IO;
 }
 
+static void
+s_enter(s_main_t *self)
+{
+    nm_directory_own_t own = { .actor = self->self,
+                               .cert = &self->cert,
+                               .store = *nm_store_id(self->store),
+                               .epoch = nm_store_epoch(self->store) };
+    if (nm_directory_enter(self->directory, &own) != NM_OK)
+        nm_log(
+            NM_LOG_WARNING, "certificate_old",
+            "The certificate has no sign key: others know of this actor only by their own files. Renew it: nctl cert "
+            "renew %s",
+            self->name);
+}
+
 static nm_rc_t
 s_make(s_main_t *self, nm_error_t *error)
 {
@@ -275,6 +293,7 @@ s_make(s_main_t *self, nm_error_t *error)
     self->directory = nm_directory_new(self->mesh, s_now_ms(CLOCK_REALTIME), error);
     if (!self->directory)
         return NM_ERR_MALFORMED;
+    s_enter(self);
     rc = s_make_actor(self, error);
     return rc == NM_OK ? s_make_loop(self, error) : rc;
 }

@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <sodium.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
+#include "broker/knocks.h"
 #include "broker/log.h"
 #include "wire/limits.h"
 
@@ -16,6 +18,7 @@
 #define MAILBOX_DOMAIN "mailbox"
 #define DESK_DOMAIN "desk"
 #define DOOR_DOMAIN "door"
+#define LOBBY_DOMAIN "lobby"
 #define KEY_PROPERTY "Client-Key"  //  Z85 of the session's key
 #define TRUST_PROPERTY "Trust"     //  The domain that let it in
 
@@ -32,6 +35,7 @@ enum {
     ZAP_FRAME_COUNT = 7,   //  Up to the credentials of CURVE
     ZAP_BATCH_COUNT = 64,  //  Handshakes judged in one run
     LOG_PER_SECOND = 10,   //  A stranger may not fill the log
+    KNOCK_ANSWER_MAX = 64 * 1024,
     SELF_TEST_MS = 2000,
     HANDSHAKE_ENDS = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
                      ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL,
@@ -41,11 +45,14 @@ struct nm_net {
     void *context;
     void *zap;  //  REP; NULL in the mutant without it
     nm_directory_t *directory;
-    char public_text[NM_CURVE_TEXT_SIZE + 1];
+    char server_public[NM_CURVE_TEXT_SIZE + 1];  //  What bound sockets go by
+    char server_secret[NM_CURVE_TEXT_SIZE + 1];
+    char public_text[NM_CURVE_TEXT_SIZE + 1];  //  What connected ones go by: the same but while keys are changed
     char secret_text[NM_CURVE_TEXT_SIZE + 1];
-    nm_metric_t *refused[NM_NET_DOOR + 1];  //  By where they knocked
-    bool testing;                           //  The refusal that the self-test provokes is no news
-    int64_t log_second_ms;                  //  When the second began that the count is of
+    nm_knocks_t knocks;
+    nm_metric_t *refused[NM_NET_LOBBY + 1];  //  By where they knocked
+    bool testing;                            //  The refusal that the self-test provokes is no news
+    int64_t log_second_ms;                   //  When the second began that the count is of
     unsigned log_count;
 };
 
@@ -81,6 +88,7 @@ static const kind_t BIND_KINDS[] = {
     [NM_NET_MAILBOX] = { ZMQ_PULL, MAILBOX_DOMAIN, NM_FRAME_MAX, 2 * NM_CREDIT_COUNT, 1, 0, { ZMQ_BACKLOG, 512 } },
     [NM_NET_DESK] = { ZMQ_ROUTER, DESK_DOMAIN, NM_FRAME_MAX, 1000, 4000, HEARTBEAT_MS, { ZMQ_ROUTER_MANDATORY, 1 } },
     [NM_NET_DOOR] = { ZMQ_ROUTER, DOOR_DOMAIN, NM_DOOR_FRAME_MAX, 64, 4000, HEARTBEAT_MS, { ZMQ_ROUTER_MANDATORY, 1 } },
+    [NM_NET_LOBBY] = { ZMQ_ROUTER, LOBBY_DOMAIN, NM_LOBBY_FRAME_MAX, 4, 4, HEARTBEAT_MS, { ZMQ_ROUTER_MANDATORY, 1 } },
 };
 
 static const kind_t CONNECT_KINDS[] = {
@@ -92,6 +100,7 @@ static const kind_t CONNECT_KINDS[] = {
                         1000,
                         HEARTBEAT_MS,
                         { ZMQ_IMMEDIATE, 0 } },  //  The ask that opens it waits in it
+    [NM_NET_KNOCK] = { ZMQ_DEALER, NULL, KNOCK_ANSWER_MAX, 4, 4, HEARTBEAT_MS, { ZMQ_IMMEDIATE, 0 } },
 };
 
 static bool
@@ -124,7 +133,7 @@ s_set_common(void *socket, const kind_t *kind)
 static bool
 s_set_server(const nm_net_t *self, void *socket, const kind_t *kind)
 {
-    bool done = s_set(socket, ZMQ_CURVE_SERVER, 1) && s_set_text(socket, ZMQ_CURVE_SECRETKEY, self->secret_text);
+    bool done = s_set(socket, ZMQ_CURVE_SERVER, 1) && s_set_text(socket, ZMQ_CURVE_SECRETKEY, self->server_secret);
 #ifndef NM_MUTANT_NO_ZAP
     done = done && s_set_text(socket, ZMQ_ZAP_DOMAIN, kind->domain) && s_set(socket, ZMQ_ZAP_ENFORCE_DOMAIN, 1);
 #else
@@ -269,8 +278,9 @@ nm_net_new(const nm_cert_t *own, nm_directory_t *directory, nm_metrics_t *metric
     }
     nm_net_t *self = nm_alloc(sizeof *self);
     self->directory = directory;
-    memcpy(self->public_text, own->public_text, sizeof self->public_text);
-    memcpy(self->secret_text, own->secret_text, sizeof self->secret_text);
+    nm_net_serve_as(self, own);
+    nm_net_call_as(self, own);
+    nm_knocks_init(&self->knocks);
     for (size_t i = 0; metrics && i < NM_COUNT(BIND_KINDS); i++)
         self->refused[i] = nm_metrics_counter(metrics, "nmesh_refused_total", "domain", BIND_KINDS[i].domain);
     self->context = zmq_ctx_new();
@@ -293,6 +303,7 @@ nm_net_destroy(nm_net_t **self_p)
     if (self->context)
         zmq_ctx_term(self->context);
     sodium_memzero(self->secret_text, sizeof self->secret_text);
+    sodium_memzero(self->server_secret, sizeof self->server_secret);
     free(self);
     *self_p = NULL;
 }
@@ -398,9 +409,10 @@ s_judge(nm_net_t *self, zap_request_t *request, int64_t now_ms, zap_verdict_t *v
         return nm_fail(error, NM_ERR_REFUSED, "it does not speak CURVE");
 
     zmq_z85_encode(verdict->key_text, key.at, NM_CURVE_KEY_SIZE);
-    if (nm_bytes_is(domain, DOOR_DOMAIN)) {
-        verdict->trust = DOOR_DOMAIN;
-        verdict->user = "client";
+    if (nm_bytes_is(domain, DOOR_DOMAIN) || nm_bytes_is(domain, LOBBY_DOMAIN)) {
+        bool lobby = nm_bytes_is(domain, LOBBY_DOMAIN);
+        verdict->trust = lobby ? LOBBY_DOMAIN : DOOR_DOMAIN;
+        verdict->user = lobby ? "newcomer" : "client";
         return NM_OK;
     }
     bool mailbox = nm_bytes_is(domain, MAILBOX_DOMAIN);
@@ -486,12 +498,47 @@ nm_net_sender(nm_net_t *self, zmq_msg_t *frame, int64_t now_ms, nm_net_sender_t 
     memcpy(sender->client_key, key, sizeof key);
     if (strcmp(trust, DOOR_DOMAIN) == 0)
         return NM_OK;
+    if (strcmp(trust, LOBBY_DOMAIN) == 0) {
+        sender->role = NM_ROLE_NONE;
+        return NM_OK;
+    }
     const nm_peer_t *peer = nm_directory_admit(self->directory, key, now_ms, NULL);
     if (!peer)
         return NM_ERR_REFUSED;
     sender->name = peer->actor.name;
     sender->role = peer->actor.role;
     return NM_OK;
+}
+
+void
+nm_net_cut(zmq_msg_t *frame)
+{
+    int fd = zmq_msg_get(frame, ZMQ_SRCFD);
+    if (fd >= 0)
+        shutdown(fd, SHUT_RDWR);
+}
+
+bool
+nm_net_may_knock(nm_net_t *self, zmq_msg_t *frame, int64_t now_ms)
+{
+    const char *key = zmq_msg_gets(frame, KEY_PROPERTY), *address = zmq_msg_gets(frame, "Peer-Address");
+    return nm_knocks_add(&self->knocks, nm_text(key), nm_text(address), now_ms);
+}
+
+//  -- Another certificate
+
+void
+nm_net_serve_as(nm_net_t *self, const nm_cert_t *cert)
+{
+    memcpy(self->server_public, cert->public_text, sizeof self->server_public);
+    memcpy(self->server_secret, cert->secret_text, sizeof self->server_secret);
+}
+
+void
+nm_net_call_as(nm_net_t *self, const nm_cert_t *cert)
+{
+    memcpy(self->public_text, cert->public_text, sizeof self->public_text);
+    memcpy(self->secret_text, cert->secret_text, sizeof self->secret_text);
 }
 
 //  -- The self-test
@@ -568,7 +615,7 @@ nm_net_self_test(nm_net_t *self, int64_t now_ms, nm_error_t *error)
         goto done;
     stranger = zmq_socket(self->context, ZMQ_PUSH);
     if (!stranger || zmq_curve_keypair(public_text, secret_text) != 0 || !s_set(stranger, ZMQ_LINGER, 0) ||
-        !s_set_client(stranger, public_text, secret_text, self->public_text)) {
+        !s_set_client(stranger, public_text, secret_text, self->server_public)) {
         nm_fail(error, rc, "the self-test's socket cannot be made: %s", zmq_strerror(zmq_errno()));
         goto done;
     }

@@ -23,17 +23,19 @@ typedef enum {
     NM_NET_MAILBOX,  //  PULL: mail of certified actors, operators excluded
     NM_NET_DESK,     //  ROUTER: asks of certified actors and operators
     NM_NET_DOOR,     //  ROUTER: asks of clients with any CURVE key
+    NM_NET_LOBBY,    //  ROUTER: knocks of newcomers with any CURVE key, few and small
 } nm_net_bind_t;
 
 typedef enum {
     NM_NET_POST,    //  PUSH to one mailbox
     NM_NET_DEALER,  //  DEALER to one desk or door
+    NM_NET_KNOCK,   //  DEALER to one lobby
 } nm_net_connect_t;
 
 //  Who a message is from.
 typedef struct {
     const char *name;                       //  Certified; "" for a client. Lives as long as the directory
-    nm_role_id_t role;                      //  NM_ROLE_CLIENT at a door
+    nm_role_id_t role;                      //  NM_ROLE_CLIENT at a door, NM_ROLE_NONE at a lobby
     uint8_t client_key[NM_CURVE_KEY_SIZE];  //  The CURVE key of the session
 } nm_net_sender_t;
 
@@ -64,6 +66,19 @@ void nm_net_zap_run(nm_net_t *self, int64_t now_ms);
 //  Who sent this frame? Give a payload frame, never a ROUTER's first: libzmq 4.3.4 leaves that
 //  without metadata. NM_ERR_REFUSED if the certificate is no longer good: drop the message.
 nm_rc_t nm_net_sender(nm_net_t *self, zmq_msg_t *frame, int64_t now_ms, nm_net_sender_t *sender);
+
+//  Ends the connection that this frame came over, if it is still there: its sender may not speak any more.
+//  libzmq has no call for that. The frame knows the descriptor; should that belong to another connection by
+//  now, that one is made again.
+void nm_net_cut(zmq_msg_t *frame);
+
+//  Is this frame at the lobby within what the lobby listens to?
+bool nm_net_may_knock(nm_net_t *self, zmq_msg_t *frame, int64_t now_ms);
+
+//  The own certificate has changed: sockets that are bound, or connected, from now on go by this one. Those that are
+//  there stay as they are.
+void nm_net_serve_as(nm_net_t *self, const nm_cert_t *cert);
+void nm_net_call_as(nm_net_t *self, const nm_cert_t *cert);
 
 //  Binds a mailbox of its own and knocks with a throw-away key: NM_OK if it was turned away.
 nm_rc_t nm_net_self_test(nm_net_t *self, int64_t now_ms, nm_error_t *error);

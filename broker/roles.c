@@ -91,11 +91,15 @@ nm_roles_may_mail(nm_role_id_t from, nm_role_id_t to, unsigned kind)
     return false;
 }
 
-//  Whatever else is so: an operator asks anything, and how it goes may be asked by all.
+//  Whatever else is so: an operator asks anything; how it goes, and who there is, may be asked by all.
 static bool
 s_may_ask_anywhere(nm_role_id_t from, nm_bytes_t op)
 {
-    return from == NM_ROLE_OPERATOR || (nm_role_is_actor(from) && nm_bytes_is(op, "status"));
+    static const char *const OPS[] = { "status", "directory.sync", "directory.push", "directory.list" };
+    for (size_t i = 0; nm_role_is_actor(from) && i < NM_COUNT(OPS); i++)
+        if (nm_bytes_is(op, OPS[i]))
+            return true;
+    return from == NM_ROLE_OPERATOR;
 }
 
 static bool

@@ -330,6 +330,19 @@ nm_statements_write(nm_statements_t *self, const bool heaps[NM_BUCKET_COUNT], nm
 }
 
 size_t
+nm_statements_write_of(const nm_statements_t *self, const char *name, size_t max, nm_buf_t *out)
+{
+    size_t written = 0;
+    for (size_t i = s_place(self, name, FIRST_HASH); i < self->count && written < max; i++) {
+        if (strcmp(self->items[i]->stated.name, name) != 0)
+            break;
+        s_write(self->items[i], out);
+        written++;
+    }
+    return written;
+}
+
+size_t
 nm_statements_write_news(nm_statements_t *self, nm_buf_t *out)
 {
     size_t written = 0;

@@ -77,6 +77,9 @@ void nm_statements_digest(const nm_statements_t *self, uint8_t out[NM_BUCKET_COU
 //  call; returns how many.
 size_t nm_statements_write(nm_statements_t *self, const bool heaps[NM_BUCKET_COUNT], nm_buf_t *out);
 
+//  Packs those about one name, at most max; returns how many.
+size_t nm_statements_write_of(const nm_statements_t *self, const char *name, size_t max, nm_buf_t *out);
+
 //  Packs those that were not told yet, at most NM_NEWS_COUNT, and counts them as told; returns how many.
 size_t nm_statements_write_news(nm_statements_t *self, nm_buf_t *out);
 bool nm_statements_has_news(const nm_statements_t *self);

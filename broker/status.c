@@ -75,9 +75,10 @@ s_write_status(nm_actor_t *self, nm_buf_t *out)
     s_write_links(self, out);
     s_write_lanes(self, out);
     s_write_store(self, out);
+    nm_exchange_write_status(self, out);
     nm_writer_text(out, "metrics");
     nm_metrics_write(self->setup.metrics, out);
-    size_t count = 13;
+    size_t count = 15;
     if (self->role->status)
         count += self->role->status(self->state, out);
     nm_writer_map_close(out, mark, count);

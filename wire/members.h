@@ -69,13 +69,13 @@ NM_RECORD_DECLARE(statement, NM_STATEMENT_FIELDS);
 NM_RECORD_DECLARE(sync, NM_SYNC_FIELDS);
 
 //  The answer to it, and the body of directory.push and directory.publish.
-#define NM_NEWS_FIELDS(F, R)                                                                                       \
+#define NM_UPDATES_FIELDS(F, R)                                                                                    \
     F(R, 1, members, RECORDS, NM_NEWS_COUNT, MAY, &nm_signed_shape, "Members that the other does not have so new") \
     F(R, 2, statements, RECORDS, NM_NEWS_COUNT, MAY, &nm_statement_shape, "Statements")                            \
     F(R, 3, wanted, BIN, NM_MEMBER_COUNT *NM_DIGEST_HASH_SIZE, MAY, NULL, "Hashes of names of members to send")    \
     F(R, 4, buckets, BIN, NM_BUCKET_COUNT, MAY, NULL, "Numbers of the heaps of statements to send")                \
     F(R, 5, more, BOOL, 0, MAY, NULL, "There was more than fits: sync again")
-NM_RECORD_DECLARE(news, NM_NEWS_FIELDS);
+NM_RECORD_DECLARE(updates, NM_UPDATES_FIELDS);
 
 //  What a newcomer says at a lobby, and what it hears.
 #define NM_KNOCK_FIELDS(F, R) F(R, 1, member, RECORD, NM_LOBBY_FRAME_MAX, MUST, &nm_signed_shape, "The newcomer's own")

@@ -84,12 +84,12 @@ s_state(const nm_stated_t *stated, nm_buf_t *text, uint8_t signature[64])
 }
 
 static void
-s_take_news(nm_gossip_t *self, const nm_news_t *news, nm_now_t now)
+s_take_news(nm_gossip_t *self, const nm_updates_t *news, nm_now_t now)
 {
     nm_list_t list;
     nm_bytes_t raw;
     nm_taken_t taken;
-    if (NM_HAS(news, news, members)) {
+    if (NM_HAS(news, updates, members)) {
         assert_int_equal(nm_list_open(&list, news->members), NM_OK);
         while (nm_list_next(&list, &raw) == NM_OK) {
             nm_signed_t member;
@@ -97,7 +97,7 @@ s_take_news(nm_gossip_t *self, const nm_news_t *news, nm_now_t now)
             nm_gossip_take(self, &member, now, &taken, NULL);
         }
     }
-    if (NM_HAS(news, news, statements)) {
+    if (NM_HAS(news, updates, statements)) {
         assert_int_equal(nm_list_open(&list, news->statements), NM_OK);
         while (nm_list_next(&list, &raw) == NM_OK) {
             nm_statement_t statement;
@@ -110,8 +110,8 @@ s_take_news(nm_gossip_t *self, const nm_news_t *news, nm_now_t now)
 static void
 s_take_packed(nm_gossip_t *self, const nm_buf_t *packed, nm_now_t now)
 {
-    nm_news_t news;
-    assert_int_equal(nm_record_decode(&nm_news_shape, &news, nm_buf_bytes(packed), NULL, ""), NM_OK);
+    nm_updates_t news;
+    assert_int_equal(nm_record_decode(&nm_updates_shape, &news, nm_buf_bytes(packed), NULL, ""), NM_OK);
     s_take_news(self, &news, now);
 }
 
@@ -121,7 +121,7 @@ s_meet(nm_gossip_t *asker, nm_gossip_t *answerer, nm_now_t now)
 {
     nm_buf_t frame = { 0 };
     nm_sync_t sync;
-    nm_news_t news;
+    nm_updates_t news;
     size_t size = 0;
     bool more;
     do {
@@ -130,11 +130,11 @@ s_meet(nm_gossip_t *asker, nm_gossip_t *answerer, nm_now_t now)
         nm_gossip_write_sync(asker, &frame);
         assert_int_equal(nm_record_decode(&nm_sync_shape, &sync, nm_buf_bytes(&frame), NULL, ""), NM_OK);
         assert_int_equal(nm_gossip_answer(answerer, &sync, &answer), NM_OK);
-        assert_int_equal(nm_record_decode(&nm_news_shape, &news, nm_buf_bytes(&answer), NULL, ""), NM_OK);
+        assert_int_equal(nm_record_decode(&nm_updates_shape, &news, nm_buf_bytes(&answer), NULL, ""), NM_OK);
         s_take_news(asker, &news, now);
         if (nm_gossip_write_wanted(asker, &news, &wanted))
             s_take_packed(answerer, &wanted, now);
-        more = NM_HAS(&news, news, more);
+        more = NM_HAS(&news, updates, more);
         size += frame.size + answer.size + wanted.size;
         nm_buf_free(&answer);
         nm_buf_free(&wanted);

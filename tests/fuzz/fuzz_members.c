@@ -60,14 +60,14 @@ s_each(nm_gossip_t *gossip, bool there, nm_bytes_t raw, void (*fn)(nm_gossip_t *
 static void
 s_try_news(nm_gossip_t *gossip, nm_bytes_t bytes)
 {
-    nm_news_t news;
+    nm_updates_t news;
     nm_buf_t out = { 0 };
-    if (nm_record_decode(&nm_news_shape, &news, bytes, NULL, "") != NM_OK)
+    if (nm_record_decode(&nm_updates_shape, &news, bytes, NULL, "") != NM_OK)
         return;
-    s_each(gossip, NM_HAS(&news, news, members), news.members, s_take);
-    s_each(gossip, NM_HAS(&news, news, statements), news.statements, s_hear);
+    s_each(gossip, NM_HAS(&news, updates, members), news.members, s_take);
+    s_each(gossip, NM_HAS(&news, updates, statements), news.statements, s_hear);
     if (nm_gossip_write_wanted(gossip, &news, &out))
-        PROMISE(nm_record_decode(&nm_news_shape, &news, nm_buf_bytes(&out), NULL, "") == NM_OK);
+        PROMISE(nm_record_decode(&nm_updates_shape, &news, nm_buf_bytes(&out), NULL, "") == NM_OK);
     nm_buf_free(&out);
 }
 
@@ -79,11 +79,11 @@ s_pass_on(nm_gossip_t *gossip)
     nm_gossip_t *other = nm_gossip_new(AUTHORITY, 0, s_believe);
     nm_buf_t sync = { 0 }, answer = { 0 };
     nm_sync_t asked;
-    nm_news_t news;
+    nm_updates_t news;
     nm_gossip_write_sync(other, &sync);
     PROMISE(nm_record_decode(&nm_sync_shape, &asked, nm_buf_bytes(&sync), NULL, "") == NM_OK);
     PROMISE(nm_gossip_answer(gossip, &asked, &answer) == NM_OK);
-    PROMISE(nm_record_decode(&nm_news_shape, &news, nm_buf_bytes(&answer), NULL, "") == NM_OK);
+    PROMISE(nm_record_decode(&nm_updates_shape, &news, nm_buf_bytes(&answer), NULL, "") == NM_OK);
     s_try_news(other, nm_buf_bytes(&answer));
     PROMISE(nm_gossip_count(other) == nm_gossip_count(gossip));
     nm_gossip_destroy(&other);

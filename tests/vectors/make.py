@@ -186,7 +186,7 @@ statement = {1: "nmesh-statement-1\nrevoke\nemail-7\n00c0ffee\n2026-11-21T03:59:
 statement_fields = {"text": statement[1], "signature": hexed(statement[2])}
 good_record("sync", "sync", {1: bytes(range(24)), 2: bytes(512)},
             {"digest": hexed(bytes(range(24))), "buckets": hexed(bytes(512))}, keys="tag")
-good_record("news", "news", {1: [signed_member], 2: [statement], 3: b"\1\2\3\4\5\6", 4: b"\x3f", 5: True},
+good_record("updates", "updates", {1: [signed_member], 2: [statement], 3: b"\1\2\3\4\5\6", 4: b"\x3f", 5: True},
             {"members": [signed_fields], "statements": [statement_fields], "wanted": "010203040506", "buckets": "3f",
              "more": True}, keys="tag")
 good_record("knock", "knock", {1: signed_member}, {"member": signed_fields}, keys="tag")
@@ -197,7 +197,7 @@ bad_one("record", "a certificate without its sign key",
 bad_one("record", "a member whose host has a line break", pack({**member, 4: "a\nb"}), "member")
 bad_one("record", "a signed member of 2,049 bytes", pack({1: bytes(2049), 2: bytes(64)}), "signed")
 bad_one("record", "a digest of 1,025 members", pack({1: bytes(1025 * 12), 2: bytes(512)}), "sync")
-bad_one("record", "news of 129 statements", pack({2: [statement] * 129}), "news")
+bad_one("record", "updates of 129 statements", pack({2: [statement] * 129}), "updates")
 
 # -- What must be refused
 
@@ -306,7 +306,7 @@ def seed_all():
             seed("frame", data)
         elif one.get("shape") in ("ask_frame", "reply_frame"):
             seed("ask", data)
-        elif one.get("shape") in ("signed", "member", "sync", "news", "knock", "statement"):
+        elif one.get("shape") in ("signed", "member", "sync", "updates", "knock", "statement"):
             seed("members", data)
         elif one.get("shape") == "request":
             seed("request", data)

@@ -41,8 +41,9 @@ def one_of_each(**more):
 class Actor:
     """One process of the mesh, and everything about it that outlives it."""
 
-    def __init__(self, mesh, name, role, entry, host=None):
+    def __init__(self, mesh, name, role, entry, host=None, folder=None):
         self.mesh, self.name, self.role, self.entry, self.host = mesh, name, role, entry, host
+        self.folder = folder or mesh.folder
         self.build = mesh.build     # Whose program it runs: an upgrade changes it
         self.process = None
         self.starts = 0
@@ -52,12 +53,12 @@ class Actor:
 
     @property
     def store(self):
-        return self.mesh.folder / "stores" / self.name
+        return self.folder / "stores" / self.name
 
     def command(self):
         return [*(self.host.enter() if self.host else []),
                 str(self.build / "actors" / self.role / f"nmesh-{self.role}"),
-                "--mesh", str(self.mesh.folder), "--name", self.name]
+                "--mesh", str(self.folder), "--name", self.name]
 
     def start(self, env=None, wait=True, wrap=None):
         assert not self.running(), f"{self.name} runs already"
@@ -164,7 +165,7 @@ class Mesh:
     told: called with (actor, "start" or "exit", pid or exit code)."""
 
     def __init__(self, roles=None, *, providers=None, settings=None, build=None, folder=None, wrap=None, label="mesh",
-                 place=None, told=None):
+                 place=None, told=None, seeds=()):
         self.build = pathlib.Path(build or build_folder())
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix=f"nmesh-{label}-"))
         self.keep = bool(folder)
@@ -182,6 +183,7 @@ class Mesh:
         self.readers = {}
         self.actors, self.operators, self.clients, self.certificates = {}, {}, [], {}
         self.services = {}
+        self.seeds = set(seeds)
         self.write(roles or one_of_each())
 
     # -- Making it
@@ -204,8 +206,15 @@ class Mesh:
         os.chmod(path, 0o600)
 
     def add_actor(self, name, role, number=1):
+        entry = self.make_entry(name, role, number)
+        self.certificates[name] = self.authority.certify(name, role)
+        self.certificates[name].save(self.folder)
+        self.actors[name] = Actor(self, name, role, entry, self.place(name))
+        return self.actors[name]
+
+    def make_entry(self, name, role, number=1):
         host = self.place(name)
-        ports = host.free_ports(3) if host else free_ports(3)
+        ports = host.free_ports(4) if host else free_ports(4)
         address = host.address if host else "127.0.0.1"
         entry = {"role": role}
         if role == "gateway":
@@ -214,15 +223,33 @@ class Mesh:
         entry["desk"] = f"tcp://{address}:{ports[1]}"
         if role == "gateway":
             entry["door"] = f"tcp://{address}:{ports[2]}"
-        self.certificates[name] = self.authority.certify(name, role)
-        self.certificates[name].save(self.folder)
-        self.actors[name] = Actor(self, name, role, entry, host)
+        if name in self.seeds:
+            entry["lobby"] = f"tcp://{address}:{ports[3]}"
+        return entry
+
+    def newcomer(self, name, role, number=1, certificate=None):
+        """An actor that the mesh file does not have, in a folder of its own as on another machine: it has the mesh file,
+        the certificates of the seeds, and its own key, certificate and entry."""
+        folder = self.folder / "elsewhere" / name
+        (folder / "actors").mkdir(parents=True)
+        (folder / "stores").mkdir(mode=0o700)
+        shutil.copy(self.folder / "mesh.zpl", folder)
+        shutil.copy(self.folder / "store.key", folder)
+        entry = self.make_entry(name, role, number)
+        (folder / "actors" / f"{name}.zpl").write_text(zpl.dump(entry), encoding="utf-8")
+        self.certificates[name] = certificate or self.authority.certify(name, role)
+        self.certificates[name].save(folder)
+        self.operator_certificate.save(folder, with_key=False)
+        for seed in self.seeds:
+            self.certificates[seed].save(folder, with_key=False)
+        self.actors[name] = Actor(self, name, role, entry, self.place(name), folder)
         return self.actors[name]
 
     def write_mesh_file(self):
         tree = {"mesh": {"name": "test", "authority": self.authority.public.hex(),
                          "admin_key_hash": blake2b(self.admin_secret.encode()).hex(), "public_domain": "mesh.test"},
-                "actors": {name: actor.entry for name, actor in self.actors.items()}, **self.settings}
+                "actors": {name: actor.entry for name, actor in self.actors.items() if actor.folder == self.folder},
+                **self.settings}
         (self.folder / "mesh.zpl").write_text(zpl.dump(tree), encoding="utf-8")
 
     # -- Running it
