@@ -319,6 +319,20 @@ nm_cert_make(nm_cert_t *cert, const char *name, nm_role_id_t role, int64_t not_b
 }
 
 void
+nm_cert_keep_key(nm_cert_t *cert, const nm_cert_t *other)
+{
+    memcpy(cert->public_key, other->public_key, sizeof cert->public_key);
+    memcpy(cert->public_text, other->public_text, sizeof cert->public_text);
+    memcpy(cert->secret_text, other->secret_text, sizeof cert->secret_text);
+    uint8_t secret[NM_CURVE_KEY_SIZE], sign_secret[NM_SIGN_SECRET_SIZE];
+    if (!zmq_z85_decode(secret, cert->secret_text))
+        return;
+    nm_cert_sign_pair(secret, cert->sign_key, sign_secret);
+    sodium_memzero(secret, sizeof secret);
+    sodium_memzero(sign_secret, sizeof sign_secret);
+}
+
+void
 nm_cert_sign_pair(const uint8_t curve_secret[NM_CURVE_KEY_SIZE], uint8_t sign_key[NM_SIGN_PUBLIC_SIZE],
                   uint8_t sign_secret[NM_SIGN_SECRET_SIZE])
 {

@@ -45,6 +45,9 @@ nm_rc_t nm_cert_save(const nm_cert_t *cert, const char *path, bool with_secret, 
 //  A new key pair and serial under this name and role; unsigned.
 void nm_cert_make(nm_cert_t *cert, const char *name, nm_role_id_t role, int64_t not_before_ms, int64_t not_after_ms);
 
+//  Gives a certificate that was just made the key pair of another.
+void nm_cert_keep_key(nm_cert_t *cert, const nm_cert_t *other);
+
 //  Is it valid at that time? What verify asks beside the signature, and cheap.
 nm_rc_t nm_cert_check_time(const nm_cert_t *cert, int64_t now_ms, nm_error_t *error);
 

@@ -11,7 +11,7 @@ enum {
     S_ASK_MS = 2000,  //  An answer that takes longer is of no use
     S_ALL_COUNT = 8,  //  So few are all told news; of more, some
     S_SOME_COUNT = 4,
-    S_ALONE_MS = 3000,  //  Without any answer for so long, it knocks at a lobby
+    S_ALONE_MS = 2000,  //  Without any answer for so long, it knocks at a lobby
     S_KNOCK_MS = 1000,  //  ... every second at first
     S_KNOCK_MOST_MS = 15000,
     S_DAY_MS = 24 * 60 * 60 * 1000,
@@ -25,7 +25,8 @@ nm_exchange_start(nm_actor_t *self, nm_directory_t *directory, nm_now_t now)
 {
     self->exchange = (nm_exchange_t){ .directory = directory,
                                       .beat_at_ms = INT64_MIN,
-                                      .answered_ms = now.mono_ms,
+                                      //  One that the mesh file does not have is not known to most: it knocks at once
+                                      .answered_ms = now.mono_ms - (self->setup.self->local ? S_ALONE_MS : 0),
                                       .knock_pause_ms = S_KNOCK_MS,
                                       .warned_days = UINT32_MAX };
 }

@@ -695,6 +695,21 @@ s_take_signal(nm_loop_t *self)
     nm_actor_leave(self->config.actor);
 }
 
+//  A lobby has answered: who refused us may let us in now.
+static void
+s_start_anew(nm_loop_t *self)
+{
+    nm_error_t error;
+    for (size_t i = 0; i < self->peer_count; i++) {
+        s_peer_t *peer = &self->peers[i];
+        if (peer->asked_ms)
+            nm_net_close(self->config.net, &peer->dealer);
+        peer->asked_ms = 0;
+        if (peer->linked && peer->failing_ms)
+            s_connect_post(self, peer, &error);
+    }
+}
+
 static void
 s_gather(nm_loop_t *self)
 {
@@ -709,7 +724,10 @@ s_gather(nm_loop_t *self)
         case S_FROM_DESK: s_drain_router(self, self->desk, S_FROM_DESK); break;
         case S_FROM_DOOR: s_drain_router(self, self->door, S_FROM_DOOR); break;
         case S_FROM_LOBBY: s_drain_router(self, self->lobby, S_FROM_LOBBY); break;
-        case S_FROM_SEED: s_drain(self, self->seed_lobby, NM_IN_WELCOME, self->seed); break;
+        case S_FROM_SEED:
+            s_drain(self, self->seed_lobby, NM_IN_WELCOME, self->seed);
+            s_start_anew(self);
+            break;
         case S_FROM_DEALER: {
             s_peer_t *peer = &self->peers[self->origins[i].peer];
             s_drain(self, peer->dealer, NM_IN_REPLY, peer->peer);

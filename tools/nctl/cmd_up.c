@@ -177,6 +177,7 @@ nm_cmd_up(nm_nctl_t *self)
     nm_reach_t *reach = nm_reach_new(self->mesh_folder, &error);
     if (!reach)
         return nm_nctl_fail("%s", error.text);
+    nm_reach_keep_here(reach);
     int code = s_up(self, reach, nm_options_has(&self->options, "detach"), wait_ms);
     nm_reach_destroy(&reach);
     return code;

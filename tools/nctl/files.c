@@ -106,6 +106,19 @@ nm_files_certify(const char *folder, const char *name, nm_role_id_t role, int64_
     return rc;
 }
 
+void
+nm_files_keep_here(nm_mesh_t *mesh)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < mesh->actor_count; i++) {
+        char key[NM_NAME_MAX + 16];
+        snprintf(key, sizeof key, "keys/%s.key", mesh->actors[i].name);
+        if (nm_files_exists(mesh->folder, key))
+            mesh->actors[kept++] = mesh->actors[i];
+    }
+    mesh->actor_count = kept;
+}
+
 nm_rc_t
 nm_files_authority(const char *folder, uint8_t secret[NM_SIGN_SECRET_SIZE], nm_error_t *error)
 {

@@ -4,7 +4,7 @@
 #define NM_FILES_H
 
 #include "nm.h"
-#include "broker/cert.h"
+#include "broker/mesh.h"
 
 enum { NM_PATH_MAX = 1024, NM_FILE_MAX = 1024 * 1024 };
 
@@ -26,6 +26,9 @@ nm_rc_t nm_files_read(const char *folder, const char *name, nm_buf_t *text, nm_e
 //  before now_ms on. Gateways that begin in one moment know that they were founded together.
 nm_rc_t nm_files_certify(const char *folder, const char *name, nm_role_id_t role, int64_t now_ms, unsigned days,
                          const uint8_t authority[NM_SIGN_SECRET_SIZE], nm_error_t *error);
+
+//  Leaves only the actors whose keys are in this folder: those that this machine runs.
+void nm_files_keep_here(nm_mesh_t *mesh);
 
 //  authority.key: the Ed25519 secret. Wipe it after use.
 nm_rc_t nm_files_authority(const char *folder, uint8_t secret[NM_SIGN_SECRET_SIZE], nm_error_t *error);

@@ -13,7 +13,8 @@ const nm_command_t nm_commands[] = {
       "and that is an error. The API key of the built-in service admin is shown once and kept in DIR/admin.key." },
     { "up", nm_cmd_up, "", "Starts all actors of the mesh and keeps them running", nm_up_options, 0, 0,
       "Stays in the foreground until Ctrl-C unless -d is given. An actor that ends is started again, with growing "
-      "pauses, unless it ended with 65, 74, 75 or 78: then a person has to look." },
+      "pauses, unless it ended with 65, 74, 75 or 78: then a person has to look. Of the mesh those actors are started whose "
+      "keys are in this folder." },
     { "down", nm_cmd_down, "", "Stops what up started", NULL, 0, 0, NULL },
     { "ps", nm_cmd_ps, "", "Lists the actors: state, backlog, store, links", NULL, 0, 0, NULL },
     { "top", nm_cmd_top, "", "The same live, with rates; q ends it", nm_top_options, 0, 0, NULL },
@@ -31,8 +32,20 @@ const nm_command_t nm_commands[] = {
       nm_service_options, 1, 2, NULL },
     { "key", nm_cmd_key, "create SERVICE|list SERVICE|delete SERVICE KEY", "API keys of a service", nm_key_options, 2, 3,
       "A new key is shown once." },
-    { "cert", nm_cmd_cert, "issue NAME ROLE|list|show NAME", "Certificates of actors and operators", nm_cert_options, 1, 3,
-      "issue needs authority.key in the mesh's folder. An actor also needs its entry in the mesh file." },
+    { "cert", nm_cmd_cert, "issue NAME ROLE|renew NAME|revoke NAME|publish FILE|list|show NAME",
+      "Certificates of actors and operators", nm_cert_options, 1, 3,
+      "issue, renew and revoke need authority.key in the mesh's folder. Where that is kept elsewhere, revoke --statement "
+      "FILE there and publish FILE here. renew makes a new key pair beside the old one; a running actor takes it at "
+      "once, and the old certificate is let in until it ends or is revoked. Who has a gateway's key for its door needs "
+      "the new one then: --keep-key only makes the certificate last longer. revoke puts an actor out within seconds." },
+    { "launch", nm_cmd_launch, "ROLE", "Makes further actors and starts them", nm_launch_options, 1, 1,
+      "Each gets a name, keys, a certificate, ports and an entry in actors/. A running \"nctl up\" starts them. For "
+      "another machine the files are put into outbound/HOST and two commands printed that take them there; it needs "
+      "an actor with a lobby in the mesh file. Needs authority.key." },
+    { "forget", nm_cmd_forget, "ACTOR", "Declares an actor and its disk lost for good", nm_forget_options, 1, 1,
+      "Signs and publishes a statement that holds for ever: its certificates are dead, its store is fenced, and what it "
+      "held is sent again by the gateways. Asks first, unless --yes. Needs authority.key; where that is kept elsewhere, "
+      "write it with --statement FILE there and run: nctl cert publish FILE." },
     { "backup", nm_cmd_backup, "ACTOR FILE", "Writes a copy of a running actor's store", NULL, 2, 2,
       "FILE is made by the actor, on its machine, and must not exist." },
     { "restore", nm_cmd_restore, "ACTOR FILE", "Puts a backup in place of a stopped actor's store", nm_restore_options, 2, 2,

@@ -87,10 +87,11 @@ nm_plan_smtp(const char *text, nm_plan_smtp_t *smtp, nm_error_t *error)
 
 //  -- Ports
 
+//  A gateway has a lobby too: what is made here is where newcomers knock.
 unsigned
 nm_plan_port_count(const nm_plan_t *self)
 {
-    return 3 * self->gateway_count + 2 * (self->router_count + self->email_count + 1);
+    return 4 * self->gateway_count + 2 * (self->router_count + self->email_count + 1);
 }
 
 static bool
@@ -115,21 +116,26 @@ s_is_free(const char *host, unsigned port)
 
 //  From 32768 on the system itself picks ports for connections, and may sit on ours.
 nm_rc_t
-nm_plan_find_ports(nm_plan_t *self, nm_error_t *error)
+nm_plan_free_ports(const char *host, unsigned count, unsigned *first, nm_error_t *error)
 {
     enum { LEAST = 10000, BOUND = 32768, TRIES = 200 };
-    unsigned count = nm_plan_port_count(self);
     for (unsigned i = 0; i < TRIES && count < BOUND - LEAST; i++) {
         unsigned base = LEAST + randombytes_uniform(BOUND - LEAST - count);
         unsigned at = 0;
-        while (at < count && s_is_free(self->host, base + at))
+        while (at < count && s_is_free(host, base + at))
             at++;
         if (at < count)
             continue;
-        self->base_port = base;
+        *first = base;
         return NM_OK;
     }
-    return nm_fail(error, NM_ERR_BUSY, "%s: no run of %u free ports below %d was found", self->host, count, BOUND);
+    return nm_fail(error, NM_ERR_BUSY, "%s: no run of %u free ports below %d was found", host, count, BOUND);
+}
+
+nm_rc_t
+nm_plan_find_ports(nm_plan_t *self, nm_error_t *error)
+{
+    return nm_plan_free_ports(self->host, nm_plan_port_count(self), &self->base_port, error);
 }
 
 //  -- The mesh file
@@ -180,8 +186,10 @@ s_write_actor(void *arg, const char *name, nm_role_id_t role, unsigned number)
         nm_buf_format(self->out, "        number = %u\n", number);
     s_write_endpoint(self, "mailbox");
     s_write_endpoint(self, "desk");
-    if (role == NM_ROLE_GATEWAY)
+    if (role == NM_ROLE_GATEWAY) {
         s_write_endpoint(self, "door");
+        s_write_endpoint(self, "lobby");
+    }
     return NM_OK;
 }
 

@@ -39,6 +39,9 @@ nm_rc_t nm_plan_smtp(const char *text, nm_plan_smtp_t *smtp, nm_error_t *error);
 
 unsigned nm_plan_port_count(const nm_plan_t *self);
 
+//  The first of a run of free ports, below those that the system gives to connections.
+nm_rc_t nm_plan_free_ports(const char *host, unsigned count, unsigned *base, nm_error_t *error);
+
 //  Finds a run of free ports below those that the system gives to connections.
 nm_rc_t nm_plan_find_ports(nm_plan_t *self, nm_error_t *error);
 

@@ -220,6 +220,31 @@ nm_reach_statuses(nm_reach_t *self, json_t **replies, int timeout_ms)
     return answered_count;
 }
 
+json_t *
+nm_reach_members(nm_reach_t *self)
+{
+    enum { PATIENCE_MS = 1000 };
+    json_t *members = NULL;
+    for (size_t i = 0; i < self->mesh->actor_count && !members; i++) {
+        nm_error_t error;
+        nmesh_error_t problem;
+        json_t *reply = NULL;
+        nmesh_t *client = nm_reach_desk(self, &self->mesh->actors[i], &error);
+        nmesh_ask_t ask = { .op = "directory.list", .timeout_ms = PATIENCE_MS, .silence_ms = PATIENCE_MS };
+        if (client && nm_reach_ask_over(client, &ask, NULL, &reply, &problem) == 0)
+            members = json_incref(json_object_get(reply, "members"));
+        json_decref(reply);
+        nmesh_close(&client);
+    }
+    return members ? members : json_array();
+}
+
+void
+nm_reach_keep_here(nm_reach_t *self)
+{
+    nm_files_keep_here(self->mesh);
+}
+
 //  -- One ask
 
 int
@@ -247,7 +272,8 @@ nm_reach_ask_over(nmesh_t *client, const nmesh_ask_t *ask, json_t *body, json_t 
         *error = (nmesh_error_t){ .title = "Wrong call", .detail = "The body is nested too deeply" };
         goto done;
     }
-    whole.body = (nmesh_packed_t){ packed.at, packed.size };
+    if (body)
+        whole.body = (nmesh_packed_t){ packed.at, packed.size };
     rc = nmesh_ask(client, &whole, &answer, error);
     if (rc == 0 && reply && answer.body.size)
         *reply = nm_json_unpack(nm_bytes(answer.body.at, answer.body.size));

@@ -33,6 +33,13 @@ nmesh_t *nm_reach_desk(nm_reach_t *self, const nm_mesh_actor_t *actor, nm_error_
 //  how many there are now.
 size_t nm_reach_statuses(nm_reach_t *self, json_t **replies, int timeout_ms);
 
+//  The members that the first actor that answers knows (see directory.list); an empty list if nobody does. The caller
+//  lets go of it.
+json_t *nm_reach_members(nm_reach_t *self);
+
+//  Leaves only the actors whose key is on this machine in the reach's mesh.
+void nm_reach_keep_here(nm_reach_t *self);
+
 //  One ask at the door from end to end: opens, asks (taking body over, which may be NULL), prints a
 //  problem if there is one. NM_DONE and the answer in reply (NULL if empty; may itself be NULL), or NM_FAILED.
 int nm_reach_ask(const nm_nctl_t *nctl, const char *op, json_t *body, bool once, json_t **reply);

@@ -23,7 +23,7 @@ enum {
 };
 
 typedef struct {
-    const nm_mesh_actor_t *actor;
+    char name[NM_NAME_MAX + 1];
     char program[NM_PATH_MAX];
     pid_t pid;  //  0: it does not run
     int64_t started_ms;
@@ -33,8 +33,9 @@ typedef struct {
 } s_child_t;
 
 typedef struct {
-    const nm_mesh_t *mesh;
+    const char *folder;
     s_child_t *children;
+    size_t child_count;
     FILE *log;
     bool quiet;
     bool stopping;
@@ -147,7 +148,7 @@ s_become(const s_supervisor_t *self, const s_child_t *child, pid_t parent)
 {
     char path[NM_PATH_MAX];
     sigset_t none;
-    snprintf(path, sizeof path, "%s/log/%s.log", self->mesh->folder, child->actor->name);
+    snprintf(path, sizeof path, "%s/log/%s.log", self->folder, child->name);
     int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (log >= 0)
@@ -163,7 +164,7 @@ s_become(const s_supervisor_t *self, const s_child_t *child, pid_t parent)
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent)
         _exit(0);
-    execl(child->program, child->program, "--mesh", self->mesh->folder, "--name", child->actor->name, (char *) NULL);
+    execl(child->program, child->program, "--mesh", self->folder, "--name", child->name, (char *) NULL);
     fprintf(stderr, "%s: %s\n", child->program, strerror(errno));
     _exit(127);
 }
@@ -178,11 +179,11 @@ s_start(s_supervisor_t *self, s_child_t *child)
     if (child->pid == 0)
         s_become(self, child, parent);
     if (child->pid < 0) {
-        s_say(self, "%s: cannot start: %s", child->actor->name, strerror(errno));
+        s_say(self, "%s: cannot start: %s", child->name, strerror(errno));
         child->pid = 0;
         child->restart_ms = nm_when_mono() + S_BACKOFF_MAX_MS;
     } else {
-        s_say(self, "%s: started, pid %d", child->actor->name, (int) child->pid);
+        s_say(self, "%s: started, pid %d", child->name, (int) child->pid);
     }
 }
 
@@ -193,7 +194,7 @@ s_verdict(int code)
     case 65: return "its store is damaged; keep the folder, run nctl check, restore a backup";
     case 74: return "its disk failed at a commit; see log, check the disk and the store (nctl check)";
     case 75: return "its store is older than its peers know; restore it properly or forget it";
-    case 78: return "its settings are wrong; see its log";
+    case 78: return "its settings are wrong, or the authority has ended its certificate; see its log";
     case 127: return "its program cannot be run";
     default: return NULL;
     }
@@ -235,12 +236,12 @@ s_ended(s_supervisor_t *self, s_child_t *child, int status)
     s_describe_end(status, how, sizeof how);
     const char *verdict = WIFEXITED(status) ? s_verdict(WEXITSTATUS(status)) : NULL;
     if (self->stopping) {
-        s_say(self, "%s: stopped, pid %d, %s", child->actor->name, (int) pid, how);
+        s_say(self, "%s: stopped, pid %d, %s", child->name, (int) pid, how);
     } else if (verdict) {
-        s_say(self, "%s: ended, pid %d, %s: %s. It is not started again.", child->actor->name, (int) pid, how, verdict);
+        s_say(self, "%s: ended, pid %d, %s: %s. It is not started again.", child->name, (int) pid, how, verdict);
     } else {
         s_plan_restart(child, status, nm_when_mono());
-        s_say(self, "%s: ended, pid %d, %s; starting again in %.1f s", child->actor->name, (int) pid, how,
+        s_say(self, "%s: ended, pid %d, %s; starting again in %.1f s", child->name, (int) pid, how,
               (double) child->backoff_ms / 1000);
     }
 }
@@ -248,7 +249,7 @@ s_ended(s_supervisor_t *self, s_child_t *child, int status)
 static void
 s_reap(s_supervisor_t *self)
 {
-    for (size_t i = 0; i < self->mesh->actor_count; i++) {
+    for (size_t i = 0; i < self->child_count; i++) {
         int status;
         s_child_t *child = &self->children[i];
         if (child->pid && waitpid(child->pid, &status, WNOHANG) == child->pid)
@@ -260,7 +261,7 @@ static size_t
 s_signal_all(s_supervisor_t *self, int number)
 {
     size_t count = 0;
-    for (size_t i = 0; i < self->mesh->actor_count; i++) {
+    for (size_t i = 0; i < self->child_count; i++) {
         if (!self->children[i].pid)
             continue;
         kill(self->children[i].pid, number);
@@ -292,22 +293,52 @@ s_stop(s_supervisor_t *self, int signals)
 
 //  -- The whole
 
+//  An actor of this machine that has no child yet.
 static nm_rc_t
-s_prepare(s_supervisor_t *self, nm_error_t *error)
+s_add_child(s_supervisor_t *self, const nm_mesh_actor_t *actor, nm_error_t *error)
+{
+    for (size_t i = 0; i < self->child_count; i++)
+        if (strcmp(self->children[i].name, actor->name) == 0)
+            return NM_OK;
+    s_child_t child = { .pid = 0, .restart_ms = 1 };
+    memcpy(child.name, actor->name, sizeof child.name);
+    nm_rc_t rc = nm_supervisor_program(actor->role, child.program, sizeof child.program, error);
+    if (rc != NM_OK)
+        return rc;
+    self->children = nm_realloc(self->children, (self->child_count + 1) * sizeof *self->children);
+    self->children[self->child_count++] = child;
+    return NM_OK;
+}
+
+static nm_rc_t
+s_prepare(s_supervisor_t *self, const nm_mesh_t *mesh, nm_error_t *error)
 {
     nm_rc_t rc = NM_OK;
     char path[NM_PATH_MAX];
-    nm_files_join(path, self->mesh->folder, "log");
+    nm_files_join(path, self->folder, "log");
     rc = nm_files_folder(path, error);
-    nm_files_join(path, self->mesh->folder, "log/nctl.log");
+    nm_files_join(path, self->folder, "log/nctl.log");
     self->log = fopen(path, "ae");
-    self->children = nm_alloc(self->mesh->actor_count * sizeof *self->children);
-    for (size_t i = 0; rc == NM_OK && i < self->mesh->actor_count; i++) {
-        s_child_t *child = &self->children[i];
-        child->actor = &self->mesh->actors[i];
-        rc = nm_supervisor_program(child->actor->role, child->program, sizeof child->program, error);
-    }
+    for (size_t i = 0; rc == NM_OK && i < mesh->actor_count; i++)
+        rc = s_add_child(self, &mesh->actors[i], error);
     return rc;
+}
+
+//  Who was launched since: asked for by SIGHUP.
+static void
+s_look_again(s_supervisor_t *self)
+{
+    nm_error_t error = { "" };
+    nm_mesh_t *mesh = nm_mesh_load(self->folder, &error);
+    if (!mesh) {
+        s_say(self, "nctl: %s", error.text);
+        return;
+    }
+    nm_files_keep_here(mesh);
+    for (size_t i = 0; i < mesh->actor_count; i++)
+        if (s_add_child(self, &mesh->actors[i], &error) != NM_OK)
+            s_say(self, "nctl: %s", error.text);
+    nm_mesh_destroy(&mesh);
 }
 
 static int64_t
@@ -315,7 +346,7 @@ s_start_due(s_supervisor_t *self)
 {
     int64_t now_ms = nm_when_mono();
     int64_t next_ms = now_ms + 60000;
-    for (size_t i = 0; i < self->mesh->actor_count; i++) {
+    for (size_t i = 0; i < self->child_count; i++) {
         s_child_t *child = &self->children[i];
         if (child->pid || !child->restart_ms)
             continue;
@@ -343,25 +374,27 @@ s_signals(void)
 int
 nm_supervisor_run(const nm_mesh_t *mesh, int lock, bool quiet)
 {
-    s_supervisor_t self = { .mesh = mesh, .quiet = quiet };
+    s_supervisor_t self = { .folder = mesh->folder, .quiet = quiet };
     nm_error_t error = { "" };
     int code = 1;
     int signals = s_signals();
     s_write_pid(lock);
-    if (signals < 0 || s_prepare(&self, &error) != NM_OK) {
+    if (signals < 0 || s_prepare(&self, mesh, &error) != NM_OK) {
         s_say(&self, "nctl: %s", error.text);
         goto done;
     }
-    for (size_t i = 0; i < mesh->actor_count; i++)
-        s_start(&self, &self.children[i]);
     for (;;) {
         struct signalfd_siginfo got;
         struct pollfd fd = { .fd = signals, .events = POLLIN };
         poll(&fd, 1, (int) s_start_due(&self));
-        bool stop = false;
-        while (read(signals, &got, sizeof got) == sizeof got)
-            stop = stop || got.ssi_signo != SIGCHLD;
+        bool stop = false, look = false;
+        while (read(signals, &got, sizeof got) == sizeof got) {
+            stop = stop || got.ssi_signo == SIGTERM || got.ssi_signo == SIGINT;
+            look = look || got.ssi_signo == SIGHUP;
+        }
         s_reap(&self);
+        if (look)
+            s_look_again(&self);
         if (stop)
             break;
     }

@@ -20,8 +20,8 @@ nm_rc_t nm_supervisor_find(const char *folder, pid_t *pid);
 //  Finds the program of a role. NM_ERR_MISSING says where it looked.
 nm_rc_t nm_supervisor_program(nm_role_id_t role, char *out, size_t size, nm_error_t *error);
 
-//  Runs until SIGTERM or SIGINT, then stops the actors: SIGTERM, after 5 s SIGKILL. What it
-//  says goes to log/nctl.log, and to stderr unless quiet. Returns the exit code.
+//  Runs until SIGTERM or SIGINT, then stops the actors: SIGTERM, after 5 s SIGKILL. SIGHUP lets it look for actors
+//  that were launched since. What it says goes to log/nctl.log, and to stderr unless quiet. Returns the exit code.
 int nm_supervisor_run(const nm_mesh_t *mesh, int lock, bool quiet);
 
 #endif

@@ -79,12 +79,15 @@ class Certificate:
 
     def save(self, folder, with_key=True):
         """certs/NAME.cert for everybody, keys/NAME.key for its owner."""
+        self.save_as(folder, self.name, with_key)
+
+    def save_as(self, folder, name, with_key=True):
         certs, keys = folder / "certs", folder / "keys"
         certs.mkdir(exist_ok=True)
         keys.mkdir(mode=0o700, exist_ok=True)
-        (certs / f"{self.name}.cert").write_text(self.text(False), encoding="ascii")
+        (certs / f"{name}.cert").write_text(self.text(False), encoding="ascii")
         if with_key:
-            path = keys / f"{self.name}.key"
+            path = keys / f"{name}.key"
             path.write_text(self.text(True), encoding="ascii")
             os.chmod(path, 0o600)
 
