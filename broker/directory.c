@@ -523,9 +523,8 @@ s_number_for(const nm_directory_t *self, const member_t *member, const nm_member
 }
 
 static void
-s_place_member(nm_directory_t *self, member_t *member, const nm_known_t *known)
+s_place_member(nm_directory_t *self, member_t *member, const nm_member_t *said, nm_life_t life)
 {
-    const nm_member_t *said = &known->member;
     nm_peer_t *peer = &member->peer;
     nm_mesh_actor_t *actor = &peer->actor;
     s_put_text(true, said->mailbox, actor->mailbox, sizeof actor->mailbox);
@@ -536,7 +535,7 @@ s_place_member(nm_directory_t *self, member_t *member, const nm_known_t *known)
     s_put_text(true, said->version, peer->version, sizeof peer->version);
     actor->number = s_number_for(self, member, said);
     peer->heard = true;
-    peer->life = known->life;
+    peer->life = life;
     peer->draining = NM_HAS(said, member, draining) && said->draining;
     peer->leaving = NM_HAS(said, member, leaving) && said->leaving;
     peer->store = said->store;
@@ -576,7 +575,7 @@ s_follow_member(nm_directory_t *self, const char *name)
         member = s_add_member(self, name, cert.role);
         s_match_files(self, member);
     }
-    s_place_member(self, member, &known);
+    s_place_member(self, member, &known.member, known.life);
     if (member->said.name[0] && memcmp(member->said.public_key, cert.public_key, sizeof cert.public_key) != 0)
         member->before = member->said;
     member->said = cert;
@@ -832,6 +831,26 @@ nm_directory_is_out(const nm_directory_t *self, nm_error_t *error)
 
 //  -- Keeping
 
+//  One that a statement has ended is still somebody: there may be mail for it, and about it.
+static void
+s_remember(nm_directory_t *self, nm_bytes_t value)
+{
+    nm_member_t said;
+    nm_cert_t cert;
+    nm_stated_t stated;
+    nm_statements_t *statements = nm_gossip_statements(self->gossip);
+    if (!nm_gossip_read_saved(value, &said, &cert))
+        return;
+    member_t *member = s_find_member(self, cert.name);
+    if (!member) {
+        member = s_add_member(self, cert.name, cert.role);
+        s_place_member(self, member, &said, NM_LIFE_GONE);
+        s_match_files(self, member);
+    }
+    if (nm_statements_forgotten(statements, cert.name, &stated) && nm_statements_kill(statements, &cert, NULL))
+        member->peer.fenced = said.store;
+}
+
 //  Statements first: what they ended is not taken in again.
 nm_rc_t
 nm_directory_load(nm_directory_t *self, nm_txn_t *txn, nm_now_t now)
@@ -842,8 +861,11 @@ nm_directory_load(nm_directory_t *self, nm_txn_t *txn, nm_now_t now)
         nm_cursor_t cursor;
         nm_bytes_t key, value;
         nm_cursor_open(&cursor, txn, &nm_directory_table, nm_text(KINDS[i]), nm_bytes(NULL, 0), false);
-        while ((rc = nm_cursor_next(&cursor, &key, &value)) == NM_OK)
+        while ((rc = nm_cursor_next(&cursor, &key, &value)) == NM_OK) {
             nm_gossip_load(self->gossip, key, value, now);
+            if (key.at[0] == 'm')
+                s_remember(self, value);
+        }
         nm_cursor_close(&cursor);
         if (rc != NM_ERR_MISSING)
             return rc;

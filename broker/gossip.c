@@ -694,19 +694,31 @@ nm_gossip_saved(nm_gossip_t *self)
     nm_statements_saved(self->statements);
 }
 
+static nm_signed_t
+s_saved(nm_bytes_t value)
+{
+    return (nm_signed_t){ .body = nm_bytes(value.at + SIGNATURE_SIZE, value.size - SIGNATURE_SIZE),
+                          .signature = nm_bytes(value.at, SIGNATURE_SIZE) };
+}
+
+bool
+nm_gossip_read_saved(nm_bytes_t value, nm_member_t *member, nm_cert_t *cert)
+{
+    nm_certificate_t certificate;
+    if (value.size < SIGNATURE_SIZE || value.size > SIGNATURE_SIZE + NM_MEMBER_MAX)
+        return false;
+    nm_signed_t from = s_saved(value);
+    return s_check_form(&from, member, &certificate, cert, NULL) == NM_OK;
+}
+
 static void
 s_load_member(nm_gossip_t *self, nm_bytes_t value, nm_now_t now)
 {
     nm_member_t member;
-    nm_certificate_t certificate;
     nm_cert_t cert;
-    if (value.size < SIGNATURE_SIZE || value.size > SIGNATURE_SIZE + NM_MEMBER_MAX)
+    if (!nm_gossip_read_saved(value, &member, &cert) || nm_statements_kill(self->statements, &cert, NULL))
         return;
-    nm_signed_t from = { .body = nm_bytes(value.at + SIGNATURE_SIZE, value.size - SIGNATURE_SIZE),
-                         .signature = nm_bytes(value.at, SIGNATURE_SIZE) };
-    if (s_check_form(&from, &member, &certificate, &cert, NULL) != NM_OK ||
-        nm_statements_kill(self->statements, &cert, NULL))
-        return;
+    nm_signed_t from = s_saved(value);
     entry_t *entry = s_make_entry(&from, &member, cert.name);
     size_t at = s_place(self, entry->hash);
     if (self->count >= self->member_max || s_entry_at(self, at, entry->hash)) {

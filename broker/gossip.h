@@ -105,6 +105,9 @@ void nm_gossip_saved(nm_gossip_t *self);  //  What save gave is on disk
 //  Takes a piece that was saved: what it says was checked then. What no longer reads is passed over.
 void nm_gossip_load(nm_gossip_t *self, nm_bytes_t key, nm_bytes_t value, nm_now_t now);
 
+//  What such a piece says, whether it counts or not; views into value. False if it is no member.
+bool nm_gossip_read_saved(nm_bytes_t value, nm_member_t *member, nm_cert_t *cert);
+
 uint64_t nm_gossip_checks(const nm_gossip_t *self);  //  Signatures checked so far
 size_t nm_gossip_size(const nm_gossip_t *self);      //  Bytes that the members take
 
