@@ -45,7 +45,9 @@ s_issue(nm_nctl_t *self)
         return nm_nctl_fail("%s/%s is there already; --force replaces it", self->mesh_folder, file);
     if (nm_files_authority(self->mesh_folder, authority, &error) != NM_OK)
         return nm_nctl_fail("%s", error.text);
-    nm_rc_t rc = nm_files_certify(self->mesh_folder, name, role, nm_when_now(), (unsigned) days, authority, &error);
+    nm_rc_t rc =
+        nm_files_certify(self->mesh_folder, name, role, nm_stating_since(self->mesh_folder, name, nm_when_now()),
+                         (unsigned) days, authority, &error);
     sodium_memzero(authority, sizeof authority);
     if (rc != NM_OK)
         return nm_nctl_fail("%s", error.text);
@@ -135,8 +137,8 @@ s_write_next(nm_nctl_t *self, const nm_cert_t *old, unsigned days, nm_error_t *e
     nm_rc_t rc = nm_files_authority(self->mesh_folder, authority, error);
     if (rc != NM_OK)
         return rc;
-    int64_t from_ms = nm_when_now() - 3600 * 1000;
-    nm_cert_make(&next, old->name, old->role, from_ms, from_ms + (int64_t) days * 86400000);
+    //  It begins when the old one did: since when a gateway is there decides whose keys are whose.
+    nm_cert_make(&next, old->name, old->role, old->not_before_ms, nm_when_now() + (int64_t) days * 86400000);
     if (nm_options_has(&self->options, "keep-key"))
         nm_cert_keep_key(&next, old);
     nm_cert_sign(&next, authority);

@@ -147,8 +147,8 @@ s_make_actors(const nm_mesh_t *mesh, const json_t *members, s_launch_t *launch, 
     for (size_t i = 0; i < launch->count && rc == NM_OK; i++) {
         rc = s_write_entry(launch, launch->names[i], number, port, error);
         if (rc == NM_OK)
-            rc = nm_files_certify(launch->folder, launch->names[i], launch->role, (unsigned) launch->days, authority,
-                                  error);
+            rc = nm_files_certify(launch->folder, launch->names[i], launch->role, nm_when_now(),
+                                  (unsigned) launch->days, authority, error);
         port += ports;
         number += number != 0;
     }

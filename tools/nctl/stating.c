@@ -96,34 +96,79 @@ nm_stating_load(const char *path, const uint8_t authority[NM_SIGN_PUBLIC_SIZE], 
     return rc;
 }
 
+//  Calls fn with each good statement that is kept in statements/, until it answers true.
+typedef bool(s_stating_fn)(void *arg, const nm_stated_t *stated);
+
 static bool
-s_ends(const nm_stated_t *stated, const nm_cert_t *cert)
+s_each(const nm_mesh_t *mesh, s_stating_fn *fn, void *arg)
 {
-    if (strcmp(stated->name, cert->name) != 0)
+    char folder[NM_PATH_MAX], path[NM_PATH_MAX + 256];
+    nm_stating_t stating;
+    const struct dirent *entry;
+    bool found = false;
+    nm_files_join(folder, mesh->folder, "statements");
+    DIR *statements = opendir(folder);
+    while (statements && !found && (entry = readdir(statements))) {
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        found = entry->d_name[0] != '.' && nm_stating_load(path, mesh->authority, &stating, NULL) == NM_OK &&
+                fn(arg, &stating.stated);
+    }
+    if (statements)
+        closedir(statements);
+    return found;
+}
+
+typedef struct {
+    const nm_cert_t *cert;
+    nm_error_t *error;
+} s_ending_t;
+
+static bool
+s_ends(void *arg, const nm_stated_t *stated)
+{
+    const s_ending_t *ending = arg;
+    bool revoke = stated->kind == NM_STATED_REVOKE;
+    if (strcmp(stated->name, ending->cert->name) != 0 ||
+        !(revoke ? strcmp(stated->serial, ending->cert->serial) == 0 : ending->cert->not_before_ms <= stated->at_ms))
         return false;
-    return stated->kind == NM_STATED_REVOKE ? strcmp(stated->serial, cert->serial) == 0
-                                            : cert->not_before_ms <= stated->at_ms;
+    nm_fail(ending->error, NM_ERR_REFUSED, "%s", revoke ? "revoked" : "forgotten");
+    return true;
 }
 
 bool
 nm_stating_ended(const nm_mesh_t *mesh, const nm_cert_t *cert, nm_error_t *error)
 {
-    char folder[NM_PATH_MAX], path[NM_PATH_MAX + 256];
-    nm_stating_t stating;
-    const struct dirent *entry;
-    bool ended = false;
-    nm_files_join(folder, mesh->folder, "statements");
-    DIR *statements = opendir(folder);
-    while (statements && !ended && (entry = readdir(statements))) {
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        ended = entry->d_name[0] != '.' && nm_stating_load(path, mesh->authority, &stating, NULL) == NM_OK &&
-                s_ends(&stating.stated, cert);
-    }
-    if (statements)
-        closedir(statements);
-    if (ended)
-        nm_fail(error, NM_ERR_REFUSED, "%s", stating.stated.kind == NM_STATED_REVOKE ? "revoked" : "forgotten");
-    return ended;
+    s_ending_t ending = { .cert = cert, .error = error };
+    return s_each(mesh, s_ends, &ending);
+}
+
+typedef struct {
+    const char *name;
+    int64_t last_ms;  //  When it was last forgotten
+} s_forgetting_t;
+
+static bool
+s_note_forget(void *arg, const nm_stated_t *stated)
+{
+    s_forgetting_t *forgetting = arg;
+    if (stated->kind == NM_STATED_FORGET && strcmp(stated->name, forgetting->name) == 0 &&
+        stated->at_ms > forgetting->last_ms)
+        forgetting->last_ms = stated->at_ms;
+    return false;
+}
+
+int64_t
+nm_stating_since(const char *folder, const char *name, int64_t now_ms)
+{
+    enum { BACK_MS = 3600 * 1000 };  //  A new certificate begins so long before
+    nm_error_t error;
+    s_forgetting_t forgetting = { .name = name };
+    nm_mesh_t *mesh = nm_mesh_load(folder, &error);
+    if (mesh)
+        s_each(mesh, s_note_forget, &forgetting);
+    nm_mesh_destroy(&mesh);
+    int64_t least_ms = forgetting.last_ms + 1 + BACK_MS;
+    return now_ms > least_ms ? now_ms : least_ms;
 }
 
 //  -- Publishing

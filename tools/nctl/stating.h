@@ -28,6 +28,10 @@ nm_rc_t nm_stating_load(const char *path, const uint8_t authority[NM_SIGN_PUBLIC
 //  Is the certificate ended by one that is kept in statements/?
 bool nm_stating_ended(const nm_mesh_t *mesh, const nm_cert_t *cert, nm_error_t *error);
 
+//  The time that a new certificate of that name may be made for: now, or late enough to begin after the name was
+//  forgotten by a statement that is kept in statements/.
+int64_t nm_stating_since(const char *folder, const char *name, int64_t now_ms);
+
 //  Gives it to the actors that are there until one has taken it, who sees to the rest; the actor that it is about is
 //  asked last. Prints who took it; NM_DONE or NM_FAILED.
 int nm_stating_publish(nm_reach_t *reach, const nm_stating_t *self);
