@@ -1,7 +1,6 @@
 """Several gateways: whichever is asked, a key makes one notification and an id leads to its owner."""
 
 import datetime
-import itertools
 import time
 import uuid
 
@@ -29,28 +28,6 @@ def wait_linked(mesh):
             client = mesh.client(gateway=actor.name)
             until(lambda: all(door["up"] == mesh[door["name"]].running() for door in client.ask("doors").body["doors"]),
                   f"{actor.name} to know which gateways are up")
-
-
-class Doors:
-    """A client of all gateways that asks each in turn, and so repeats everything somewhere else."""
-
-    def __init__(self, mesh):
-        self.clients = [mesh.client(gateway=actor.name) for actor in mesh.of_role("gateway")]
-        self.turns = itertools.cycle(self.clients)
-        self.used = self.clients[0]
-
-    def submit(self, *arguments, **more):
-        self.used = next(self.turns)
-        return self.used.submit(*arguments, **more)
-
-    def collect(self, *arguments):
-        return self.used.collect(*arguments)
-
-    def reopen(self):
-        self.used.reopen()
-
-    def close(self):
-        pass    # The mesh closes its clients
 
 
 def test_an_id_is_answered_by_any_gateway(make_mesh, make_sink):
@@ -111,8 +88,8 @@ def test_a_key_makes_one_notification_whoever_is_killed(make_mesh, make_sink, ca
     payloads, sink = Payloads(), make_sink(keep=False)
     mesh = make_mesh(one_of_each(gateway=3, router=2), build=fast_build(), providers={"sink": smtp(sink.port)})
     wait_linked(mesh)
-    load = Load("", b"", "", payloads, per_second=100, patience=2.5)
-    load.make_client = lambda: Doors(mesh)
+    keys = {actor.name: mesh.admin_key for actor in mesh.of_role("gateway")}
+    load = Load.over(mesh.doors(), {"t": keys}, payloads, per_second=100, patience=2.5, roam=True)
     load.start()
     for turn in range(6):
         time.sleep(0.7)
