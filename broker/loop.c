@@ -8,6 +8,7 @@
 #include "broker/clock.h"
 #include "broker/log.h"
 #include "broker/sd.h"
+#include "wire/reader.h"
 
 enum {
     S_GATHER_COUNT = 1024,             //  Inputs of one turn
@@ -361,11 +362,41 @@ s_set_due(nm_loop_t *self, int64_t due_ms)
         self->due_ms = due_ms;
 }
 
-//  A link frame is a list of two, and its first item the kind.
+//  Is this mail to be claimed? The word stands before the items (see NM_MAIL_FIELDS). A guess before the frame is
+//  checked: it decides only when it is looked at.
 static bool
-s_is_beat(nm_bytes_t frame)
+s_is_offer(nm_bytes_t frame)
 {
-    return frame.size > 2 && frame.at[0] == 0x92 && frame.at[1] == NM_FRAME_BEAT;
+    nm_reader_t reader;
+    nm_value_t value;
+    uint64_t tag = 0;
+    bool claim = false;
+    nm_reader_open(&reader, frame);
+    nm_reader_value(&reader, &value);
+    nm_reader_value(&reader, &value);
+    if (nm_reader_value(&reader, &value) != NM_KIND_MAP)
+        return false;
+    while (nm_reader_uint(&reader, &tag) == NM_OK && tag < 4)
+        nm_reader_value(&reader, &value);
+    return tag == 5 && nm_reader_bool(&reader, &claim) == NM_OK && claim;
+}
+
+//  Until when a link frame may wait for company. Greetings and claims cost no commit, and others wait for the
+//  answer; a beat says only that its peer is there.
+static int64_t
+s_patience(const nm_loop_t *self, nm_bytes_t frame)
+{
+    int64_t now_ms = self->clock.last.mono_ms;
+    int64_t paced_ms = self->turn_ms + self->config.role->pace_ms;
+    if (frame.size < 3 || frame.at[0] != 0x92)  //  A link frame is a list of two, and its first item the kind
+        return paced_ms;
+    switch (frame.at[1]) {
+    case NM_FRAME_GREET:
+    case NM_FRAME_CLAIM: return now_ms;
+    case NM_FRAME_BEAT: return now_ms + S_BEAT_PATIENCE_MS;
+    case NM_FRAME_MAIL: return s_is_offer(frame) ? now_ms : paced_ms;
+    default: return paced_ms;
+    }
 }
 
 //  Takes the message that was received into the next place. What comes from nobody we know is
@@ -394,8 +425,7 @@ s_add(nm_loop_t *self, nm_input_kind_t kind, const nm_caller_t *caller, const nm
     self->size += input->bytes.size;
     self->count++;
     self->urgent |= kind != NM_IN_FRAME;
-    s_set_due(self, kind == NM_IN_FRAME && s_is_beat(input->bytes) ? self->clock.last.mono_ms + S_BEAT_PATIENCE_MS
-                                                                   : self->turn_ms + self->config.role->pace_ms);
+    s_set_due(self, kind == NM_IN_FRAME ? s_patience(self, input->bytes) : self->turn_ms + self->config.role->pace_ms);
 }
 
 //  Receives one frame. NM_ERR_MISSING: there is none. NM_ERR_MALFORMED: it had more frames than
