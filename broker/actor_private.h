@@ -150,6 +150,7 @@ int64_t nm_actor_clock_us(void);
 //  mailbox.c: link frames in
 nm_rc_t nm_mailbox_take(nm_actor_t *self, const nm_input_t *input);
 nm_rc_t nm_mailbox_bad(nm_actor_t *self, nm_link_t *link, const char *what);  //  Counts it; always NM_OK
+void nm_mailbox_say_verdict(nm_actor_t *self, nm_link_t *link, nm_greet_verdict_t verdict);
 nm_rc_t nm_mailbox_take_item(nm_actor_t *self, nm_link_t *link, const nm_mail_item_t *item);  //  Granted mail
 
 //  claiming.c: asking for mail before it is taken in, and saying yes

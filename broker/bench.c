@@ -214,6 +214,8 @@ s_receipt(nm_bench_t *self, s_peer_t *peer)
     NM_PUT(&receipt, receipt, epoch, nm_store_epoch(self->store));
     NM_PUT(&receipt, receipt, seen, peer->seen.seen);
     NM_PUT(&receipt, receipt, credit, NM_CREDIT_COUNT);
+    NM_PUT(&receipt, receipt, boot, peer->boot);
+    NM_PUT(&receipt, receipt, your_boot, self->boot);
     nm_buf_t above = { 0 };
     nm_spans_write(&peer->seen, &above);
     NM_PUT(&receipt, receipt, above, nm_buf_bytes(&above));

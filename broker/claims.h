@@ -2,7 +2,8 @@
  *
  *  The sender's half of custody. Mail whose number is *offered* is nobody's yet: the peer may hold
  *  a copy, but takes it in only after a grant, so the sender may give it to another. What is *claimed*
- *  was granted, or may have been, and is the peer's until its receipt. A *void* number held mail that was
+ *  was granted, or may have been, and is the peer's until its receipt: no greeting, no restart and no time
+ *  takes a claim off. A *void* number held mail that was
  *  taken back: it stands for nothing and is receipted like any other.
  *
  *  Values in memory and decisions on them: which numbers are open is known to the link. Only the

@@ -87,15 +87,6 @@ nm_link_claimed(const nm_link_t *self)
     return count;
 }
 
-void
-nm_link_offer_all(nm_link_t *self)
-{
-    //  Numbers with a receipt stay claimed: their mail may still stand in the store, and is the peer's.
-    for (uint64_t seq = self->receipted.seen + 1; seq < self->next; seq++)
-        if (nm_claims_get(&self->claim, seq) == NM_CLAIM_CLAIMED && !nm_spans_has(&self->receipted, seq))
-            nm_claims_set(&self->claim, seq, NM_CLAIM_OFFERED);
-}
-
 bool
 nm_link_fault(nm_link_t *self, int64_t mono_ms)
 {
@@ -139,22 +130,20 @@ uint64_t
 nm_link_number_greeting(nm_link_t *self)
 {
     if (self->greetings == self->answered) {
-        self->asked_low = self->low;
+        self->asked_receipted = nm_spans_count(&self->receipted);
         self->asked_seen = self->seen.seen;
     }
     self->greeted_next = self->next;
     return ++self->greetings;
 }
 
-bool
+void
 nm_link_meet(nm_link_t *self, const nm_greet_t *greet)
 {
-    bool other = self->met_boot != greet->boot;
-    self->boot = self->met_boot = greet->boot;
+    self->boot = greet->boot;
     self->claims = greet->claims;
     if (greet->your_number > self->answered)
         self->answered = greet->your_number;
-    return other;
 }
 
 void

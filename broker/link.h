@@ -47,14 +47,13 @@ typedef struct {
     unsigned greet_tries;  //  How often without an answer
 
     //  Which of its processes a greeting comes from (see nm_link_weigh).
-    bool claims;            //  It knows claim and grant: what it has not claimed can be taken back
-    uint64_t greetings;     //  How many greetings of ours it was sent
-    uint64_t answered;      //  Only an answer to a later one proves that a process is not over
-    uint64_t heard_boot;    //  Who greeted last ...
-    uint64_t heard_number;  //  ... and the number of that greeting
-    uint64_t met_boot;      //  Whom we met last; unlike boot it stays when the peer leaves
-    uint64_t asked_low;     //  Our low ...
-    uint64_t asked_seen;    //  ... and our watermark of its stream when the first of those later ones went
+    bool claims;               //  It knows claim and grant: what it has not claimed can be taken back
+    uint64_t greetings;        //  How many greetings of ours it was sent
+    uint64_t answered;         //  Only an answer to a later one proves that a process is not over
+    uint64_t heard_boot;       //  Who greeted last ...
+    uint64_t heard_number;     //  ... and the number of that greeting
+    uint64_t asked_receipted;  //  How many of our numbers had a receipt ...
+    uint64_t asked_seen;       //  ... and our watermark of its stream when the first of those later ones went
 
     //  Our stream to it.
     uint32_t lane;          //  Short number of the peer in the keys of the open table
@@ -106,9 +105,6 @@ bool nm_link_is_lost(const nm_link_t *self, int64_t mono_ms, int64_t lease_ms);
 //  How many open numbers are the peer's, that is, not merely offered and not void.
 uint32_t nm_link_claimed(const nm_link_t *self);
 
-//  Of what is open, nothing is claimed any more: no process is left that could hold a grant.
-void nm_link_offer_all(nm_link_t *self);
-
 //  It sent what it may not send. Returns true when that cuts it off.
 bool nm_link_fault(nm_link_t *self, int64_t mono_ms);
 
@@ -129,8 +125,8 @@ nm_greeter_t nm_link_weigh(nm_link_t *self, const nm_greet_t *greet, uint64_t ow
 //  The next greeting to it: counts it, and remembers what it will be compared with.
 uint64_t nm_link_number_greeting(nm_link_t *self);
 
-//  The process is believed from now on. Returns true if it was not the one met before.
-bool nm_link_meet(nm_link_t *self, const nm_greet_t *greet);
+//  The process is believed from now on.
+void nm_link_meet(nm_link_t *self, const nm_greet_t *greet);
 
 //  No process is believed until one has answered a greeting that is yet to be sent.
 void nm_link_doubt(nm_link_t *self);

@@ -76,6 +76,8 @@ s_send_receipt(nm_actor_t *self, nm_link_t *link, uint32_t credit)
         NM_PUT(&receipt, receipt, above, nm_buf_bytes(&above));
     }
     NM_PUT(&receipt, receipt, credit, credit);
+    NM_PUT(&receipt, receipt, boot, self->boot);
+    NM_PUT(&receipt, receipt, your_boot, link->boot);
     nm_links_send(self, link, NM_FRAME_RECEIPT, &nm_receipt_shape, &receipt);
     nm_buf_free(&above);
     link->granted = credit;

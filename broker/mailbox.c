@@ -43,8 +43,7 @@ s_skip_gap(nm_actor_t *self, nm_link_t *link, const nm_greet_t *greet)
     link->restored = false;
 }
 
-//  Who speaks from now on. Another process than before holds no grant of ours, and what it granted is not
-//  meant for us: we are another too, or it never knew us.
+//  Who speaks from now on. What another process offered is dropped: it offers it again, or has given it away.
 static void
 s_meet_process(nm_link_t *link, const nm_greet_t *greet)
 {
@@ -52,8 +51,7 @@ s_meet_process(nm_link_t *link, const nm_greet_t *greet)
     link->resend_below = known && greet->claims ? link->greeted_next : link->next;
     if (!known)
         nm_pending_clear(&link->pending);
-    if (nm_link_meet(link, greet) && greet->claims)
-        nm_link_offer_all(link);
+    nm_link_meet(link, greet);
 }
 
 static void
@@ -87,8 +85,8 @@ s_meet(nm_actor_t *self, nm_link_t *link, const nm_greet_t *greet, const nm_span
     link->resend = link->open_count > 0;
 }
 
-static void
-s_say_verdict(nm_actor_t *self, nm_link_t *link, nm_greet_verdict_t verdict)
+void
+nm_mailbox_say_verdict(nm_actor_t *self, nm_link_t *link, nm_greet_verdict_t verdict)
 {
     const char *name = link->peer->actor.name;
     switch (verdict) {
@@ -128,12 +126,28 @@ s_greet_stranger(nm_link_t *link)
     nm_pending_clear(&link->pending);
 }
 
-//  A verdict compares what it says with what we know; if we have learnt more since we asked, its answer may be the
-//  older one. Then it is asked once more.
+//  If we have learnt more since we asked, its answer may be the older word, and no verdict can be based on it.
 static bool
 s_is_outdated(const nm_link_t *link, nm_greeter_t greeter)
 {
-    return greeter == NM_GREETER_PROVEN && (link->asked_low != link->low || link->asked_seen != link->seen.seen);
+    return greeter == NM_GREETER_PROVEN &&
+           (link->asked_receipted != nm_spans_count(&link->receipted) || link->asked_seen != link->seen.seen);
+}
+
+//  A process does not go back in time while it runs, so who is known is not judged. Who is met must have all that it
+//  gave receipts for, also above its watermark.
+static nm_greet_verdict_t
+s_judge(nm_actor_t *self, const nm_link_t *link, nm_greeter_t greeter, const nm_greet_t *greet,
+        const nm_spans_t *receipted)
+{
+    if (greeter == NM_GREETER_KNOWN)
+        return NM_GREET_WELL;
+    nm_greet_verdict_t verdict = nm_link_judge(link, greet, nm_store_id(self->store), nm_store_epoch(self->store));
+    bool same = link->known && nm_id_equal(&link->store, &greet->store) && link->epoch == greet->epoch;
+    if (verdict == NM_GREET_WELL && greeter == NM_GREETER_PROVEN && same && !link->peer_restored &&
+        nm_spans_count(receipted) < nm_spans_count(&link->receipted))
+        verdict = NM_GREET_PEER_ROLLED;
+    return verdict;
 }
 
 static nm_rc_t
@@ -145,16 +159,14 @@ s_believe_greet(nm_actor_t *self, nm_link_t *link, nm_greeter_t greeter, const n
     if (ours && nm_spans_read(&receipted, greet->seen, greet->above) != NM_OK)
         return nm_mailbox_bad(self, link, "its greeting is malformed");
 
-    nm_greet_verdict_t verdict = NM_GREET_WELL;
-    if (greeter != NM_GREETER_KNOWN)  //  A process does not go back in time while it runs
-        verdict = nm_link_judge(link, greet, nm_store_id(self->store), nm_store_epoch(self->store));
+    nm_greet_verdict_t verdict = s_judge(self, link, greeter, greet, &receipted);
     if (verdict == NM_GREET_PEER_ROLLED && s_is_outdated(link, greeter)) {
         nm_link_doubt(link);
         s_greet_stranger(link);
         return NM_OK;
     }
     if (verdict != NM_GREET_WELL) {
-        s_say_verdict(self, link, verdict);
+        nm_mailbox_say_verdict(self, link, verdict);
         return NM_OK;
     }
     if (!s_plausible(link, &receipted))
@@ -226,16 +238,18 @@ s_take_void(nm_actor_t *self, nm_link_t *link, uint64_t seq)
     nm_metric_add(self->metric.mail_void, 1);
 }
 
+static bool
+s_is_void(const nm_mail_item_t *item)
+{
+    return !item->kind && !item->body.size;
+}
+
 static nm_rc_t
 s_take_one(nm_actor_t *self, nm_link_t *link, const nm_mail_t *mail, const nm_mail_item_t *item)
 {
-    if (!item->kind && !item->body.size) {
+    if (s_is_void(item)) {
         s_take_void(self, link, item->seq);
         return NM_OK;
-    }
-    if (!nm_roles_may_mail(link->peer->actor.role, self->role->id, (unsigned) item->kind)) {
-        nm_metric_add(self->metric.refused, 1);
-        return nm_mailbox_bad(self, link, "its role may not send such mail");
     }
     if (mail->claim && !nm_spans_has(&link->seen, item->seq)) {
         if (!self->leaving)
@@ -265,16 +279,19 @@ s_take_mail(nm_actor_t *self, nm_link_t *link, nm_bytes_t record)
     nm_bytes_t raw;
     if (nm_record_decode(&nm_mail_shape, &mail, record, NULL, "") != NM_OK || nm_list_open(&list, mail.items) != NM_OK)
         return nm_mailbox_bad(self, link, "its mail is malformed");
-    if (!s_is_for_us(self, link, &mail)) {
+    bool ours = s_is_for_us(self, link, &mail);
+    if (!ours)
         link->greet_due |= link->state != NM_LINK_ROLLED && link->state != NM_LINK_FORGOTTEN;
-        return NM_OK;
-    }
     while (nm_list_next(&list, &raw) == NM_OK) {
         nm_mail_item_t item;
         if (nm_record_decode(&nm_mail_item_shape, &item, raw, NULL, "") != NM_OK || !item.seq ||
-            item.seq > link->seen.seen + NM_CLAIMS_WINDOW)
+            (ours && item.seq > link->seen.seen + NM_CLAIMS_WINDOW))
             return nm_mailbox_bad(self, link, "an item of its mail is malformed");
-        nm_rc_t rc = s_take_one(self, link, &mail, &item);
+        if (!s_is_void(&item) && !nm_roles_may_mail(link->peer->actor.role, self->role->id, (unsigned) item.kind)) {
+            nm_metric_add(self->metric.refused, 1);
+            return nm_mailbox_bad(self, link, "its role may not send such mail");
+        }
+        nm_rc_t rc = ours ? s_take_one(self, link, &mail, &item) : NM_OK;
         if (rc != NM_OK)
             return rc;
     }
@@ -295,6 +312,8 @@ s_take_receipt(nm_actor_t *self, nm_link_t *link, nm_bytes_t record)
     if (link->state != NM_LINK_UP || !nm_id_equal(&receipt.store, nm_store_id(self->store)) ||
         receipt.epoch != nm_store_epoch(self->store))
         return NM_OK;  //  About another life of this store
+    if (link->claims && (receipt.boot != link->boot || receipt.your_boot != self->boot))
+        return NM_OK;  //  Of a process that is over, or to one
     if (!s_plausible(link, &spans))
         return nm_mailbox_bad(self, link, "its receipt claims mail that was never sent");
     nm_posting_receipted(self, link, &spans);

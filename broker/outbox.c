@@ -149,6 +149,7 @@ s_load_claim(nm_link_t *link, uint64_t seq, bool empty)
     nm_claims_set(&link->claim, seq, state);
 }
 
+//  Receipts that came in this life hold, whatever became of the turn that wanted to write them down.
 static nm_rc_t
 s_count_open(nm_txn_t *txn, nm_link_t *link)
 {
@@ -156,19 +157,25 @@ s_count_open(nm_txn_t *txn, nm_link_t *link)
     nm_cursor_t cursor;
     nm_bytes_t key, value;
     nm_rc_t rc;
+    uint64_t first = link->next;
     link->low = link->next;
     nm_cursor_open(&cursor, txn, &nm_outbox_open, nm_key_view(&prefix), nm_bytes(NULL, 0), false);
     while ((rc = nm_cursor_next(&cursor, &key, &value)) == NM_OK) {
         uint64_t seq = nm_get_u64(key.at + 4);
+        if (seq < first)
+            first = seq;
+        if (link->loaded && nm_spans_has(&link->receipted, seq))
+            continue;
         if (link->open_count++ == 0)
             link->low = seq;
         link->open_size += value.size;
         s_load_claim(link, seq, s_is_void(value));
     }
     nm_cursor_close(&cursor);
+    if (!link->loaded)
+        link->receipted = (nm_spans_t){ .seen = link->low - 1 };
+    link->forgotten = first - 1;
     link->loaded = true;
-    link->receipted = (nm_spans_t){ .seen = link->low - 1 };
-    link->forgotten = link->low - 1;
     return rc == NM_ERR_MISSING ? NM_OK : rc;
 }
 

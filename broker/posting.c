@@ -154,6 +154,13 @@ s_draft(nm_actor_t *self, const nm_link_t *link, uint64_t seq, const nm_outbox_m
         nm_posting_flush(self, link);
 }
 
+static void
+s_drop_draft(nm_actor_t *self, const nm_link_t *link)
+{
+    self->mail_drafts[link->index].count = 0;
+    nm_buf_clear(&self->mail_drafts[link->index].bytes);
+}
+
 void
 nm_posting_void(nm_actor_t *self, nm_link_t *link, uint64_t seq)
 {
@@ -306,32 +313,42 @@ static nm_rc_t
 s_resend(nm_actor_t *self, nm_link_t *link)
 {
     nm_rc_t rc = NM_OK;
-    for (uint64_t seq = link->receipted.seen + 1; seq < link->resend_below && rc == NM_OK; seq++)
-        if (!nm_spans_has(&link->receipted, seq))
-            rc = s_resend_one(self, link, seq);
     link->resend = false;
     link->progress_ms = self->turn.now.mono_ms;
-    return rc == NM_ERR_MISSING ? NM_ERR_CORRUPT : rc;
+    for (uint64_t seq = link->receipted.seen + 1; seq < link->resend_below; seq++) {
+        if (!nm_spans_has(&link->receipted, seq))
+            rc = s_resend_one(self, link, seq);
+        //  It had given its receipt for this one, and does not know it any more.
+        if (rc == NM_ERR_MISSING && !link->peer_restored) {
+            nm_mailbox_say_verdict(self, link, NM_GREET_PEER_ROLLED);
+            s_drop_draft(self, link);
+            return NM_OK;
+        }
+        if (rc != NM_OK && rc != NM_ERR_MISSING)
+            return rc;
+    }
+    return NM_OK;
 }
 
 //  -- Receipts in
 
-//  What the peer has told us: its watermark and runs. Only forward.
+//  What the peer has told us: its watermark and runs. Only forward: a late word covers less.
 void
 nm_posting_receipted(nm_actor_t *self, nm_link_t *link, const nm_spans_t *spans)
 {
-    if (spans->seen < link->receipted.seen)
+    if (nm_spans_count(spans) < nm_spans_count(&link->receipted))
         return;
     uint32_t before = link->open_count;
-    uint64_t open = link->next - 1 - spans->seen;
-    for (uint32_t i = 0; i < spans->run_count; i++)
-        open -= spans->runs[i].last - spans->runs[i].first + 1;
+    uint64_t open = link->next - 1 - nm_spans_count(spans);
+    bool rose = spans->seen > link->receipted.seen;
     link->receipted = *spans;
     link->open_count = (uint32_t) open;
     //  Sizes are not kept one by one: the fuse may be a little off, the count is exact.
     link->open_size = before ? link->open_size * open / before : 0;
-    if (open != before) {
+    //  A hole below what flows on is no progress: after a while the peer is asked what it lacks.
+    if (rose)
         link->progress_ms = self->turn.now.mono_ms;
+    if (open != before) {
         int64_t due_ms = self->turn.now.mono_ms + NM_FORGET_PATIENCE_MS;
         if (due_ms < self->forget_at_ms)
             self->forget_at_ms = due_ms;
@@ -397,8 +414,7 @@ void
 nm_posting_discard(nm_actor_t *self)
 {
     for (size_t i = 0; i < self->link_count; i++) {
-        self->mail_drafts[i].count = 0;
-        nm_buf_clear(&self->mail_drafts[i].bytes);
+        s_drop_draft(self, self->links[i]);
         self->links[i]->receipt_due = false;
         nm_pending_clear(&self->links[i]->pending);
     }

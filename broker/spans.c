@@ -14,6 +14,15 @@ nm_spans_has(const nm_spans_t *self, uint64_t seq)
     return false;
 }
 
+uint64_t
+nm_spans_count(const nm_spans_t *self)
+{
+    uint64_t count = self->seen;
+    for (uint32_t i = 0; i < self->run_count; i++)
+        count += self->runs[i].last - self->runs[i].first + 1;
+    return count;
+}
+
 static void
 s_remove(nm_spans_t *self, uint32_t at)
 {

@@ -29,6 +29,9 @@ typedef struct {
 
 bool nm_spans_has(const nm_spans_t *self, uint64_t seq);
 
+//  How many numbers have been seen.
+uint64_t nm_spans_count(const nm_spans_t *self);
+
 //  NM_ERR_DUPLICATE if it is there; NM_ERR_FULL if it would need one run too many, and nothing changes.
 nm_rc_t nm_spans_add(nm_spans_t *self, uint64_t seq);
 

@@ -54,13 +54,13 @@ NM_RECORD_DECLARE(greet, NM_GREET_FIELDS);
 NM_RECORD_DECLARE(mail_item, NM_MAIL_ITEM_FIELDS);
 
 //  The items come last, so that a frame can be filled while it is not known how many there will be.
-#define NM_MAIL_FIELDS(F, R) \
-    F(R, 1, epoch, UINT, UINT32_MAX, MUST, NULL, "Epoch of the sender's store") \
-    F(R, 2, store, ID, 0, MUST, NULL, "Store id of the sender") \
-    F(R, 3, low, UINT, UINT64_MAX, MUST, NULL, "Lowest number that has no receipt") \
+#define NM_MAIL_FIELDS(F, R)                                                                            \
+    F(R, 1, epoch, UINT, UINT32_MAX, MUST, NULL, "Epoch of the sender's store")                         \
+    F(R, 2, store, ID, 0, MUST, NULL, "Store id of the sender")                                         \
+    F(R, 3, low, UINT, UINT64_MAX, MUST, NULL, "Lowest number that has no receipt")                     \
     F(R, 5, claim, BOOL, 0, MAY, NULL, "Claim these before you take them in; absent: they are granted") \
-    F(R, 6, boot, UINT, UINT64_MAX, MAY, NULL, "Which process sends it") \
-    F(R, 7, your_boot, UINT, UINT64_MAX, MAY, NULL, "Which process of yours it is for") \
+    F(R, 6, boot, UINT, UINT64_MAX, MAY, NULL, "Which process sends it")                                \
+    F(R, 7, your_boot, UINT, UINT64_MAX, MAY, NULL, "Which process of yours it is for")                 \
     F(R, 4, items, RECORDS, NM_MAIL_BATCH_COUNT, MUST, &nm_mail_item_shape, "The mail, by rising number")
 NM_RECORD_DECLARE(mail, NM_MAIL_FIELDS);
 
@@ -69,7 +69,9 @@ NM_RECORD_DECLARE(mail, NM_MAIL_FIELDS);
     F(R, 2, epoch, UINT, UINT32_MAX, MUST, NULL, "Epoch of the sender of the mail")                           \
     F(R, 3, seen, UINT, UINT64_MAX, MUST, NULL, "Watermark: all up to it is on my disk")                      \
     F(R, 4, above, RECORDS, NM_SPAN_MAX, MAY, &nm_span_shape, "Runs above the watermark that are on my disk") \
-    F(R, 5, credit, UINT, UINT32_MAX, MUST, NULL, "How many mails you may have on the way to me")
+    F(R, 5, credit, UINT, UINT32_MAX, MUST, NULL, "How many mails you may have on the way to me")             \
+    F(R, 6, boot, UINT, UINT64_MAX, MAY, NULL, "Which process has taken it in")                               \
+    F(R, 7, your_boot, UINT, UINT64_MAX, MAY, NULL, "Which process of yours it tells")
 NM_RECORD_DECLARE(receipt, NM_RECEIPT_FIELDS);
 
 #define NM_BEAT_FIELDS(F, R)                                                                             \

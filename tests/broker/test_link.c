@@ -239,20 +239,6 @@ is_not_taken_in_by_a_process_that_is_over(void **state)
 }
 
 static void
-tells_a_new_process_from_one_it_has_met(void **state)
-{
-    (void) state;
-    nm_link_t link = { .next = 1, .low = 1 };
-    nm_link_number_greeting(&link);
-    nm_greet_t greet = s_word(THEIR_BOOT, 1, 1);
-    assert_true(nm_link_meet(&link, &greet));
-    link.boot = 0;  //  It was doubted, and has answered once more: what it was granted it still has
-    assert_false(nm_link_meet(&link, &greet));
-    greet = s_word(NEXT_BOOT, 1, 1);
-    assert_true(nm_link_meet(&link, &greet));
-}
-
-static void
 believes_an_older_version_as_it_is(void **state)
 {
     (void) state;
@@ -265,19 +251,14 @@ believes_an_older_version_as_it_is(void **state)
 //  -- What can be taken back
 
 static void
-offers_again_only_what_has_no_receipt(void **state)
+counts_as_claimed_what_has_no_receipt_and_is_not_void(void **state)
 {
     (void) state;
     nm_link_t link = s_link();
     link.receipted = (nm_spans_t){ .seen = 30, .run_count = 1, .runs = { { 33, 34 } } };
+    nm_claims_set(&link.claim, 36, NM_CLAIM_OFFERED);
     nm_claims_set(&link.claim, 40, NM_CLAIM_VOID);
-    assert_int_equal(nm_link_claimed(&link), 7);
-    nm_link_offer_all(&link);
-    assert_int_equal(nm_link_claimed(&link), 0);
-    assert_int_equal(nm_claims_get(&link.claim, 30), NM_CLAIM_CLAIMED);
-    assert_int_equal(nm_claims_get(&link.claim, 33), NM_CLAIM_CLAIMED);
-    assert_int_equal(nm_claims_get(&link.claim, 35), NM_CLAIM_OFFERED);
-    assert_int_equal(nm_claims_get(&link.claim, 40), NM_CLAIM_VOID);
+    assert_int_equal(nm_link_claimed(&link), 6);
 }
 
 static void
@@ -323,9 +304,8 @@ main(void)
         cmocka_unit_test(meets_who_answers_its_greeting),
         cmocka_unit_test(believes_no_answer_to_what_it_never_asked),
         cmocka_unit_test(is_not_taken_in_by_a_process_that_is_over),
-        cmocka_unit_test(tells_a_new_process_from_one_it_has_met),
         cmocka_unit_test(believes_an_older_version_as_it_is),
-        cmocka_unit_test(offers_again_only_what_has_no_receipt),
+        cmocka_unit_test(counts_as_claimed_what_has_no_receipt_and_is_not_void),
         cmocka_unit_test(is_lost_after_the_lease_or_when_it_has_left),
         cmocka_unit_test(gives_no_number_beyond_what_it_can_tell_apart),
     };

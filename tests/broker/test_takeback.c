@@ -210,25 +210,64 @@ takes_nothing_back_where_nobody_could_take_it(void **state)
     nm_bench_destroy(&bench);
 }
 
-//  An earlier life may have granted it, so it waits until the peer has met this one.
+//  An earlier life may have granted it: it stays with the peer, which gets it without being asked to claim it.
 static void
-takes_nothing_back_after_its_own_start_before_they_have_met(void **state)
+takes_nothing_back_that_was_open_when_it_started(void **state)
 {
     (void) state;
     nm_bench_t *bench = s_frozen_bench();
     nm_bench_restart(bench);
     s_wait(bench);
+    s_wait(bench);
     assert_int_equal(s_taken_back(bench), 0);
     assert_int_equal(nm_link_claimed(s_link(bench, "email-1")), 4);
-
-    nm_bench_freeze(bench, "email-1", false);  //  It wakes, meets this life ...
-    nm_bench_turn_once(bench);
-    nm_bench_freeze(bench, "email-1", true);
-    nm_bench_turn_once(bench);
-    assert_int_equal(nm_link_claimed(s_link(bench, "email-1")), 0);
-    s_wait(bench);  //  ... and falls silent again
-    assert_int_equal(s_taken_back(bench), 4);
+    nm_bench_reborn(bench, "email-1");
+    s_run(bench);
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 4);
+    assert_int_equal(s_link(bench, "email-1")->open_count, 0);
+    nm_bench_destroy(&bench);
+}
+
+//  -- Receipts out of order, as claims make them
+
+static void
+takes_a_hole_below_what_flows_on_for_no_progress(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_frozen_bench();
+    nm_link_t *link = s_link(bench, "email-1");
+    int64_t before_ms = link->progress_ms;
+    nm_bench_wait(bench, 500);
+    s_run(bench);
+    nm_spans_t spans = { .run_count = 1, .runs = { { 3, 4 } } };
+    nm_posting_receipted(nm_bench_actor(bench), link, &spans);
+    assert_int_equal(link->open_count, 2);
+    assert_int_equal(link->progress_ms, before_ms);
+    //  A late word that covers less changes nothing.
+    spans = (nm_spans_t){ .run_count = 1, .runs = { { 3, 3 } } };
+    nm_posting_receipted(nm_bench_actor(bench), link, &spans);
+    assert_int_equal(link->open_count, 2);
+    spans = (nm_spans_t){ .seen = 1, .run_count = 1, .runs = { { 3, 4 } } };
+    nm_posting_receipted(nm_bench_actor(bench), link, &spans);
+    assert_true(link->progress_ms > before_ms);
+    nm_bench_destroy(&bench);
+}
+
+//  The peer gave its receipt for 3 and 4, not for 1 and 2; those are deleted. Then its disk is put back to before.
+static void
+finds_out_a_peer_that_went_back_above_its_watermark(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_frozen_bench();
+    nm_link_t *link = s_link(bench, "email-1");
+    nm_spans_t spans = { .run_count = 1, .runs = { { 3, 4 } } };
+    nm_posting_receipted(nm_bench_actor(bench), link, &spans);
+    nm_bench_wait(bench, NM_FORGET_PATIENCE_MS);
+    s_run(bench);
+    nm_bench_reborn(bench, "email-1");
+    s_run(bench);
+    assert_int_equal(link->state, NM_LINK_ROLLED);
+    assert_int_equal(nm_bench_offered(bench, "email-1"), 0);
     nm_bench_destroy(&bench);
 }
 
@@ -374,7 +413,9 @@ main(void)
         cmocka_unit_test(takes_back_at_once_from_one_that_left),
         cmocka_unit_test(never_takes_back_what_was_claimed),
         cmocka_unit_test(takes_nothing_back_where_nobody_could_take_it),
-        cmocka_unit_test(takes_nothing_back_after_its_own_start_before_they_have_met),
+        cmocka_unit_test(takes_nothing_back_that_was_open_when_it_started),
+        cmocka_unit_test(takes_a_hole_below_what_flows_on_for_no_progress),
+        cmocka_unit_test(finds_out_a_peer_that_went_back_above_its_watermark),
         cmocka_unit_test(takes_back_many_in_bounded_turns),
         cmocka_unit_test(claims_what_it_is_offered_and_takes_in_what_is_granted),
         cmocka_unit_test(drops_what_is_pending_with_the_process_that_offered_it),

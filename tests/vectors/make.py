@@ -95,6 +95,8 @@ good_frame("receipt", 3, "receipt", receipt, {
     "store": str(STORE_A), "epoch": 3, "seen": 69999, "above": [{"first": 70001, "last": 70001}], "credit": 1023})
 good_frame("receipt that closes the credit", 3, "receipt", {1: STORE_B.bytes, 2: 1, 3: 2 ** 64 - 1, 5: 0}, {
     "store": str(STORE_B), "epoch": 1, "seen": "18446744073709551615", "credit": 0})
+good_frame("receipt from one process to another", 3, "receipt", {1: STORE_B.bytes, 2: 1, 3: 7, 5: 512, 6: 2 ** 63, 7: 12}, {
+    "store": str(STORE_B), "epoch": 1, "seen": 7, "credit": 512, "boot": "9223372036854775808", "your_boot": 12})
 good_frame("beat", 4, "beat", {1: 77, 2: 900, 3: 123456}, {"boot": 77, "credit": 900, "backlog": 123456})
 good_frame("bye", 5, "bye", {1: 78, 2: "stopped by the operator"}, {"boot": 78, "reason": "stopped by the operator"})
 
