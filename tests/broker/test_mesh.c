@@ -1,5 +1,7 @@
 #include "tests/broker/check.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
 #include "broker/mesh.h"
 #include "tests/broker/folder.h"
 
@@ -203,6 +205,66 @@ refuses_what_two_actors_share(void **state)
                      "line 13: gateway-2 has the number 7, as has gateway-1 in line 7");
 }
 
+static void
+reads_lobbies_and_hosts(void **state)
+{
+    folder_t *folder = *state;
+    nm_error_t error = { "" };
+    folder_write_mesh(folder, GATEWAY "        lobby = \"tcp://10.0.0.1:4\"\n        host = \"rack-1\"\n"
+                                      "    sms-1\n        role = sms\n        mailbox = tcp://10.0.0.9:9\n"
+                                      "        desk = tcp://h:3\n    sms-2\n        role = sms\n"
+                                      "        mailbox = ipc://run/sms-2\n        desk = tcp://h:4\n");
+    nm_mesh_t *mesh = nm_mesh_load(folder->path, &error);
+    assert_string_equal(error.text, "");
+    assert_string_equal(mesh->actors[0].lobby, "tcp://10.0.0.1:4");
+    assert_string_equal(mesh->actors[0].host, "rack-1");
+    assert_string_equal(mesh->actors[1].lobby, "");
+    assert_string_equal(mesh->actors[1].host, "10.0.0.9");
+    assert_string_equal(mesh->actors[2].host, "local");
+    nm_mesh_destroy(&mesh);
+    s_assert_refused(folder, GATEWAY "        lobby = \"tcp://127.0.0.1:3\"\n",
+                     "gateway-1 has the end point tcp://127.0.0.1:3, as has gateway-1");
+    s_assert_refused(folder, GATEWAY "        host = \"two words\"\n", "line 13: host is a word");
+}
+
+static void
+reads_the_actors_that_only_this_machine_has(void **state)
+{
+    folder_t *folder = *state;
+    nm_error_t error = { "" };
+    char path[256];
+    folder_write_mesh(folder, GATEWAY);
+    folder_path(folder, "actors", path);
+    assert_int_equal(mkdir(path, 0700), 0);
+    folder_write(folder, "actors/sms-9.zpl", "role = sms\nmailbox = tcp://h:8\ndesk = tcp://h:9\nhost = rack-2\n",
+                 0644);
+    folder_write(folder, "actors/README", "not an actor", 0644);
+    nm_mesh_t *mesh = nm_mesh_load(folder->path, &error);
+    assert_string_equal(error.text, "");
+    assert_int_equal(mesh->actor_count, 2);
+    const nm_mesh_actor_t *actor = nm_mesh_find(mesh, "sms-9");
+    assert_int_equal(actor->role, NM_ROLE_SMS);
+    assert_string_equal(actor->desk, "tcp://h:9");
+    assert_string_equal(actor->host, "rack-2");
+    assert_true(actor->local);
+    assert_false(nm_mesh_find(mesh, "gateway-1")->local);
+    nm_mesh_destroy(&mesh);
+
+    folder_write(folder, "actors/sms-9.zpl", "role = sms\nmailbox = tcp://127.0.0.1:2\ndesk = tcp://h:9\n", 0644);
+    assert_null(nm_mesh_load(folder->path, &error));
+    assert_contains(error.text, "sms-9 has the end point tcp://127.0.0.1:2, as has gateway-1");
+    folder_write(folder, "actors/sms-9.zpl", "role = sms\nmailbox = tcp://h:8\n", 0644);
+    assert_null(nm_mesh_load(folder->path, &error));
+    assert_contains(error.text, "sms-9.zpl");
+    folder_path(folder, "actors/sms-9.zpl", path);
+    assert_int_equal(unlink(path), 0);
+    folder_write(folder, "actors/gateway-1.zpl", "role = sms\nmailbox = tcp://h:8\ndesk = tcp://h:9\n", 0644);
+    assert_null(nm_mesh_load(folder->path, &error));
+    assert_contains(error.text, "the mesh file has gateway-1 already");
+    folder_path(folder, "actors/gateway-1.zpl", path);
+    assert_int_equal(unlink(path), 0);
+}
+
 int
 main(void)
 {
@@ -216,6 +278,8 @@ main(void)
         cmocka_unit_test(refuses_doors_and_numbers_of_others_than_gateways),
         cmocka_unit_test(refuses_numbers_out_of_range),
         cmocka_unit_test(refuses_what_two_actors_share),
+        cmocka_unit_test(reads_lobbies_and_hosts),
+        cmocka_unit_test(reads_the_actors_that_only_this_machine_has),
     };
     return cmocka_run_group_tests_name("broker/mesh", tests, s_setup, s_teardown);
 }

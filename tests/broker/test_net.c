@@ -410,6 +410,95 @@ a_session_ends_with_its_certificate(void **state)
 }
 
 static void
+a_lobby_lets_any_curve_key_in_as_nobody(void **state)
+{
+    fixture_t *self = *state;
+    nm_cert_t stranger;
+    nm_cert_make(&stranger, "x", NM_ROLE_EMAIL, 0, 1);
+    zmq_msg_t frame;
+    nm_net_sender_t sender;
+    s_bind(self, NM_NET_LOBBY);
+    const knocker_t knocker = s_knocker(self, &stranger);
+    s_send_one(self, &knocker, &frame);
+    assert_int_equal(nm_net_sender(self->net, &frame, FOLDER_NOW_MS, &sender), NM_OK);
+    assert_string_equal(sender.name, "");
+    assert_int_equal(sender.role, NM_ROLE_NONE);
+    assert_memory_equal(sender.client_key, stranger.public_key, NM_CURVE_KEY_SIZE);
+    size_t allowed = 0;
+    for (int i = 0; i < 100; i++)
+        allowed += nm_net_may_knock(self->net, &frame, FOLDER_NOW_MS);
+    assert_int_equal(allowed, 20);
+    zmq_msg_close(&frame);
+    s_hang_up(self);
+    const knocker_t null = { .manner = AS_NULL };
+    s_assert_refused(self, &null);
+}
+
+//  A frame above the lobby's size ends the connection that it came over, and nothing of it arrives.
+static void
+a_lobby_takes_small_frames_only(void **state)
+{
+    fixture_t *self = *state;
+    nm_cert_t stranger;
+    uint8_t large[4097] = { 1 };
+    nm_cert_make(&stranger, "x", NM_ROLE_EMAIL, 0, 1);
+    s_bind(self, NM_NET_LOBBY);
+    const knocker_t knocker = s_knocker(self, &stranger);
+    for (size_t size = sizeof large; size >= sizeof large - 1; size--) {
+        s_new_client(self, &knocker);
+        assert_int_equal(zmq_connect(self->client, self->endpoint), 0);
+        zmq_send(self->client, large, size, 0);
+        int64_t end_ms = s_clock_ms() + 500;
+        bool arrived = false;
+        while (!arrived && s_clock_ms() < end_ms) {
+            zmq_pollitem_t items[] = { { nm_net_zap_socket(self->net), 0, ZMQ_POLLIN, 0 },
+                                       { self->bound, 0, ZMQ_POLLIN, 0 } };
+            zmq_poll(items, 2, 20);
+            if (items[0].revents)
+                nm_net_zap_run(self->net, FOLDER_NOW_MS);
+            arrived = items[1].revents != 0;
+        }
+        assert_int_equal(arrived, size == sizeof large - 1);
+        s_hang_up(self);
+    }
+}
+
+//  What ends a session that may not be any more: libzmq itself would keep it.
+static void
+a_connection_is_cut_by_a_frame_that_came_over_it(void **state)
+{
+    fixture_t *self = *state;
+    zmq_msg_t frame;
+    s_bind(self, NM_NET_MAILBOX);
+    const knocker_t knocker = s_knocker(self, &self->email);
+    s_send_one(self, &knocker, &frame);
+    assert_int_equal(zmq_socket_monitor(self->client, "inproc://cut", ZMQ_EVENT_DISCONNECTED), 0);
+    self->monitor = zmq_socket(self->context, ZMQ_PAIR);
+    assert_int_equal(zmq_connect(self->monitor, "inproc://cut"), 0);
+    nm_net_cut(&frame);
+    assert_true(s_run_until_readable(self, self->monitor));
+    zmq_msg_close(&frame);
+    s_hang_up(self);
+}
+
+static void
+goes_by_another_key_for_what_is_bound_and_for_what_is_connected(void **state)
+{
+    fixture_t *self = *state;
+    nm_cert_t next;
+    zmq_msg_t frame;
+    nm_cert_make(&next, "router-1", NM_ROLE_ROUTER, FOLDER_NOW_MS - 1000, FOLDER_NOW_MS + 1000000);
+    nm_net_serve_as(self->net, &next);
+    s_bind(self, NM_NET_MAILBOX);
+    knocker_t knocker = s_knocker(self, &self->email);
+    s_assert_refused(self, &knocker);  //  It expects the key that was there before
+    knocker.server_text = next.public_text;
+    s_send_one(self, &knocker, &frame);
+    zmq_msg_close(&frame);
+    s_hang_up(self);
+}
+
+static void
 a_frame_that_came_past_the_handler_has_no_sender(void **state)
 {
     fixture_t *self = *state;
@@ -524,6 +613,10 @@ main(void)
         WITH_FIXTURE(mail_arrives_with_the_certified_name_and_role),
         WITH_FIXTURE(an_ask_arrives_with_the_certified_name_and_role),
         WITH_FIXTURE(a_door_lets_any_curve_key_in_as_a_client),
+        WITH_FIXTURE(a_lobby_lets_any_curve_key_in_as_nobody),
+        WITH_FIXTURE(a_lobby_takes_small_frames_only),
+        WITH_FIXTURE(a_connection_is_cut_by_a_frame_that_came_over_it),
+        WITH_FIXTURE(goes_by_another_key_for_what_is_bound_and_for_what_is_connected),
         WITH_FIXTURE(a_session_ends_with_its_certificate),
         WITH_FIXTURE(a_frame_that_came_past_the_handler_has_no_sender),
         WITH_FIXTURE(connects_to_the_peer_that_the_directory_names),

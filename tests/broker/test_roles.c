@@ -64,6 +64,20 @@ every_actor_may_ask_for_status_and_no_client(void **state)
 }
 
 static void
+every_actor_may_even_out_the_directory_and_only_an_operator_publish(void **state)
+{
+    (void) state;
+    static const char *const OPS[] = { "directory.sync", "directory.push", "directory.list" };
+    for (size_t i = 0; i < NM_COUNT(OPS); i++) {
+        assert_true(nm_roles_may_ask(NM_ROLE_SMS, NM_ROLE_DEADLETTER, nm_text(OPS[i])));
+        assert_false(nm_roles_may_ask(NM_ROLE_CLIENT, NM_ROLE_GATEWAY, nm_text(OPS[i])));
+    }
+    assert_false(nm_roles_may_ask(NM_ROLE_GATEWAY, NM_ROLE_EMAIL, nm_text("directory.publish")));
+    assert_false(nm_roles_may_ask(NM_ROLE_GATEWAY, NM_ROLE_EMAIL, nm_text("directory.renew")));
+    assert_true(nm_roles_may_ask(NM_ROLE_OPERATOR, NM_ROLE_EMAIL, nm_text("directory.publish")));
+}
+
+static void
 a_gateway_may_ask_for_dead_letters_and_to_cancel(void **state)
 {
     (void) state;
@@ -102,6 +116,7 @@ main(void)
         cmocka_unit_test(mail_goes_only_where_the_design_says),
         cmocka_unit_test(an_operator_may_ask_any_desk_anything),
         cmocka_unit_test(every_actor_may_ask_for_status_and_no_client),
+        cmocka_unit_test(every_actor_may_even_out_the_directory_and_only_an_operator_publish),
         cmocka_unit_test(a_gateway_may_ask_for_dead_letters_and_to_cancel),
         cmocka_unit_test(names_are_short_and_plain),
     };
