@@ -34,8 +34,8 @@ def running(folder):
 
 def test_every_command_has_help():
     listed = nctl("--help").stdout
-    for command in ("init up down ps top send show list tail cancel dlq replay service key cert backup restore check "
-                    "bench").split():
+    for command in ("init up down ps top send show list tail cancel dlq replay service key cert launch forget backup "
+                    "restore check bench").split():
         assert command in listed
         shown = nctl(command, "--help").stdout
         assert shown.startswith(f"usage: nctl {command}") and len(shown.splitlines()) > 3
