@@ -322,3 +322,33 @@ def test_the_lobby_stands_garbage_and_floods(mesh, at_lobby):
         answered += 1
     assert answered <= 20 * 5, "a flood of one key is answered"
     assert mesh["gateway-1"].status()["name"] == "gateway-1"
+
+
+def test_the_lobby_shakes_hands_only_under_curve(mesh):
+    """RELIABILITY Z1: every end point that is bound, the lobby included."""
+    for mechanism in ("null", "plain"):
+        socket = zmq.Context.instance().socket(zmq.DEALER)
+        socket.linger = 0
+        if mechanism == "plain":
+            socket.plain_username, socket.plain_password = b"admin", b"admin"
+        monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        socket.connect(mesh["gateway-1"].entry["lobby"])
+        socket.send(b"hello")
+        assert not monitor.poll(700), f"{mechanism} was let in"
+        socket.disable_monitor()
+        socket.close()
+
+
+def test_an_entry_added_to_the_mesh_file_lets_nobody_in(make_mesh, payloads, sink):
+    """RELIABILITY K7: who may write the mesh file and certs/ of a machine, but is not the authority, adds nobody."""
+    mesh = make_mesh(providers={"sink": smtp(sink.port)}, settings=QUICK, seeds=("gateway-1",), start=False)
+    forged = Authority().certify("router-9", "router")
+    mesh.add_actor("router-9", "router")
+    forged.save(mesh.folder)
+    mesh.write_mesh_file()
+    del mesh.actors["router-9"]
+    mesh.start()
+    for name in mesh.actors:
+        assert not mesh.asker(name, certificate=forged).is_answered(seconds=0.5)
+        assert members(mesh[name])["router-9"]["state"] == "uncertified"
+    deliver(mesh, payloads, "roster@t.test")
