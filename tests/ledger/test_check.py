@@ -159,6 +159,10 @@ def went_on_after_a_failed_sync(story):
     story.nemesis.append({"t": 60, "what": "silent", "actor": "router-1", "why": "a sync failed"})
 
 
+def a_false_alarm(story):
+    story.samples[1]["rolled"] = ["router-1"]
+
+
 def accepted_by_the_dead(story):
     story.nemesis[2]["actor"] = story.nemesis[3]["actor"] = "gateway-1"
     story.nemesis[2]["t"], story.nemesis[3]["t"] = 2.5, 9.0
@@ -170,7 +174,7 @@ def accepted_by_the_dead(story):
     ("I6", final_and_then_not), ("I6", unknown_to_its_gateway), ("I6", two_ids_under_one_key), ("I6", one_id_for_two),
     ("I6", sent_and_never_taken), ("I7", not_drained), ("I7", drained_too_late), ("I8", more_than_its_credit),
     ("I8", leaks_descriptors), ("I9", ended_without_a_reason), ("I9", went_on_after_a_failed_sync),
-    ("I9", accepted_by_the_dead)])
+    ("I9", a_false_alarm), ("I9", accepted_by_the_dead)])
 def test_a_fault_is_named(story, invariant, harm):
     harm(story)
     assert invariant in story.faults()

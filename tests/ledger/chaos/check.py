@@ -149,6 +149,8 @@ class Check:
                 self.fault("I8", f"{line['actor']} took {line['rss'] >> 20} MiB at {line['t']}")
             if line["used"] > line["quota"]:
                 self.fault("I8", f"the store of {line['actor']} took {line['used']} of {line['quota']} bytes")
+            for peer in line.get("rolled", ()):
+                self.fault("I9", f"{line['actor']} called {peer} rolled back at {line['t']}, and nobody put an old copy back")
             if "fds" in line:
                 first.setdefault(line["actor"], line["fds"])
                 last[line["actor"]] = line["fds"]

@@ -126,6 +126,7 @@ class Watch:
         line = {"actor": name, "pid": body["pid"], "backlog": body["backlog"], "used": body["store"]["used"],
                 "quota": body["store"]["quota"], "tight": body["store"]["tight"],
                 "open": max((link["open"] for link in body["links"]), default=0),
+                "rolled": [link["peer"] for link in body["links"] if link["state"] == "rolled-back"],
                 "waiting": sum(lane["count"] for lane in lanes)}
         try:
             with open(f"/proc/{body['pid']}/statm", encoding="ascii") as file:
