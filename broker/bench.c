@@ -744,6 +744,12 @@ nm_bench_now(const nm_bench_t *self)
 }
 
 void
+nm_bench_step(nm_bench_t *self, int64_t ms)
+{
+    self->now.wall_ms += ms;
+}
+
+void
 nm_bench_wait(nm_bench_t *self, int64_t ms)
 {
     self->now.wall_ms += ms;

@@ -40,6 +40,7 @@ const nm_mesh_t *nm_bench_mesh(nm_bench_t *self);
 //  -- Time. Starts at 2026-11-21T00:00:00Z and moves only here.
 int64_t nm_bench_now(const nm_bench_t *self);
 void nm_bench_wait(nm_bench_t *self, int64_t ms);
+void nm_bench_step(nm_bench_t *self, int64_t ms);  //  Somebody sets the wall clock, while no actor looks
 
 //  -- Inputs for the next turn; bytes are copied.
 void nm_bench_mail(nm_bench_t *self, const char *peer, unsigned kind, nm_bytes_t body);

@@ -62,17 +62,24 @@ typedef struct {
     int64_t now_ms;
 } s_load_t;
 
-//  The clock may have been stepped since it was stored: no wait is longer than one can be.
+//  How long a delivery can have to wait. One that was stored before waits were says it with a bound for all.
 static int64_t
-s_sane_due(const s_load_t *load, int64_t due_ms)
+s_longest_wait(const nm_channel_settings_t *settings, const nm_progress_t *progress)
 {
-    int64_t most_ms = load->now_ms + NM_RETRY_WISH_MAX_MS;
-    const nm_channel_settings_t *settings = &load->worker->settings;
-    if (load->now_ms + settings->retry.most_ms > most_ms)
-        most_ms = load->now_ms + settings->retry.most_ms;
-    if (load->now_ms + settings->breaker.open_ms > most_ms)
-        most_ms = load->now_ms + settings->breaker.open_ms;
-    return due_ms < most_ms ? due_ms : most_ms;
+    if (NM_HAS(progress, progress, wait_ms))
+        return (int64_t) progress->wait_ms;
+    int64_t most_ms = NM_RETRY_WISH_MAX_MS;
+    if (settings->retry.most_ms > most_ms)
+        most_ms = settings->retry.most_ms;
+    return settings->breaker.open_ms > most_ms ? settings->breaker.open_ms : most_ms;
+}
+
+//  The clock may have been stepped back since it was stored: nothing waits longer than it was to wait then.
+static int64_t
+s_sane_due(const s_load_t *load, const nm_progress_t *progress)
+{
+    int64_t most_ms = load->now_ms + s_longest_wait(&load->worker->settings, progress);
+    return progress->due_at < most_ms ? progress->due_at : most_ms;
 }
 
 static nm_rc_t
@@ -84,7 +91,7 @@ s_load_one(void *arg, const nm_delivery_key_t *key, const nm_progress_t *progres
         slot.state = NM_SLOT_CALLING;
     } else if (!progress->calling && progress->due_at > load->now_ms) {
         slot.state = NM_SLOT_WAITING;
-        slot.due_ms = nm_sending_due(&slot, s_sane_due(load, progress->due_at));
+        slot.due_ms = nm_sending_due(&slot, s_sane_due(load, progress));
     }
     nm_slots_add(load->worker->slots, &slot);
     return NM_OK;

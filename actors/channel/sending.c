@@ -119,6 +119,7 @@ s_schedule(nm_hand_t *hand, bool outage, int64_t wish_ms)
     hand->progress.due_at = now_ms + delay_ms;
     if (s_pick(hand, &at, &until_ms) == NM_ERR_BUSY && until_ms > hand->progress.due_at)
         hand->progress.due_at = until_ms;
+    NM_PUT(&hand->progress, progress, wait_ms, (uint64_t) (hand->progress.due_at - now_ms));
     nm_news_t news = { .kind = NM_EVENT_RETRY_SCHEDULED, .due_ms = hand->progress.due_at, .reason = -1 };
     nm_progress_last_attempt(&hand->progress, &news.attempt);
     nm_rc_t rc = nm_hand_tell(hand, &news);

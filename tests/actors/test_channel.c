@@ -282,6 +282,24 @@ tries_after_two_four_and_eight_seconds_and_then_gives_up(void **state)
     nm_bench_destroy(&bench);
 }
 
+//  An hour ahead when the retry was put off, put right while the actor was down: two seconds stay two seconds.
+static void
+waits_no_longer_because_the_clock_was_set_back(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench(ONE);
+    s_send_one(bench, 1);
+    s_answer(bench, NM_CALL_ANSWERED, 450, "450 4.2.0 greylisted");
+    nm_bench_step(bench, -3600 * 1000);
+    nm_bench_restart(bench);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    size_t before = nm_bench_effects(bench);
+    nm_bench_wait(bench, 2000);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_effects(bench), before + 1);
+    nm_bench_destroy(&bench);
+}
+
 static void
 keeps_a_due_time_over_a_restart(void **state)
 {
@@ -716,6 +734,7 @@ main(void)
         cmocka_unit_test(lets_an_urgent_one_pass_but_starves_nobody),
         cmocka_unit_test(tries_after_two_four_and_eight_seconds_and_then_gives_up),
         cmocka_unit_test(keeps_a_due_time_over_a_restart),
+        cmocka_unit_test(waits_no_longer_because_the_clock_was_set_back),
         cmocka_unit_test(sends_a_refused_one_to_the_dead_letters_at_once),
         cmocka_unit_test(refuses_without_a_call_what_a_driver_cannot_send),
         cmocka_unit_test(goes_to_the_next_provider_after_a_failure),
