@@ -117,6 +117,9 @@ def main():
         for kind in catalog.ALL:
             say(f"{kind.row:3} {kind.name:14} {kind.missing(field) or 'works here'}")
         return 0
+    if not (chosen.build / "actors/gateway/nmesh-gateway").exists():
+        print(f"ledger: there is no gateway in {chosen.build}; build it first, or name another with --build", file=sys.stderr)
+        return 2
     try:
         campaign = Campaign(chosen.folder, seed=chosen.seed, rounds=chosen.rounds, only=chosen.only,
                             per_second=chosen.per_second, build=chosen.build)
