@@ -191,6 +191,16 @@ s_take(nm_actor_t *self, const nm_input_t *input)
 }
 
 static nm_rc_t
+s_tell_receipts(nm_actor_t *self)
+{
+    nm_rc_t rc = NM_OK;
+    uint64_t token;
+    for (size_t at = 0; rc == NM_OK && nm_watches_next(&self->watches, &at, &token) == NM_OK;)
+        rc = self->role->receipted ? self->role->receipted(self->state, &self->turn, token) : NM_OK;
+    return rc;
+}
+
+static nm_rc_t
 s_run_due(nm_actor_t *self)
 {
     bool due = self->turn.now.wall_ms >= self->role_wake_ms;
@@ -216,6 +226,8 @@ s_work(nm_txn_t *txn, void *arg)
         nm_links_tick(self);
     for (size_t i = 0; i < turn->input_count && rc == NM_OK && !self->exit_code; i++)
         rc = s_take(self, &turn->inputs[i]);
+    if (rc == NM_OK)
+        rc = s_tell_receipts(self);
     if (rc == NM_OK)
         rc = nm_desk_tick(self);
     if (rc == NM_OK)
@@ -272,6 +284,7 @@ nm_actor_turn(nm_actor_t *self, const nm_input_t *inputs, size_t count, nm_now_t
     nm_rc_t rc = nm_store_update(self->store, s_work, self);
     self->turn.txn = NULL;
     if (rc == NM_OK) {
+        nm_watches_commit(&self->watches);
         if (self->role->committed)
             self->role->committed(self->state);
         if (self->backup_begins)
@@ -481,6 +494,7 @@ nm_actor_destroy(nm_actor_t **self_p)
     free(self->links);
     free(self->peers);
     free(self->lanes);
+    nm_watches_free(&self->watches);
     free(self->asks);
     free(self);
     *self_p = NULL;

@@ -10,6 +10,7 @@
 #include "broker/offenders.h"
 #include "broker/outbox.h"
 #include "broker/turn.h"
+#include "broker/watches.h"
 #include "wire/id.h"
 
 enum { NM_LANE_TEXT_MAX = NM_NAME_MAX + 8, NM_ASK_PENDING_MAX = 4096 };
@@ -92,6 +93,7 @@ struct nm_actor {
 
     nm_lane_t *lanes;
     size_t lane_count;
+    nm_watches_t watches;
 
     nm_draft_t reply_draft;
     nm_caller_t reply_route;

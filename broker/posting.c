@@ -215,6 +215,7 @@ s_assign(nm_actor_t *self, nm_link_t *link, const nm_outbox_mail_t *mail, nm_byt
         return rc;
     nm_claims_set(&link->claim, seq, s_is_offered(self, link, mail) ? NM_CLAIM_OFFERED : NM_CLAIM_CLAIMED);
     s_draft(self, link, seq, mail, body);
+    nm_watches_place(&self->watches, mail->tag, link, seq);
     self->turn.mails_out++;
     return NM_OK;
 }
@@ -239,6 +240,9 @@ nm_posting_put(nm_actor_t *self, const nm_mail_out_t *mail)
     kept.tag = kept.by_ref ? mail->ref : mail->tag;
     if (!kept.by_ref)
         kept.body = mail->body;
+
+    if (mail->notify)
+        nm_watches_add(&self->watches, kept.tag, mail->notify);
 
     //  Nobody waits before it and there is credit: one put instead of two.
     nm_link_t *link = lane->count ? NULL : s_choose(self, lane, mail->body.size);
@@ -418,5 +422,6 @@ nm_posting_discard(nm_actor_t *self)
         self->links[i]->receipt_due = false;
         nm_pending_clear(&self->links[i]->pending);
     }
+    nm_watches_undo(&self->watches);
     self->forget_at_ms = INT64_MAX;
 }

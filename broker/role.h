@@ -99,6 +99,10 @@ typedef struct {
     nm_rc_t (*reply)(void *state, nm_turn_t *turn, const nm_reply_in_t *reply);
     nm_rc_t (*result)(void *state, nm_turn_t *turn, const nm_result_t *result);
 
+    //  Mail that was put with this token (nm_mail_out_t.notify) is on the disk of the peer. A restart forgets
+    //  who wanted to know.
+    nm_rc_t (*receipted)(void *state, nm_turn_t *turn, uint64_t token);
+
     //  Runs in each turn after its inputs when a wake is due, and once per turn that had inputs
     //  if `every_turn`: start what there is room for, do what is due, bounded; then nm_turn_wake.
     nm_rc_t (*due)(void *state, nm_turn_t *turn);

@@ -36,6 +36,8 @@ typedef struct {
     nm_bytes_t tag;     //  A short key (at most 32 bytes) by which waiting mail can be withdrawn; may be empty
     nm_bytes_t ref;     //  Instead of a tag: the outbox keeps only this short key, and the role's load_body
                         //  finds the body again; body is what is sent if it goes at once
+    uint64_t notify;    //  If not 0: role->receipted is told this token once the mail is on the peer's
+                        //  disk. Needs a tag that no other such mail has
 } nm_mail_out_t;
 
 //  Puts mail into the outbox. NM_ERR_REFUSED is our mistake: the rights table forbids it.

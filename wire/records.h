@@ -227,7 +227,8 @@ NM_RECORD_DECLARE(attempt, NM_ATTEMPT_FIELDS);
     F(R, 8, due_at, TIME, 0, MAY, NULL, "When the next attempt is due")                                   \
     F(R, 9, reason, ENUM, 0, MAY, &nm_reason_words, "Why it failed")                                      \
     F(R, 10, detail, STR, NM_DETAIL_MAX, MAY, NULL, "For people")                                         \
-    F(R, 11, deliveries, UINT, 255, MAY, NULL, "How many deliveries the notification was made into")
+    F(R, 11, deliveries, UINT, 255, MAY, NULL, "How many deliveries the notification was made into")      \
+    F(R, 12, holder, LINE, NM_NAME_MAX, MAY, NULL, "Who said so, if its gateway tells the keeper of its copy")
 NM_RECORD_DECLARE(event, NM_EVENT_FIELDS);
 
 //  A delivery that failed for good.
@@ -245,5 +246,15 @@ NM_RECORD_DECLARE(dead_letter, NM_DEAD_LETTER_FIELDS);
     F(R, 1, dead_letter, ID, 0, MUST, NULL, "Which dead letter") \
     F(R, 2, delivery, RECORD, NM_FRAME_MAX, MUST, &nm_delivery_shape, "The delivery to make")
 NM_RECORD_DECLARE(replay, NM_REPLAY_FIELDS);
+
+//  A notification on a second disk, before it is accepted; or that there is no need of it any more.
+#define NM_COPY_FIELDS(F, R)                                                                     \
+    F(R, 1, notification, ID, 0, MUST, NULL, "Its id")                                           \
+    F(R, 2, ended, BOOL, 0, MAY, NULL, "It was not accepted: forget it, also if it comes later") \
+    F(R, 3, service, ID, 0, MAY, NULL, "The tenant; this and what follows unless it has ended")  \
+    F(R, 4, correlation_id, LINE, NM_CORRELATION_MAX, MAY, NULL, "For logs and webhooks")        \
+    F(R, 5, traceparent, LINE, 64, MAY, NULL, "W3C trace context")                               \
+    F(R, 6, request, ANY, NM_FRAME_MAX, MAY, NULL, "nm_request_t as it came, keys by name")
+NM_RECORD_DECLARE(copy, NM_COPY_FIELDS);
 
 #endif

@@ -1,5 +1,6 @@
 #include "actors/gateway/accept.h"
 
+#include "actors/gateway/copies.h"
 #include "actors/gateway/keyed.h"
 #include "actors/gateway/ops.h"
 #include "actors/gateway/tables.h"
@@ -11,6 +12,7 @@
 
 static const char OP_CREATE[] = "notifications.create";
 static const char DETAIL_FAULTS[] = "The notification has faults; each is named in errors.";
+static const char DETAIL_COPY[] = "No other gateway could take a copy, as the service wants; try again.";
 static const char DETAIL_FULL[] = "The store of this gateway is full; try again later.";
 
 //  -- What the mesh can do
@@ -127,21 +129,23 @@ s_is_traceparent(nm_bytes_t text)
             NM_PUT(note_, note, name, (request_)->name); \
     } while (0)
 
-static void
-s_fill_note(nm_case_t *it, const nm_request_t *request, const nm_accepted_t *accepted, nm_note_t *note)
+void
+nm_accept_note(const nm_origin_t *origin, const nm_request_t *request, nm_note_t *note)
 {
     nm_bytes_t recipient;
+    nm_channel_t channel = s_first_channel(request);
+    bool scheduled = NM_HAS(request, request, send_at) && request->send_at > origin->created_at;
     *note = (nm_note_t){ .has = 0 };
-    NM_PUT(note, note, service, it->who.service);
-    NM_PUT(note, note, status, (uint8_t) accepted->status);
-    NM_PUT(note, note, created_at, accepted->created_at);
-    NM_PUT(note, note, updated_at, accepted->created_at);
-    NM_PUT(note, note, channel, (uint8_t) accepted->channel);
+    NM_PUT(note, note, service, origin->service);
+    NM_PUT(note, note, status, scheduled ? NM_STATUS_SCHEDULED : NM_STATUS_PENDING);
+    NM_PUT(note, note, created_at, origin->created_at);
+    NM_PUT(note, note, updated_at, origin->created_at);
+    NM_PUT(note, note, channel, (uint8_t) channel);
     NM_PUT(note, note, priority, NM_HAS(request, request, priority) ? request->priority : NM_PRIORITY_NORMAL);
-    NM_PUT(note, note, correlation_id, nm_text(it->asker.correlation));
-    if (s_is_traceparent(it->ask->headers.traceparent))
-        NM_PUT(note, note, traceparent, it->ask->headers.traceparent);
-    if (s_first_recipient(request, accepted->channel, &recipient))
+    NM_PUT(note, note, correlation_id, origin->correlation_id);
+    if (origin->traceparent.size)
+        NM_PUT(note, note, traceparent, origin->traceparent);
+    if (s_first_recipient(request, channel, &recipient))
         NM_PUT(note, note, recipient, recipient);
     S_PASS(note, request, channels);
     S_PASS(note, request, user_id);
@@ -152,7 +156,7 @@ s_fill_note(nm_case_t *it, const nm_request_t *request, const nm_accepted_t *acc
     S_PASS(note, request, metadata);
     S_PASS(note, request, send_at);
     S_PASS(note, request, expires_at);
-    NM_PUT(note, note, first_chunk, nm_journal_chunk(&it->gateway->journal, it->txn));
+    NM_PUT(note, note, first_chunk, 0);
 }
 
 static nm_rc_t
@@ -196,18 +200,39 @@ s_add_entry(nm_case_t *it, const nm_id_t *id, const nm_note_t *note, nm_event_ki
     return nm_journal_add(&it->gateway->journal, it->txn, &entry);
 }
 
+static void
+s_make_note(nm_case_t *it, const nm_request_t *request, const nm_kept_t *kept, const nm_accepted_t *accepted,
+            nm_note_t *note)
+{
+    nm_origin_t origin = { .service = it->who.service,
+                           .created_at = accepted->created_at,
+                           .correlation_id = nm_text(it->asker.correlation) };
+    if (s_is_traceparent(it->ask->headers.traceparent))
+        origin.traceparent = it->ask->headers.traceparent;
+    nm_accept_note(&origin, request, note);
+    NM_PUT(note, note, first_chunk, nm_journal_chunk(&it->gateway->journal, it->txn));
+    if (kept->keeper)
+        NM_PUT(note, note, keeper, nm_text(kept->keeper));
+}
+
 static nm_rc_t
-s_write(nm_case_t *it, const nm_request_t *request, nm_bytes_t raw, nm_accepted_t *accepted)
+s_write(nm_case_t *it, const nm_request_t *request, nm_bytes_t raw, const nm_kept_t *kept, nm_accepted_t *accepted)
 {
     nm_gateway_t *gateway = it->gateway;
-    bool scheduled = NM_HAS(request, request, send_at) && request->send_at > it->now_ms;
-    nm_turn_new_id(it->turn, &accepted->id);
+    nm_note_t note;
+    if (kept->has_id)
+        accepted->id = kept->id;
+    else
+        nm_turn_new_id(it->turn, &accepted->id);
     accepted->code = 202;
     accepted->created_at = nm_id_time_ms(&accepted->id);
-    accepted->status = scheduled ? NM_STATUS_SCHEDULED : NM_STATUS_PENDING;
+    accepted->copies = kept->copies;
+    accepted->hosts = kept->hosts;
+    s_make_note(it, request, kept, accepted, &note);
+    accepted->status = (nm_status_t) note.status;
+    accepted->channel = (nm_channel_t) note.channel;
 
-    nm_note_t note;
-    s_fill_note(it, request, accepted, &note);
+    bool scheduled = accepted->status == NM_STATUS_SCHEDULED;
     nm_rc_t rc = s_put_record(it, &accepted->id, &note, raw);
     if (rc == NM_OK)
         rc = s_put_due(it, &accepted->id, &note);
@@ -262,8 +287,9 @@ s_take_duplicate(nm_case_t *it, const nm_id_t *id, nm_accepted_t *accepted)
 }
 
 static nm_rc_t
-s_write_new(nm_case_t *it, const nm_request_t *request, nm_bytes_t raw, nm_accepted_t *accepted)
+s_write_new(nm_case_t *it, size_t index, const nm_request_t *request, nm_bytes_t raw, nm_accepted_t *accepted)
 {
+    nm_kept_t kept;
     uint8_t hash[NM_FINGERPRINT_SIZE];
     nm_id_t id;
     bool dedupe = NM_HAS(request, request, dedupe_seconds) && request->dedupe_seconds > 0;
@@ -279,13 +305,20 @@ s_write_new(nm_case_t *it, const nm_request_t *request, nm_bytes_t raw, nm_accep
         accepted->detail = DETAIL_FULL;
         return NM_OK;
     }
-    accepted->channel = s_first_channel(request);
-    nm_rc_t rc = s_write(it, request, raw, accepted);
+    nm_rc_t rc = nm_copies_ensure(it, index, raw, &kept);
+    if (rc == NM_ERR_REFUSED) {
+        accepted->code = 503;
+        accepted->detail = DETAIL_COPY;
+        return NM_OK;
+    }
+    if (rc == NM_OK)
+        rc = s_write(it, request, raw, &kept, accepted);
     return rc == NM_OK && dedupe ? nm_duplicates_keep(it, hash, &accepted->id) : rc;
 }
 
 nm_rc_t
-nm_accept_one(nm_case_t *it, nm_bytes_t raw, nm_bytes_t header, nm_idempotency_t *idempotency, nm_accepted_t *accepted)
+nm_accept_one(nm_case_t *it, size_t index, nm_bytes_t raw, nm_bytes_t header, nm_idempotency_t *idempotency,
+              nm_accepted_t *accepted)
 {
     nm_gateway_t *gateway = it->gateway;
     nm_faults_t *faults = &gateway->faults;
@@ -317,7 +350,7 @@ nm_accept_one(nm_case_t *it, nm_bytes_t raw, nm_bytes_t header, nm_idempotency_t
     s_check_mesh(gateway, &request, faults);
     if (faults->count)
         return s_refuse(accepted, DETAIL_FAULTS);
-    return s_write_new(it, &request, raw, accepted);
+    return s_write_new(it, index, &request, raw, accepted);
 }
 
 //  -- Bodies
@@ -378,13 +411,17 @@ nm_accept_pack(const nm_accepted_t *accepted, nm_buf_t *out)
     nm_id_to_text(&accepted->id, id);
 
     nm_buf_clear(out);
-    nm_writer_map(out, accepted->code == 200 ? 6 : 5);
+    nm_writer_map(out, 5u + (accepted->code == 200) + (accepted->copies ? 2 : 0));
     nm_writer_pair_text(out, "id", id);
     nm_writer_pair_text(out, "status", nm_words_text(&nm_status_words, accepted->status));
     nm_writer_pair_text(out, "channel", nm_words_text(&nm_channel_words, accepted->channel));
     nm_writer_pair_time(out, "created_at", accepted->created_at);
     if (accepted->code == 200)
         nm_writer_pair_bool(out, "deduplicated", true);
+    if (accepted->copies) {
+        nm_writer_pair_uint(out, "copies", accepted->copies);
+        nm_writer_pair_uint(out, "hosts", accepted->hosts);
+    }
     nm_writer_text(out, "links");
     nm_writer_map(out, 1);
     nm_writer_pair_text(out, "self", self);
@@ -401,9 +438,9 @@ nm_op_create(nm_case_t *it)
     nm_rc_t rc = nm_keyed_route(it, OP_CREATE, nm_keyed_key(it->ask->body, key), it->ask->body);
     if (rc != NM_OK)
         return rc == NM_ERR_REFUSED ? NM_OK : rc;
-    rc = nm_accept_one(it, it->ask->body, key, &idempotency, &accepted);
+    rc = nm_accept_one(it, 0, it->ask->body, key, &idempotency, &accepted);
     if (rc != NM_OK)
-        return rc;
+        return rc == NM_ERR_BUSY ? NM_OK : rc;
     if (accepted.replayed)
         return nm_accept_replay(it, &accepted.first);
     if (accepted.code >= 400)

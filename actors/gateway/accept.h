@@ -12,19 +12,32 @@
 
 //  What came of one notification.
 typedef struct {
-    unsigned code;  //  202 taken, 200 a duplicate, 422 refused (faults say why), 507 no room
+    unsigned code;  //  202 taken, 200 a duplicate, 422 refused (faults say why), 503 no copy, 507 no room
     bool replayed;  //  first is the answer
     nm_first_answer_t first;
     nm_id_t id;
     nm_status_t status;
     nm_channel_t channel;
     int64_t created_at;
-    const char *detail;  //  Of a refusal
+    const char *detail;      //  Of a refusal
+    unsigned copies, hosts;  //  Disks and hosts that have it, if its service asks for more than one; else 0
 } nm_accepted_t;
 
+//  Where a request comes from: what its note needs beside it.
+typedef struct {
+    nm_id_t service;
+    int64_t created_at;
+    nm_bytes_t correlation_id;
+    nm_bytes_t traceparent;  //  Empty: none
+} nm_origin_t;
+
+//  The note of a new one. Views into request and origin.
+void nm_accept_note(const nm_origin_t *origin, const nm_request_t *request, nm_note_t *note);
+
 //  Takes one in. header is the bare idempotency key of the header, if any; the caller keeps the answer
-//  under idempotency when the code is 2xx and it is no replay.
-nm_rc_t nm_accept_one(nm_case_t *it, nm_bytes_t raw, nm_bytes_t header, nm_idempotency_t *idempotency,
+//  under idempotency when the code is 2xx and it is no replay. index: which item of the ask it is.
+//  NM_ERR_BUSY: nothing was written, its copy is being made, and the ask runs again.
+nm_rc_t nm_accept_one(nm_case_t *it, size_t index, nm_bytes_t raw, nm_bytes_t header, nm_idempotency_t *idempotency,
                       nm_accepted_t *accepted);
 
 //  The header's key, bare; what is wrong with size or kind of the body is answered, and NM_ERR_REFUSED.

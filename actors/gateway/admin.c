@@ -17,7 +17,8 @@
     F(R, 5, limits, RECORD, 512, MAY, &nm_limits_shape, "How much it may ask")                           \
     F(R, 6, recipient_limits, RECORD, 512, MAY, &nm_recipient_limits_shape, "How much a recipient gets") \
     F(R, 7, retention_days, UINT, 3650, MAY, NULL, "How long ended notifications are kept")              \
-    F(R, 8, accept, UINT, 2, MAY, NULL, "On how many disks before the 202")
+    F(R, 8, accept, UINT, 2, MAY, NULL, "On how many disks before the 202")                              \
+    F(R, 9, accept_alone, BOOL, 0, MAY, NULL, "Rather on one disk than not at all")
 NM_RECORD_DECLARE(service_ask, NM_SERVICE_ASK_FIELDS);
 NM_RECORD_DEFINE(service_ask, NM_SERVICE_ASK_FIELDS, NULL, 0);
 
@@ -54,7 +55,7 @@ s_nil_or_raw(nm_buf_t *out, const char *key, bool has, nm_bytes_t raw)
 static void
 s_write_service(nm_buf_t *out, const nm_service_t *service)
 {
-    nm_writer_map(out, 10);
+    nm_writer_map(out, 11);
     nm_writer_pair_id(out, "id", &service->id);
     nm_writer_pair_str(out, "name", service->name);
     nm_writer_text(out, "description");
@@ -71,6 +72,7 @@ s_write_service(nm_buf_t *out, const nm_service_t *service)
     else
         nm_writer_nil(out);
     nm_writer_pair_uint(out, "accept", NM_HAS(service, service, accept) ? service->accept : 1);
+    nm_writer_pair_bool(out, "accept_alone", NM_HAS(service, service, accept_alone) && service->accept_alone);
     nm_writer_pair_time(out, "created_at", service->created_at);
     nm_writer_pair_time(out, "updated_at", service->updated_at);
 }
@@ -153,6 +155,7 @@ s_apply(const nm_service_ask_t *ask, nm_service_t *service, nm_faults_t *faults)
     S_PASS(recipient_limits);
     S_PASS(retention_days);
     S_PASS(accept);
+    S_PASS(accept_alone);
 #undef S_PASS
     if (NM_HAS(ask, service_ask, name) && !ask->name.size)
         nm_faults_add(faults, "", "name", "must not be empty");
@@ -187,6 +190,7 @@ s_clear(nm_case_t *it, nm_service_t *service, nm_faults_t *faults)
         { "recipient_limits", NM_AT_service_recipient_limits, true },
         { "retention_days", NM_AT_service_retention_days, true },
         { "accept", NM_AT_service_accept, true },
+        { "accept_alone", NM_AT_service_accept_alone, true },
         { "name", NM_AT_service_name, false },
         { "is_active", NM_AT_service_is_active, false },
     };

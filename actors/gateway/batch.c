@@ -19,6 +19,7 @@ NM_RECORD_DEFINE(batch, NM_BATCH_FIELDS, NULL, 0);
 
 static const char OP_CREATE[] = "notifications.create";
 static const char OP_BATCH[] = "notifications.batch";
+static const char DETAIL_COPY[] = "No other gateway could take copies, as the service wants; try again.";
 static const char DETAIL_FULL[] = "The store of this gateway is full; try again later.";
 
 //  -- notifications.batch
@@ -26,6 +27,8 @@ static const char DETAIL_FULL[] = "The store of this gateway is full; try again 
 typedef struct {
     uint64_t accepted;
     uint64_t rejected;
+    bool waits;     //  Copies are being made: nothing was written, and the batch runs again
+    bool copyless;  //  There can be none now
     nm_buf_t items;
 } batch_t;
 
@@ -45,12 +48,16 @@ static void
 s_add_taken(batch_t *batch, size_t index, const nm_accepted_t *accepted)
 {
     batch->accepted++;
-    nm_writer_map(&batch->items, accepted->code == 200 ? 4 : 3);
+    nm_writer_map(&batch->items, 3u + (accepted->code == 200) + (accepted->copies ? 2 : 0));
     nm_writer_pair_uint(&batch->items, "index", index);
     nm_writer_pair_id(&batch->items, "id", &accepted->id);
     nm_writer_pair_text(&batch->items, "status", nm_words_text(&nm_status_words, accepted->status));
     if (accepted->code == 200)
         nm_writer_pair_bool(&batch->items, "deduplicated", true);
+    if (accepted->copies) {
+        nm_writer_pair_uint(&batch->items, "copies", accepted->copies);
+        nm_writer_pair_uint(&batch->items, "hosts", accepted->hosts);
+    }
 }
 
 //  An item that was taken under its own request_id, before or elsewhere: that answer has id and status.
@@ -90,9 +97,11 @@ s_take_item(nm_case_t *it, batch_t *batch, size_t index, nm_bytes_t raw)
 {
     nm_idempotency_t idempotency;
     nm_accepted_t accepted;
-    nm_rc_t rc = nm_accept_one(it, raw, nm_bytes(NULL, 0), &idempotency, &accepted);
+    nm_rc_t rc = nm_accept_one(it, index, raw, nm_bytes(NULL, 0), &idempotency, &accepted);
+    batch->waits |= rc == NM_ERR_BUSY;
     if (rc != NM_OK)
-        return rc;
+        return rc == NM_ERR_BUSY ? NM_OK : rc;
+    batch->copyless |= accepted.code == 503;
     if (accepted.replayed)
         return s_add_replayed(batch, index, accepted.first.body) == NM_OK ? NM_OK : NM_ERR_CORRUPT;
     if (accepted.code >= 400) {
@@ -116,7 +125,7 @@ static const nm_question_t *
 s_find_sent(const nm_errand_t *errand, size_t index)
 {
     for (size_t i = 0; i < errand->question_count; i++)
-        if (errand->questions[i].about == ABOUT_SENT + index)
+        if (!errand->questions[i].is_copy && errand->questions[i].about == ABOUT_SENT + index)
             return &errand->questions[i];
     return NULL;
 }
@@ -249,7 +258,7 @@ static bool
 s_may_keep(const nm_errand_t *errand)
 {
     for (size_t i = 0; i < errand->question_count; i++)
-        if (s_is_unsure(errand->questions[i].status))
+        if (!errand->questions[i].is_copy && s_is_unsure(errand->questions[i].status))
             return false;
     return true;
 }
@@ -305,8 +314,12 @@ s_run_batch(nm_case_t *it, nm_list_t *list, const nm_idempotency_t *idempotency)
     batch_t batch = { 0 };
     nm_buf_t out = { 0 };
     nm_rc_t rc = s_take_items(it, &batch, list);
-    if (rc != NM_OK)
+    if (rc != NM_OK || batch.waits)
         goto done;
+    if (batch.copyless && idempotency->key.size) {  //  Its answer would be kept
+        rc = nm_answer_problem(&it->answer, 503, NULL, "%s", DETAIL_COPY);
+        goto done;
+    }
     s_pack_batch(&batch, &out);
     rc = nm_idempotency_keep(it, idempotency, 202, nm_buf_bytes(&out));
     if (rc == NM_OK)

@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include "actors/gateway/copies.h"
 #include "actors/gateway/tables.h"
 #include "lmdb_store/queue.h"
 #include "wire/id.h"
@@ -123,6 +124,9 @@ nm_duties_load(nm_gateway_t *self, nm_turn_t *turn)
         rc = s_load_counts(self, txn);
     if (rc == NM_OK)
         rc = s_find_oldest(self, txn);
+    if (!self->life)
+        self->life = nm_turn_random(turn) | 1;
+    self->has_orphans = true;
     self->tidy_at_ms = nm_turn_now(turn);
     nm_turn_wake(turn, self->tidy_at_ms);
     return rc;
@@ -203,7 +207,8 @@ s_retention_ms(const nm_gateway_t *self, const nm_note_t *note)
 //  Notes stand under ids that begin with their time, so the old ones come first. What has
 //  outlived its time is gathered and then deleted: a walk does not suffer other changes.
 static nm_rc_t
-s_gather_old(nm_gateway_t *self, nm_txn_t *txn, int64_t now_ms, nm_id_t *ids, size_t *count, bool *again)
+s_gather_old(nm_gateway_t *self, const nm_shelf_t *shelf, nm_txn_t *txn, int64_t now_ms, nm_id_t *ids, size_t *count,
+             bool *again)
 {
     enum { DAY_MS = 86400000 };  //  Nobody's retention is shorter
     nm_cursor_t cursor;
@@ -212,7 +217,7 @@ s_gather_old(nm_gateway_t *self, nm_txn_t *txn, int64_t now_ms, nm_id_t *ids, si
     nm_rc_t rc = NM_OK;
     size_t looked = 0;
     *count = 0;
-    nm_cursor_open(&cursor, txn, &nm_notes_table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
+    nm_cursor_open(&cursor, txn, shelf->notes, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
     while (*count < RETIRE_COUNT && looked++ < LOOK_COUNT && (rc = nm_cursor_next(&cursor, &key, &value)) == NM_OK) {
         memcpy(ids[*count].at, key.at, NM_ID_SIZE);
         if (now_ms - nm_id_time_ms(&ids[*count]) < DAY_MS)
@@ -225,21 +230,21 @@ s_gather_old(nm_gateway_t *self, nm_txn_t *txn, int64_t now_ms, nm_id_t *ids, si
             (*count)++;
     }
     nm_cursor_close(&cursor);
-    *again = *count == RETIRE_COUNT;
+    *again |= *count == RETIRE_COUNT;
     return rc == NM_ERR_MISSING ? NM_OK : rc;
 }
 
 static nm_rc_t
-s_retire(nm_gateway_t *self, nm_txn_t *txn, int64_t now_ms, bool *again)
+s_retire(nm_gateway_t *self, const nm_shelf_t *shelf, nm_txn_t *txn, int64_t now_ms, bool *again)
 {
     nm_id_t ids[RETIRE_COUNT + 1];
     size_t count;
     nm_note_t note;
-    nm_rc_t rc = s_gather_old(self, txn, now_ms, ids, &count, again);
+    nm_rc_t rc = s_gather_old(self, shelf, txn, now_ms, ids, &count, again);
     for (size_t i = 0; rc == NM_OK && i < count; i++) {
-        rc = nm_notes_get(txn, &ids[i], &note);
+        rc = nm_shelf_get(shelf, txn, &ids[i], &note);
         if (rc == NM_OK)
-            rc = nm_notes_delete(self, txn, &ids[i], &note);
+            rc = nm_shelf_delete(self, shelf, txn, &ids[i], &note);
     }
     return rc;
 }
@@ -259,7 +264,9 @@ s_tidy(nm_gateway_t *self, nm_turn_t *turn)
     if (rc == NM_OK)
         rc = nm_journal_sweep(txn, now_ms - self->event_keep_ms, SWEEP_COUNT);
     if (rc == NM_OK)
-        rc = s_retire(self, txn, now_ms, &again);
+        rc = s_retire(self, &nm_own_shelf, txn, now_ms, &again);
+    if (rc == NM_OK)
+        rc = s_retire(self, &nm_copy_shelf, txn, now_ms, &again);
     if (rc == NM_OK)
         rc = nm_services_save_used(&self->services, txn);
     self->tidy_at_ms = now_ms + (again || gone == EXPIRE_COUNT ? TIDY_AGAIN_MS : TIDY_MS);
@@ -277,6 +284,8 @@ nm_duties_due(nm_gateway_t *self, nm_turn_t *turn)
         rc = nm_forwards_due(self, turn);
     if (rc == NM_OK)
         rc = nm_errands_due(self, turn);
+    if (rc == NM_OK)
+        rc = nm_copies_due(self, turn);
     if (rc == NM_OK)
         rc = s_tidy(self, turn);
     if (rc == NM_OK)

@@ -1,9 +1,10 @@
 #include "actors/gateway/errands.h"
 
+#include "actors/gateway/copies.h"
 #include "actors/gateway/ops.h"
 
 static const int64_t TIMEOUT_MS = 5000;
-static const int64_t LATE_MS = 1000;
+static const int64_t EARLY_MS = 50;  //  So that the answer is there when the asker stops waiting
 static const int64_t LOOK_MS = 500;
 
 enum { QUESTION_BITS = 11, QUESTION_MASK = (1 << QUESTION_BITS) - 1 };
@@ -39,14 +40,31 @@ s_release(nm_errands_t *self, nm_errand_t *item)
     *item = (nm_errand_t){ .serial = serial };
 }
 
+//  What was asked in a turn that was undone never left.
+static void
+s_drop_fresh(nm_errand_t *item)
+{
+    size_t kept = 0;
+    item->open_count = item->copy_count = 0;
+    while (kept < item->question_count && !item->questions[kept].fresh) {
+        item->questions[kept].used = false;
+        item->open_count += !item->questions[kept].answered;
+        item->copy_count += item->questions[kept++].is_copy;
+    }
+    item->question_count = kept;
+}
+
 //  One that ran in a turn that was undone runs once more: its answers are still at hand.
 void
 nm_errands_undo(nm_errands_t *self)
 {
     for (size_t i = 0; self->count && i < NM_ERRAND_COUNT; i++) {
-        self->items[i].done = false;
-        if (self->items[i].used && self->items[i].fresh)
-            s_release(self, &self->items[i]);
+        nm_errand_t *item = &self->items[i];
+        item->done = false;
+        if (item->used && item->fresh)
+            s_release(self, item);
+        else if (item->used)
+            s_drop_fresh(item);
     }
     self->look_ms = 0;
 }
@@ -55,9 +73,12 @@ void
 nm_errands_commit(nm_errands_t *self)
 {
     for (size_t i = 0; self->count && i < NM_ERRAND_COUNT; i++) {
-        self->items[i].fresh = false;
-        if (self->items[i].used && self->items[i].done)
-            s_release(self, &self->items[i]);
+        nm_errand_t *item = &self->items[i];
+        item->fresh = false;
+        for (size_t n = item->question_count; n-- > 0 && item->questions[n].fresh;)
+            item->questions[n].fresh = false;
+        if (item->used && item->done)
+            s_release(self, item);
     }
 }
 
@@ -72,6 +93,16 @@ s_keep_ask(nm_case_t *it, nm_errand_t *item)
     nm_buf_add_bytes(&item->kept, it->ask->body);
     nm_bytes_to_text(it->ask->op, item->op, sizeof item->op);
     item->ask = *it->ask;
+}
+
+//  Until when answers are waited for: not longer than the asker waits.
+static void
+s_set_time(nm_case_t *it, nm_errand_t *item)
+{
+    int64_t left_ms = it->ask->deadline_ms - it->now_ms - EARLY_MS;
+    item->until_ms = it->now_ms + (left_ms < 1 ? 1 : left_ms < TIMEOUT_MS ? left_ms : TIMEOUT_MS);
+    nm_turn_wake(it->turn, it->now_ms);
+    nm_turn_wake(it->turn, item->until_ms);
 }
 
 nm_errand_t *
@@ -91,16 +122,26 @@ nm_errands_begin(nm_case_t *it)
     self->count++;
     item->serial++;
     item->used = item->fresh = true;
-    item->until_ms = it->now_ms + TIMEOUT_MS + LATE_MS;
     s_keep_ask(it, item);
     self->size += item->kept.size;
-    nm_turn_wake(it->turn, it->now_ms);
+    s_set_time(it, item);
     return item;
 }
 
-void
-nm_errands_put(nm_case_t *it, nm_errand_t *errand, size_t about, const nm_peer_t *peer, const char *op,
-               const nm_ask_headers_t *headers, nm_bytes_t body)
+nm_errand_t *
+nm_errands_open(nm_case_t *it)
+{
+    if (!it->errand)
+        it->errand = nm_errands_begin(it);
+    else if (it->errand->done)
+        s_set_time(it, it->errand);
+    if (it->errand)
+        it->errand->done = false;
+    return it->errand;
+}
+
+static nm_question_t *
+s_add_question(nm_case_t *it, nm_errand_t *errand, size_t about, const nm_peer_t *peer)
 {
     if (errand->question_count == errand->question_room) {
         errand->question_room = errand->question_room ? 2 * errand->question_room : 4;
@@ -108,22 +149,52 @@ nm_errands_put(nm_case_t *it, nm_errand_t *errand, size_t about, const nm_peer_t
     }
     size_t number = errand->question_count++;
     nm_question_t *question = &errand->questions[number];
-    *question = (nm_question_t){ .about = about, .peer = peer, .status = 503 };
+    *question = (nm_question_t){ .about = about, .peer = peer, .status = 503, .fresh = true };
     question->answered = number >= NM_QUESTION_COUNT || !nm_turn_is_alive(it->turn, peer->actor.name);
+    errand->open_count += !question->answered;
+    return question;
+}
+
+static uint64_t
+s_token(const nm_case_t *it, const nm_errand_t *errand, const nm_question_t *question)
+{
+    size_t slot = (size_t) (errand - it->gateway->errands.items), number = (size_t) (question - errand->questions);
+    return nm_token(NM_TOKEN_ERRAND, slot << QUESTION_BITS | (number & QUESTION_MASK), errand->serial);
+}
+
+uint64_t
+nm_errands_put_copy(nm_case_t *it, nm_errand_t *errand, size_t about, const nm_peer_t *peer, const nm_id_t *id)
+{
+    nm_question_t *question = s_add_question(it, errand, about, peer);
+    question->is_copy = true;
+    question->copy = *id;
+    errand->copy_count++;
+    return s_token(it, errand, question);
+}
+
+nm_question_t *
+nm_errands_copy(nm_errand_t *self, size_t about)
+{
+    for (size_t i = 0; self->copy_count && i < self->question_count; i++)
+        if (self->questions[i].is_copy && self->questions[i].about == about)
+            return &self->questions[i];
+    return NULL;
+}
+
+void
+nm_errands_put(nm_case_t *it, nm_errand_t *errand, size_t about, const nm_peer_t *peer, const char *op,
+               const nm_ask_headers_t *headers, nm_bytes_t body)
+{
+    nm_question_t *question = s_add_question(it, errand, about, peer);
     if (question->answered)
         return;
-    size_t slot = (size_t) (errand - it->gateway->errands.items) << QUESTION_BITS | number;
-    int64_t left_ms = it->ask->deadline_ms - it->now_ms;
     nm_ask_out_t ask = { .role = NM_ROLE_GATEWAY,
                          .peer = peer->actor.name,
                          .op = op,
                          .headers = headers,
                          .body = body,
-                         .timeout_ms = left_ms < 1            ? 1
-                                       : left_ms < TIMEOUT_MS ? left_ms
-                                                              : TIMEOUT_MS,
-                         .token = nm_token(NM_TOKEN_ERRAND, slot, errand->serial) };
-    errand->open_count++;
+                         .timeout_ms = errand->until_ms - it->now_ms,
+                         .token = s_token(it, errand, question) };
     nm_turn_ask_with(it->turn, &ask);
 }
 
@@ -145,7 +216,9 @@ s_run(nm_gateway_t *gateway, nm_turn_t *turn, nm_errand_t *item)
     if (nm_record_decode(&nm_ask_headers_shape, &ask.headers, headers, NULL, "") != NM_OK)
         return NM_ERR_BUG;
     item->done = true;
-    return nm_gateway_run(gateway, turn, &ask, item);
+    item->copies_before = item->copy_count;
+    nm_rc_t rc = nm_gateway_run(gateway, turn, &ask, item);
+    return rc == NM_OK && item->done ? nm_copies_settle(gateway, turn, item) : rc;
 }
 
 static void
@@ -160,19 +233,31 @@ s_take_answer(nm_errands_t *self, nm_errand_t *item, nm_question_t *question, un
     item->open_count--;
 }
 
-nm_rc_t
-nm_errands_reply(nm_gateway_t *gateway, nm_turn_t *turn, const nm_reply_in_t *reply)
+static nm_rc_t
+s_answer(nm_gateway_t *gateway, nm_turn_t *turn, uint64_t token, unsigned status, nm_bytes_t body)
 {
     nm_errands_t *self = &gateway->errands;
-    size_t slot = nm_token_slot(reply->token) >> QUESTION_BITS, number = nm_token_slot(reply->token) & QUESTION_MASK;
+    size_t slot = nm_token_slot(token) >> QUESTION_BITS, number = nm_token_slot(token) & QUESTION_MASK;
     if (!self->items || slot >= NM_ERRAND_COUNT)
         return NM_OK;
     nm_errand_t *item = &self->items[slot];
-    if (!item->used || item->serial != (uint32_t) reply->token || number >= item->question_count ||
+    if (!item->used || item->done || item->serial != (uint32_t) token || number >= item->question_count ||
         item->questions[number].answered)
         return NM_OK;
-    s_take_answer(self, item, &item->questions[number], reply->status, reply->body);
+    s_take_answer(self, item, &item->questions[number], status, body);
     return item->open_count ? NM_OK : s_run(gateway, turn, item);
+}
+
+nm_rc_t
+nm_errands_reply(nm_gateway_t *gateway, nm_turn_t *turn, const nm_reply_in_t *reply)
+{
+    return s_answer(gateway, turn, reply->token, reply->status, reply->body);
+}
+
+nm_rc_t
+nm_errands_receipted(nm_gateway_t *gateway, nm_turn_t *turn, uint64_t token)
+{
+    return s_answer(gateway, turn, token, 200, nm_bytes(NULL, 0));
 }
 
 //  Whoever died meanwhile has answered that he is away.

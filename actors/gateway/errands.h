@@ -5,7 +5,8 @@
  *  in between: before the second run nothing was written, after it the ask is answered. A
  *  restart forgets an errand, and the asker asks again.
  *
- *  A gateway that is away or falls silent answers with 503.
+ *  A gateway that is away or falls silent answers with 503. A copy that is waited for (copies.h)
+ *  is a question too: its receipt is the answer, 200. A later run may ask further questions.
  */
 #ifndef NM_ERRANDS_H
 #define NM_ERRANDS_H
@@ -23,7 +24,11 @@ enum {
 typedef struct {
     size_t about;           //  What the asker of the question knows it by
     const nm_peer_t *peer;  //  Who was asked
+    bool fresh;             //  Asked in this turn
     bool answered;
+    bool is_copy;               //  Mail, not an ask
+    bool used;                  //  ... and accepted under its id
+    nm_id_t copy;               //  ... the id
     unsigned status;            //  As in HTTP
     size_t body_at, body_size;  //  In `answers`
 } nm_question_t;
@@ -38,7 +43,8 @@ typedef struct nm_errand {
     nm_buf_t kept;  //  Headers, then body
     size_t headers_size;
     nm_question_t *questions;
-    size_t question_count, question_room, open_count;
+    size_t question_count, question_room, open_count, copy_count;
+    size_t copies_before;  //  Copies that were made before this run
     nm_buf_t answers;
     int64_t until_ms;
 } nm_errand_t;
@@ -58,6 +64,17 @@ nm_rc_t nm_errands_due(struct nm_gateway *gateway, nm_turn_t *turn);
 
 //  Keeps the ask of the case. NULL: there is no room, and that is answered.
 nm_errand_t *nm_errands_begin(struct nm_case *it);
+
+//  The errand of the case goes on after this run; or one begins.
+nm_errand_t *nm_errands_open(struct nm_case *it);
+
+//  A copy of item `about` goes to a gateway under this id. The token of its receipt.
+uint64_t nm_errands_put_copy(struct nm_case *it, nm_errand_t *errand, size_t about, const nm_peer_t *peer,
+                             const nm_id_t *id);
+nm_rc_t nm_errands_receipted(struct nm_gateway *gateway, nm_turn_t *turn, uint64_t token);
+
+//  The copy of item `about`; NULL: none was made.
+nm_question_t *nm_errands_copy(nm_errand_t *self, size_t about);
 
 //  Asks a gateway op with headers and body; about is the caller's mark.
 void nm_errands_put(struct nm_case *it, nm_errand_t *errand, size_t about, const nm_peer_t *peer, const char *op,

@@ -1,5 +1,6 @@
 #include "actors/gateway/gateway.h"
 
+#include "actors/gateway/copies.h"
 #include "actors/gateway/duties.h"
 #include "actors/gateway/ops.h"
 #include "actors/gateway/tables.h"
@@ -253,7 +254,7 @@ s_authenticate(nm_case_t *it, nm_scope_t scope)
 }
 
 nm_rc_t
-nm_gateway_run(nm_gateway_t *self, nm_turn_t *turn, const nm_ask_in_t *ask, const nm_errand_t *errand)
+nm_gateway_run(nm_gateway_t *self, nm_turn_t *turn, const nm_ask_in_t *ask, nm_errand_t *errand)
 {
     nm_case_t it = { .gateway = self, .turn = turn, .ask = ask, .errand = errand };
     it.txn = nm_turn_txn(turn);
@@ -288,6 +289,12 @@ s_on_reply(void *state, nm_turn_t *turn, const nm_reply_in_t *reply)
     }
 }
 
+static nm_rc_t
+s_on_receipt(void *state, nm_turn_t *turn, uint64_t token)
+{
+    return nm_errands_receipted(state, turn, token);
+}
+
 //  -- Mail
 
 static nm_rc_t
@@ -295,6 +302,8 @@ s_on_mail(void *state, nm_turn_t *turn, const nm_mail_in_t *mail)
 {
     nm_event_t event;
     nm_attempt_t attempt;
+    if (mail->kind == NM_MAIL_COPY)
+        return nm_copies_mail(state, turn, mail);
     if (mail->kind != NM_MAIL_EVENT)
         return NM_ERR_MALFORMED;
     if (mail->body.size == 0)  //  What it spoke of was over when it left
@@ -302,7 +311,10 @@ s_on_mail(void *state, nm_turn_t *turn, const nm_mail_in_t *mail)
     nm_rc_t rc = nm_record_decode(&nm_event_shape, &event, mail->body, NULL, "");
     if (rc == NM_OK && NM_HAS(&event, event, attempt))
         rc = nm_record_decode(&nm_attempt_shape, &attempt, event.attempt, NULL, "");
-    return rc == NM_OK ? nm_notes_event(state, turn, &event, mail->peer) : NM_ERR_MALFORMED;
+    if (rc != NM_OK)
+        return NM_ERR_MALFORMED;
+    return mail->role == NM_ROLE_GATEWAY ? nm_notes_copy_event(state, turn, &event)
+                                         : nm_notes_event(state, turn, &event, mail->peer);
 }
 
 static nm_rc_t
@@ -444,6 +456,7 @@ const nm_role_t nm_gateway_role = {
     .mail = s_on_mail,
     .ask = s_on_ask,
     .reply = s_on_reply,
+    .receipted = s_on_receipt,
     .due = s_due,
     .every_turn = true,
     .committed = s_committed,

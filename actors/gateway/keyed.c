@@ -95,7 +95,7 @@ nm_keyed_verdict(const nm_errand_t *errand, size_t about)
     nm_verdict_t verdict = { .away = false };
     for (size_t i = 0; i < errand->question_count; i++) {
         const nm_question_t *question = &errand->questions[i];
-        if (question->about != about || question->status == 404)
+        if (question->is_copy || question->about != about || question->status == 404)
             continue;
         if (question->status == 200)
             verdict.found = question;

@@ -1,5 +1,6 @@
 #include "actors/gateway/notes.h"
 
+#include "actors/gateway/copies.h"
 #include "actors/gateway/state.h"
 #include "actors/gateway/tables.h"
 #include "lmdb_store/key.h"
@@ -18,43 +19,65 @@ s_key(const nm_id_t *id)
     return nm_bytes(id->at, NM_ID_SIZE);
 }
 
+const nm_shelf_t nm_own_shelf = { &nm_notes_table, &nm_contents_table, true };
+const nm_shelf_t nm_copy_shelf = { &nm_copies_table, &nm_copy_contents_table, false };
+
 nm_rc_t
-nm_notes_get(nm_txn_t *txn, const nm_id_t *id, nm_note_t *note)
+nm_shelf_get(const nm_shelf_t *shelf, nm_txn_t *txn, const nm_id_t *id, nm_note_t *note)
 {
     nm_bytes_t value;
-    nm_rc_t rc = nm_table_get(txn, &nm_notes_table, s_key(id), &value);
+    nm_rc_t rc = nm_table_get(txn, shelf->notes, s_key(id), &value);
     if (rc != NM_OK)
         return rc;
     return nm_record_decode(&nm_note_shape, note, value, NULL, "") == NM_OK ? NM_OK : NM_ERR_CORRUPT;
 }
 
 nm_rc_t
-nm_notes_put(nm_gateway_t *self, nm_txn_t *txn, const nm_id_t *id, const nm_note_t *note)
+nm_shelf_put(nm_gateway_t *self, const nm_shelf_t *shelf, nm_txn_t *txn, const nm_id_t *id, const nm_note_t *note)
 {
     nm_buf_clear(&self->note);
     nm_record_encode(&nm_note_shape, note, NM_BY_TAG, &self->note);
-    return nm_table_put(txn, &nm_notes_table, s_key(id), nm_buf_bytes(&self->note));
-}
-
-static nm_rc_t
-s_delete_content(nm_txn_t *txn, const nm_id_t *id)
-{
-    nm_rc_t rc = nm_table_delete(txn, &nm_contents_table, s_key(id));
-    return rc == NM_ERR_MISSING ? NM_OK : rc;
+    return nm_table_put(txn, shelf->notes, s_key(id), nm_buf_bytes(&self->note));
 }
 
 nm_rc_t
-nm_notes_delete(nm_gateway_t *self, nm_txn_t *txn, const nm_id_t *id, const nm_note_t *note)
+nm_notes_get(nm_txn_t *txn, const nm_id_t *id, nm_note_t *note)
+{
+    return nm_shelf_get(&nm_own_shelf, txn, id, note);
+}
+
+nm_rc_t
+nm_notes_put(nm_gateway_t *self, nm_txn_t *txn, const nm_id_t *id, const nm_note_t *note)
+{
+    return nm_shelf_put(self, &nm_own_shelf, txn, id, note);
+}
+
+static nm_rc_t
+s_delete_content(const nm_shelf_t *shelf, nm_txn_t *txn, const nm_id_t *id)
+{
+    nm_rc_t rc = nm_table_delete(txn, shelf->contents, s_key(id));
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+static nm_rc_t
+s_delete_place(nm_txn_t *txn, const nm_id_t *id, const nm_note_t *note)
 {
     nm_key_t place = { .size = 0 };
     nm_key_id(&place, &note->service);
     nm_key_id(&place, id);
     nm_rc_t rc = nm_table_delete(txn, &nm_by_service_table, nm_key_view(&place));
-    if (rc == NM_OK || rc == NM_ERR_MISSING)
-        rc = s_delete_content(txn, id);
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+nm_rc_t
+nm_shelf_delete(nm_gateway_t *self, const nm_shelf_t *shelf, nm_txn_t *txn, const nm_id_t *id, const nm_note_t *note)
+{
+    nm_rc_t rc = shelf->own ? s_delete_place(txn, id, note) : NM_OK;
     if (rc == NM_OK)
-        rc = nm_table_delete(txn, &nm_notes_table, s_key(id));
-    if (rc == NM_OK && self->counts[note->status] > 0) {
+        rc = s_delete_content(shelf, txn, id);
+    if (rc == NM_OK)
+        rc = nm_table_delete(txn, shelf->notes, s_key(id));
+    if (rc == NM_OK && shelf->own && self->counts[note->status] > 0) {
         self->counts[note->status]--;
         self->counts_changed = true;
     }
@@ -112,35 +135,34 @@ nm_notes_work(nm_gateway_t *self, nm_txn_t *txn, const nm_id_t *id, nm_bytes_t *
 
 //  -- Moving
 
+static void
+s_count(nm_gateway_t *self, nm_status_t from, nm_status_t to)
+{
+    if (self->counts[from] > 0)
+        self->counts[from]--;
+    self->counts[to]++;
+    self->counts_changed = true;
+    if (nm_status_is_final(to))
+        nm_metric_add(self->tally.finals[to], 1);
+}
+
 static nm_rc_t
-s_move(nm_gateway_t *self, nm_txn_t *txn, const nm_id_t *id, nm_note_t *note, nm_status_t status)
+s_move(nm_gateway_t *self, const nm_shelf_t *shelf, nm_txn_t *txn, const nm_id_t *id, nm_note_t *note,
+       nm_status_t status)
 {
     if (note->status == status)
         return NM_OK;
-    if (self->counts[note->status] > 0)
-        self->counts[note->status]--;
-    self->counts[status]++;
-    self->counts_changed = true;
+    if (shelf->own)
+        s_count(self, (nm_status_t) note->status, status);
     NM_PUT(note, note, status, (uint8_t) status);
-    if (!nm_status_is_final(status))
-        return NM_OK;
-    nm_metric_add(self->tally.finals[status], 1);
-    return s_delete_content(txn, id);
+    return nm_status_is_final(status) ? s_delete_content(shelf, txn, id) : NM_OK;
 }
 
-//  The record is encoded again with the lists that the history has written.
 static nm_rc_t
-s_save(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, nm_note_t *note, const nm_event_t *event)
+s_add_entry(nm_gateway_t *self, nm_txn_t *txn, const nm_note_t *note, const nm_event_t *event)
 {
-    nm_txn_t *txn = nm_turn_txn(turn);
-    nm_history_write(&self->history, note);
-    NM_PUT(note, note, updated_at, nm_turn_now(turn));
-    nm_rc_t rc = nm_notes_put(self, txn, id, note);
-    if (rc != NM_OK)
-        return rc;
-
     nm_entry_t entry = { .has = 0 };
-    NM_PUT(&entry, entry, notification, *id);
+    NM_PUT(&entry, entry, notification, event->notification);
     NM_PUT(&entry, entry, service, note->service);
     NM_PUT(&entry, entry, kind, event->kind);
     NM_PUT(&entry, entry, status, note->status);
@@ -152,6 +174,24 @@ s_save(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, nm_note_t *note, 
     if (NM_HAS(event, event, detail))
         NM_PUT(&entry, entry, detail, event->detail);
     return nm_journal_add(&self->journal, txn, &entry);
+}
+
+//  The record is encoded again with the lists that the history has written. peer: who told of the event; empty
+//  for us.
+static nm_rc_t
+s_save(nm_gateway_t *self, const nm_shelf_t *shelf, nm_turn_t *turn, nm_note_t *note, const nm_event_t *event,
+       const char *peer)
+{
+    nm_txn_t *txn = nm_turn_txn(turn);
+    nm_history_write(&self->history, note);
+    NM_PUT(note, note, updated_at, nm_turn_now(turn));
+    nm_rc_t rc = nm_shelf_put(self, shelf, txn, &event->notification, note);
+    if (rc != NM_OK || !shelf->own)
+        return rc;
+    rc = s_add_entry(self, txn, note, event);
+    if (rc == NM_OK && NM_HAS(note, note, keeper))
+        rc = nm_copies_tell(self, turn, note->keeper, event, peer);
+    return rc;
 }
 
 //  Whoever tried last is the provider of the record.
@@ -170,35 +210,69 @@ s_may_become(const nm_note_t *note, nm_status_t next, bool reopened)
     return note->status == NM_STATUS_SENT && (next == NM_STATUS_DELIVERED || next == NM_STATUS_BOUNCED);
 }
 
-nm_rc_t
-nm_notes_event(nm_gateway_t *self, nm_turn_t *turn, const nm_event_t *event, const char *peer)
+static nm_rc_t
+s_take_event(nm_gateway_t *self, const nm_shelf_t *shelf, nm_turn_t *turn, nm_note_t *note, const nm_event_t *event,
+             const char *peer)
 {
-    nm_txn_t *txn = nm_turn_txn(turn);
-    nm_note_t note;
-    nm_metric_add(self->tally.events, 1);
-    nm_rc_t rc = nm_notes_get(txn, &event->notification, &note);
-    if (rc == NM_ERR_MISSING) {
-        nm_metric_add(self->tally.unknown_events, 1);
-        return NM_OK;
-    }
-    if (rc == NM_OK)
-        rc = nm_history_read(&self->history, &note);
+    nm_rc_t rc = nm_history_read(&self->history, note);
     if (rc == NM_OK)
         rc = nm_history_apply(&self->history, event, peer);
     if (rc != NM_OK)
         return rc == NM_ERR_DUPLICATE ? NM_OK : rc;
 
-    uint64_t known = NM_HAS(&note, note, deliveries) ? note.deliveries : 1;
+    uint64_t known = NM_HAS(note, note, deliveries) ? note->deliveries : 1;
     if (NM_HAS(event, event, deliveries) && event->deliveries > known)
-        NM_PUT(&note, note, deliveries, known = event->deliveries);
-    if (event->generation > (NM_HAS(&note, note, generation) ? note.generation : 0))
-        NM_PUT(&note, note, generation, event->generation);
-    s_note_provider(&self->history, &note);
+        NM_PUT(note, note, deliveries, known = event->deliveries);
+    if (event->generation > (NM_HAS(note, note, generation) ? note->generation : 0))
+        NM_PUT(note, note, generation, event->generation);
+    s_note_provider(&self->history, note);
 
     nm_status_t next = nm_history_status(&self->history, known);
-    if (s_may_become(&note, next, self->history.reopened))
-        rc = s_move(self, txn, &event->notification, &note, next);
-    return rc == NM_OK ? s_save(self, turn, &event->notification, &note, event) : rc;
+    if (s_may_become(note, next, self->history.reopened))
+        rc = s_move(self, shelf, nm_turn_txn(turn), &event->notification, note, next);
+    return rc == NM_OK ? s_save(self, shelf, turn, note, event, peer) : rc;
+}
+
+//  The end that a gateway gave it.
+static nm_rc_t
+s_take_end(nm_gateway_t *self, const nm_shelf_t *shelf, nm_turn_t *turn, nm_note_t *note, const nm_event_t *event)
+{
+    nm_status_t status = nm_history_status_of((nm_event_kind_t) event->kind);
+    nm_rc_t rc = nm_history_read(&self->history, note);
+    if (rc != NM_OK)
+        return rc;
+    nm_history_end(&self->history, status);
+    nm_history_note(&self->history, event);
+    rc = s_move(self, shelf, nm_turn_txn(turn), &event->notification, note, status);
+    return rc == NM_OK ? s_save(self, shelf, turn, note, event, "") : rc;
+}
+
+nm_rc_t
+nm_notes_event(nm_gateway_t *self, nm_turn_t *turn, const nm_event_t *event, const char *peer)
+{
+    nm_note_t note;
+    nm_metric_add(self->tally.events, 1);
+    nm_rc_t rc = nm_notes_get(nm_turn_txn(turn), &event->notification, &note);
+    if (rc == NM_ERR_MISSING) {
+        nm_metric_add(self->tally.unknown_events, 1);
+        return NM_OK;
+    }
+    return rc == NM_OK ? s_take_event(self, &nm_own_shelf, turn, &note, event, peer) : rc;
+}
+
+nm_rc_t
+nm_notes_copy_event(nm_gateway_t *self, nm_turn_t *turn, const nm_event_t *event)
+{
+    nm_note_t note;
+    char holder[NM_NAME_MAX + 1] = "";
+    nm_rc_t rc = nm_shelf_get(&nm_copy_shelf, nm_turn_txn(turn), &event->notification, &note);
+    if (rc != NM_OK)
+        return rc == NM_ERR_MISSING ? NM_OK : rc;
+    if (event->order == NM_ORDER_OWN)
+        return s_take_end(self, &nm_copy_shelf, turn, &note, event);
+    if (NM_HAS(event, event, holder))
+        nm_bytes_to_text(event->holder, holder, sizeof holder);
+    return s_take_event(self, &nm_copy_shelf, turn, &note, event, holder);
 }
 
 nm_rc_t
@@ -208,7 +282,7 @@ nm_notes_release(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, nm_note
     nm_bytes_t request;
     nm_rc_t rc = nm_table_get(txn, &nm_contents_table, s_key(id), &request);
     if (rc == NM_OK)
-        rc = s_move(self, txn, id, note, NM_STATUS_PENDING);
+        rc = s_move(self, &nm_own_shelf, txn, id, note, NM_STATUS_PENDING);
     NM_PUT(note, note, updated_at, nm_turn_now(turn));
     if (rc == NM_OK)
         rc = nm_notes_put(self, txn, id, note);
@@ -219,7 +293,6 @@ nm_rc_t
 nm_notes_end(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, nm_note_t *note, nm_event_kind_t kind,
              const char *detail)
 {
-    nm_status_t status = nm_history_status_of(kind);
     nm_event_t event = { .has = 0 };
     NM_PUT(&event, event, notification, *id);
     NM_PUT(&event, event, kind, (uint8_t) kind);
@@ -229,12 +302,5 @@ nm_notes_end(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, nm_note_t *
     NM_PUT(&event, event, order, NM_ORDER_OWN);
     if (detail)
         NM_PUT(&event, event, detail, nm_text(detail));
-
-    nm_rc_t rc = nm_history_read(&self->history, note);
-    if (rc != NM_OK)
-        return rc;
-    nm_history_end(&self->history, status);
-    nm_history_note(&self->history, &event);
-    rc = s_move(self, nm_turn_txn(turn), id, note, status);
-    return rc == NM_OK ? s_save(self, turn, id, note, &event) : rc;
+    return s_take_end(self, &nm_own_shelf, turn, note, &event);
 }

@@ -40,18 +40,31 @@ struct nm_gateway;
     F(R, 21, deliveries, UINT, 255, MAY, NULL, "How many there are, if more than one")                       \
     F(R, 22, parts, LIST, 256, MAY, NULL, "nm_part_t of each delivery that was heard of")                    \
     F(R, 23, tries, LIST, NM_ATTEMPT_COUNT, MAY, NULL, "nm_try_t, oldest first")                             \
-    F(R, 24, steps, LIST, NM_TIMELINE_COUNT, MAY, NULL, "nm_step_t, oldest first")
+    F(R, 24, steps, LIST, NM_TIMELINE_COUNT, MAY, NULL, "nm_step_t, oldest first")                           \
+    F(R, 25, keeper, LINE, NM_NAME_MAX, MAY, NULL, "The gateway that keeps a copy")
 NM_RECORD_DECLARE(note, NM_NOTE_FIELDS);
 
 //  Sent, and whatever else comes after `retrying`.
 bool nm_status_is_final(nm_status_t status);
 
-//  NM_ERR_MISSING if there is none. Views live until the transaction ends.
+//  Where notes stand: those that are ours, and those that we keep for other gateways.
+typedef struct {
+    const nm_table_t *notes, *contents;
+    bool own;  //  Listed, counted, told to those who follow
+} nm_shelf_t;
+extern const nm_shelf_t nm_own_shelf, nm_copy_shelf;
+
+nm_rc_t nm_shelf_get(const nm_shelf_t *shelf, nm_txn_t *txn, const nm_id_t *id, nm_note_t *note);
+nm_rc_t nm_shelf_put(struct nm_gateway *self, const nm_shelf_t *shelf, nm_txn_t *txn, const nm_id_t *id,
+                     const nm_note_t *note);
+
+//  Of our own: NM_ERR_MISSING if there is none. Views live until the transaction ends.
 nm_rc_t nm_notes_get(nm_txn_t *txn, const nm_id_t *id, nm_note_t *note);
 nm_rc_t nm_notes_put(struct nm_gateway *self, nm_txn_t *txn, const nm_id_t *id, const nm_note_t *note);
 
 //  Deletes the note and all that hangs on it.
-nm_rc_t nm_notes_delete(struct nm_gateway *self, nm_txn_t *txn, const nm_id_t *id, const nm_note_t *note);
+nm_rc_t nm_shelf_delete(struct nm_gateway *self, const nm_shelf_t *shelf, nm_txn_t *txn, const nm_id_t *id,
+                        const nm_note_t *note);
 
 //  Mails the work to a router. body is the request as it came.
 nm_rc_t nm_notes_mail(struct nm_gateway *self, nm_turn_t *turn, const nm_id_t *id, const nm_note_t *note,
@@ -62,6 +75,9 @@ nm_rc_t nm_notes_work(struct nm_gateway *self, nm_txn_t *txn, const nm_id_t *id,
 
 //  An event from another actor. Unknown notifications are counted and passed over.
 nm_rc_t nm_notes_event(struct nm_gateway *self, nm_turn_t *turn, const nm_event_t *event, const char *peer);
+
+//  The same from the owner of what we keep a copy of.
+nm_rc_t nm_notes_copy_event(struct nm_gateway *self, nm_turn_t *turn, const nm_event_t *event);
 
 //  Starts a scheduled one whose time has come.
 nm_rc_t nm_notes_release(struct nm_gateway *self, nm_turn_t *turn, const nm_id_t *id, nm_note_t *note);

@@ -49,6 +49,8 @@ s_remember(nm_services_t *self, const nm_service_t *service)
         .id = service->id,
         .active = service->is_active,
         .deleted = NM_HAS(service, service, deleted_at),
+        .accept = NM_HAS(service, service, accept) ? (uint8_t) service->accept : 1,
+        .accept_alone = NM_HAS(service, service, accept_alone) && service->accept_alone,
         .retention_ms = NM_HAS(service, service, retention_days) ? (int64_t) service->retention_days * DAY_MS : 0,
     };
     self->changes++;

@@ -54,7 +54,8 @@ NM_RECORD_DECLARE(recipient_limits, NM_RECIPIENT_LIMITS_FIELDS);
     F(R, 8, accept, UINT, 2, MAY, NULL, "On how many disks before the 202")                              \
     F(R, 9, created_at, TIME, 0, MUST, NULL, "When it was made")                                         \
     F(R, 10, updated_at, TIME, 0, MUST, NULL, "When it was changed last")                                \
-    F(R, 11, deleted_at, TIME, 0, MAY, NULL, "When it was deleted; its data goes after retention")
+    F(R, 11, deleted_at, TIME, 0, MAY, NULL, "When it was deleted; its data goes after retention")       \
+    F(R, 12, accept_alone, BOOL, 0, MAY, NULL, "Rather on one disk than not at all")
 NM_RECORD_DECLARE(service, NM_SERVICE_FIELDS);
 
 #define NM_API_KEY_FIELDS(F, R)                                           \
@@ -73,6 +74,8 @@ typedef struct {
     bool active;
     bool deleted;
     int64_t retention_ms;  //  0: the gateway's
+    uint8_t accept;        //  On how many disks before the 202
+    bool accept_alone;     //  ... but on one if there is no other
 } nm_tenant_t;
 
 typedef struct {

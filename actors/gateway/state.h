@@ -39,6 +39,8 @@ typedef struct nm_gateway {
     bool counts_changed;                      //  ... since they were written
     int64_t oldest_ms;                        //  Of the unfinished; 0: none
     int64_t tidy_at_ms;                       //  When the minute's upkeep is due
+    uint64_t life;                            //  A number of this process
+    bool has_orphans;                         //  Copies may be awaited that an earlier process asked for
     uint64_t present;                         //  A bit for each role that the directory knows
 
     //  Scratch, so that nothing is allocated for each notification.
@@ -61,14 +63,14 @@ typedef struct nm_case {
     nm_asker_t asker;
     nm_answer_t answer;  //  Goes to asker
     int64_t now_ms;
-    const nm_errand_t *errand;  //  What other gateways said, when the ask runs again; else NULL
+    nm_errand_t *errand;  //  What other gateways said, when the ask runs again; else NULL
 } nm_case_t;
 
 //  An operation: answers the ask, or keeps it to answer later.
 typedef nm_rc_t(nm_op_fn)(nm_case_t *it);
 
 //  Runs an ask; errand as in nm_case_t.
-nm_rc_t nm_gateway_run(nm_gateway_t *self, nm_turn_t *turn, const nm_ask_in_t *ask, const nm_errand_t *errand);
+nm_rc_t nm_gateway_run(nm_gateway_t *self, nm_turn_t *turn, const nm_ask_in_t *ask, nm_errand_t *errand);
 
 //  Was it another gateway that passed this ask on? Then it is not passed on again.
 static inline bool

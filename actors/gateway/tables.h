@@ -11,6 +11,10 @@
  *      facts        name                               -> counts by status, the secret of the hashes, when the store was made
  *      services     service id                         -> nm_service_t
  *      keys         service id, key id                 -> nm_api_key_t
+ *      copies       notification id                    -> nm_note_t of another gateway's, kept for it
+ *      copy_contents  notification id                  -> its request; unfinished ones only
+ *      copy_ends    notification id                    -> nothing: no copy of it is taken any more; one day
+ *      awaited      notification id                    -> nm_awaited_t: not accepted yet, its copy is being made
  */
 #ifndef NM_GATEWAY_TABLES_H
 #define NM_GATEWAY_TABLES_H
@@ -28,8 +32,12 @@ extern const nm_table_t nm_facts_table;
 extern const nm_table_t nm_services_table;
 extern const nm_table_t nm_keys_table;
 extern const nm_table_t nm_moved_table;
+extern const nm_table_t nm_copies_table;
+extern const nm_table_t nm_copy_contents_table;
+extern const nm_table_t nm_copy_ends_table;
+extern const nm_table_t nm_awaited_table;
 
-enum { NM_GATEWAY_TABLE_COUNT = 11 };
+enum { NM_GATEWAY_TABLE_COUNT = 15 };
 extern const nm_table_t *const nm_gateway_tables[NM_GATEWAY_TABLE_COUNT];
 
 #endif

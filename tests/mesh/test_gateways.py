@@ -139,3 +139,29 @@ def test_a_gateway_that_is_added_answers_what_others_answered_before(make_mesh, 
                for g in (3, 1, 2)}
         assert len(ids) == 1
         assert number_of(ids.pop()) == owner_of(mesh, f"order-{n}")
+
+
+def test_a_service_with_two_disks_is_answered_when_both_have_it(make_mesh, make_sink):
+    payloads, sink = Payloads(), make_sink(keep=False)
+    mesh = make_mesh(one_of_each(gateway=2), providers={"sink": smtp(sink.port)})
+    wait_linked(mesh)
+    key = mesh.service("careful")
+    changed = mesh.client().ask("services.patch", {"id": mesh.services["careful"], "accept": 2})
+    assert changed.status == 200 and changed.body["accept"] == 2
+    client = mesh.client(key)
+    answers = [client.create(payloads.request(n, f"u{n}@t.test")) for n in range(20)]
+    assert [answer.status for answer in answers] == [202] * 20
+    assert {(answer.body["copies"], answer.body["hosts"]) for answer in answers} == {(2, 1)}
+    for answer in answers:
+        client.wait_for(answer.body["id"], "sent")
+
+    mesh["gateway-2"].freeze()
+    assert client.create(payloads.request(20, "u20@t.test"), seconds=20).status == 503
+    assert len(client.ask("notifications.list", {"limit": 100}).body["items"]) == 20
+    mesh.client().ask("services.patch", {"id": mesh.services["careful"], "accept_alone": True})
+    alone = until(lambda: (found := client.create(payloads.request(21, "u21@t.test"))).status == 202 and found, "a 202")
+    assert alone.body["copies"] == 1
+    mesh["gateway-2"].thaw()
+    wait_linked(mesh)
+    assert client.create(payloads.request(22, "u22@t.test")).body["copies"] == 2
+    until(lambda: len({payloads.read(line)[0] for line in sink.got()}) == 22, "all that were accepted, and no other")

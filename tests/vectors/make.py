@@ -115,6 +115,10 @@ request = {"channel": "email", "recipient": "ada@example.com", "subject": "Gr\u0
 good_record("work", "work", {1: NOTE.bytes, 2: SERVICE.bytes, 3: 0, 4: 1795233591123, 5: "corr-1", 7: request}, {
     "notification": str(NOTE), "service": str(SERVICE), "generation": 0, "created_at": "2026-11-21T03:59:51.123Z",
     "correlation_id": "corr-1", "request": request}, keys="tag")
+good_record("copy", "copy", {1: NOTE.bytes, 3: SERVICE.bytes, 4: "corr-7", 6: request}, {
+    "notification": str(NOTE), "service": str(SERVICE), "correlation_id": "corr-7", "request": request}, keys="tag")
+good_record("copy that has ended", "copy", {1: NOTE.bytes, 2: True}, {
+    "notification": str(NOTE), "ended": True}, keys="tag")
 delivery = {1: NOTE.bytes, 2: SERVICE.bytes, 3: 1, 4: 2, 5: 0, 6: "ada@example.com", 7: 1, 8: 1795233591123,
             9: 1795233600000, 10: True, 11: "smtp-1", 12: "Gr\u00fc\u00dfe", 13: "Two\nlines", 14: "<p>Two</p>", 17: "corr-1"}
 delivery_fields = {
