@@ -152,7 +152,7 @@ s_meet_peers(nm_actor_t *self, nm_txn_t *txn)
     }
     self->directory_version = version;
     free(peers);
-    return rc;
+    return rc == NM_OK && txn ? nm_forgetting_look(self) : rc;
 }
 
 static nm_rc_t
@@ -160,6 +160,8 @@ s_load(nm_actor_t *self)
 {
     self->role_wake_ms = INT64_MAX;
     nm_rc_t rc = nm_posting_load(self, self->turn.txn);
+    if (rc == NM_OK)
+        rc = nm_forgetting_look(self);
     if (rc == NM_OK && self->role->load)
         rc = self->role->load(self->state, &self->turn);
     self->loaded = rc == NM_OK;
@@ -419,8 +421,8 @@ s_make_metrics(nm_actor_t *self)
 size_t
 nm_actor_tables(const nm_role_t *role, const nm_table_t **tables, size_t max)
 {
-    const nm_table_t *const OWN[] = { &nm_outbox_streams, &nm_outbox_waiting,   &nm_outbox_open,
-                                      &nm_inbox_streams,  &nm_inbox_quarantine, &nm_directory_table };
+    const nm_table_t *const OWN[] = { &nm_outbox_streams,   &nm_outbox_waiting, &nm_outbox_open,    &nm_inbox_streams,
+                                      &nm_inbox_quarantine, &nm_inbox_fenced,   &nm_directory_table };
     size_t count = 0;
     if (NM_COUNT(OWN) + role->table_count > max)
         abort();  //  Our own mistake: the caller's array is a constant

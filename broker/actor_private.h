@@ -1,4 +1,5 @@
-/*  actor_private - the actor's insides, shared by actor.c, mailbox.c, claiming.c, posting.c, takeback.c, links.c, desk.c,
+/*  actor_private - the actor's insides, shared by actor.c, mailbox.c, claiming.c, posting.c, takeback.c, forgetting.c, links.c,
+ *  desk.c,
  *  exchange.c, turn.c and status.c.
  */
 #ifndef NM_ACTOR_PRIVATE_H
@@ -173,6 +174,10 @@ void nm_posting_discard(nm_actor_t *self);                       //  The turn wa
 
 //  takeback.c: what a lost peer has not claimed goes to others of its role
 nm_rc_t nm_takeback_run(nm_actor_t *self);
+
+//  forgetting.c: all that was meant for a peer that is gone with its disk goes to others
+nm_rc_t nm_forgetting_look(nm_actor_t *self);  //  After a load, and when the directory has changed
+nm_rc_t nm_forgetting_run(nm_actor_t *self);
 
 //  links.c: what an actor says to its peers beside mail, and how it watches them
 void nm_links_tick(nm_actor_t *self);

@@ -20,6 +20,7 @@ typedef struct {
     nm_spans_t acked;      //  What the actor has receipted of it
     nm_spans_t seen;       //  Of the actor's stream
     nm_pending_t offered;  //  ... and what it has not been granted
+    nm_id_t store;
     uint64_t boot;
     uint64_t greetings;  //  How many it has sent
     bool away;
@@ -164,12 +165,19 @@ s_peer(nm_bench_t *self, const char *name)
     return NULL;
 }
 
-static nm_id_t
-s_store_of(const s_peer_t *peer)
+static s_peer_t
+s_new_peer(const nm_peer_t *peer)
 {
-    nm_id_t store = { { 0 } };
-    snprintf((char *) store.at, sizeof store.at, "%.15s", peer->peer->actor.name);
-    return store;
+    s_peer_t self = { .peer = peer, .next = 1, .boot = 77 };
+    snprintf((char *) self.store.at, sizeof self.store.at, "%.15s", peer->actor.name);
+    return self;
+}
+
+static void
+s_free_peer(s_peer_t *peer)
+{
+    nm_buf_free(&peer->last);
+    nm_pending_clear(&peer->offered);
 }
 
 //  Puts a frame of a peer among the inputs.
@@ -187,7 +195,7 @@ s_greet(nm_bench_t *self, s_peer_t *peer, bool answer)
     nm_greet_t greet = { 0 };
     nm_buf_t above = { 0 };
     nm_spans_write(&peer->seen, &above);
-    NM_PUT(&greet, greet, store, s_store_of(peer));
+    NM_PUT(&greet, greet, store, peer->store);
     NM_PUT(&greet, greet, epoch, 1);
     NM_PUT(&greet, greet, boot, peer->boot);
     NM_PUT(&greet, greet, low, peer->acked.seen + 1);
@@ -284,7 +292,7 @@ s_mail_frame(nm_bench_t *self, const s_peer_t *peer, uint64_t seq, unsigned kind
     nm_record_encode(&nm_mail_item_shape, &item, NM_BY_TAG, &items);
     nm_mail_t mail = { 0 };
     NM_PUT(&mail, mail, epoch, 1);
-    NM_PUT(&mail, mail, store, s_store_of(peer));
+    NM_PUT(&mail, mail, store, peer->store);
     NM_PUT(&mail, mail, low, peer->acked.seen + 1);
     if (claim)
         NM_PUT(&mail, mail, claim, true);
@@ -624,7 +632,7 @@ s_start(nm_bench_t *self)
         s_die(self->name, error.text);
     if (!self->peer_count)
         for (size_t i = 0; i < self->actor->link_count; i++)
-            self->peers[self->peer_count++] = (s_peer_t){ .peer = self->actor->links[i]->peer, .next = 1, .boot = 77 };
+            self->peers[self->peer_count++] = s_new_peer(self->actor->links[i]->peer);
     for (size_t i = 0; i < self->peer_count; i++)
         nm_pending_clear(&self->peers[i].offered);
     s_take_outputs(self);  //  Whoever is there answers its greeting
@@ -685,13 +693,6 @@ nm_bench_restart(nm_bench_t *self)
 {
     s_stop(self);
     s_start(self);
-}
-
-static void
-s_free_peer(s_peer_t *peer)
-{
-    nm_buf_free(&peer->last);
-    nm_pending_clear(&peer->offered);
 }
 
 void
@@ -905,7 +906,7 @@ nm_bench_grant(nm_bench_t *self, const char *name, uint64_t first, uint64_t last
     nm_runs_write(&runs, &seqs);
     NM_PUT(&grant, grant, boot, peer->boot);
     NM_PUT(&grant, grant, your_boot, self->boot);
-    NM_PUT(&grant, grant, store, s_store_of(peer));
+    NM_PUT(&grant, grant, store, peer->store);
     NM_PUT(&grant, grant, epoch, 1);
     NM_PUT(&grant, grant, seqs, nm_buf_bytes(&seqs));
     s_input_frame(self, peer, NM_FRAME_GRANT, &nm_grant_shape, &grant);
@@ -934,6 +935,38 @@ nm_bench_away(nm_bench_t *self, const char *name)
 void
 nm_bench_back(nm_bench_t *self, const char *name)
 {
+    nm_bench_reborn(self, name);
+}
+
+//  Has the actor look at the directory in its next turn.
+static void
+s_change_peer(nm_bench_t *self, const s_peer_t *peer, bool forgotten)
+{
+    nm_peer_t *known = (nm_peer_t *) peer->peer;  //  The directory's own, which no certificate backs here
+    known->forgotten = forgotten;
+    if (forgotten)
+        known->fenced = peer->store;
+    self->actor->directory_version = 0;
+}
+
+void
+nm_bench_bury(nm_bench_t *self, const char *name)
+{
+    s_peer_t *peer = s_peer(self, name);
+    peer->away = true;
+    s_change_peer(self, peer, true);
+}
+
+void
+nm_bench_follow(nm_bench_t *self, const char *name)
+{
+    s_peer_t *peer = s_peer(self, name);
+    uint64_t boot = peer->boot;
+    s_free_peer(peer);
+    *peer = s_new_peer(peer->peer);
+    peer->store.at[15] = 1;
+    peer->boot = boot;
+    s_change_peer(self, peer, false);
     nm_bench_reborn(self, name);
 }
 

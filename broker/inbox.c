@@ -4,6 +4,7 @@
 
 const nm_table_t nm_inbox_streams = { NM_TABLE_STREAMS_IN, false, "streams-in" };
 const nm_table_t nm_inbox_quarantine = { NM_TABLE_QUARANTINE, true, "quarantine" };
+const nm_table_t nm_inbox_fenced = { NM_TABLE_FENCED, false, "fenced" };
 
 //  A row: store id, its epoch, our epoch when it was written, watermark, runs.
 enum { S_ROW_HEAD_SIZE = NM_ID_SIZE + 4 + 4 + 8, S_RUN_SIZE = 16 };
@@ -48,6 +49,26 @@ nm_inbox_save_link(nm_txn_t *txn, const nm_link_t *link, uint32_t own_epoch)
         nm_put_u64(raw + size + 8, link->seen.runs[i].last);
     }
     return nm_table_put(txn, &nm_inbox_streams, nm_text(link->peer->actor.name), nm_bytes(raw, size));
+}
+
+nm_rc_t
+nm_inbox_end_link(nm_txn_t *txn, const nm_link_t *link)
+{
+    nm_rc_t rc = nm_table_delete(txn, &nm_inbox_streams, nm_text(link->peer->actor.name));
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+nm_rc_t
+nm_inbox_fence(nm_txn_t *txn, const nm_id_t *store, nm_bytes_t name)
+{
+    return nm_table_put(txn, &nm_inbox_fenced, nm_bytes(store->at, sizeof store->at), name);
+}
+
+bool
+nm_inbox_is_fenced(nm_txn_t *txn, const nm_id_t *store)
+{
+    nm_bytes_t name;
+    return nm_table_get(txn, &nm_inbox_fenced, nm_bytes(store->at, sizeof store->at), &name) != NM_ERR_MISSING;
 }
 
 nm_rc_t

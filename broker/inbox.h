@@ -11,6 +11,7 @@
 
 extern const nm_table_t nm_inbox_streams;
 extern const nm_table_t nm_inbox_quarantine;
+extern const nm_table_t nm_inbox_fenced;
 
 //  Fills store, epoch and seen of the link from the row of its peer, if there is one. restored
 //  is true if the row was last written in an earlier epoch of our own store: then the peer may
@@ -19,6 +20,13 @@ nm_rc_t nm_inbox_load_link(nm_txn_t *txn, nm_link_t *link, uint32_t own_epoch, b
 
 //  Writes the row of the link.
 nm_rc_t nm_inbox_save_link(nm_txn_t *txn, const nm_link_t *link, uint32_t own_epoch);
+
+//  Deletes the row of the link.
+nm_rc_t nm_inbox_end_link(nm_txn_t *txn, const nm_link_t *link);
+
+//  Refuses a store for ever: it is gone for good, and whoever comes with it was not meant to. name is for people.
+nm_rc_t nm_inbox_fence(nm_txn_t *txn, const nm_id_t *store, nm_bytes_t name);
+bool nm_inbox_is_fenced(nm_txn_t *txn, const nm_id_t *store);
 
 //  Keeps mail that the role could not read, for people.
 nm_rc_t nm_inbox_quarantine_put(nm_txn_t *txn, const nm_link_t *link, uint64_t seq, uint8_t kind, nm_bytes_t body);

@@ -65,10 +65,10 @@ bool
 nm_link_is_lost(const nm_link_t *self, int64_t mono_ms, int64_t lease_ms)
 {
     switch (self->state) {
-    case NM_LINK_UP: return false;
+    case NM_LINK_UP:
+    case NM_LINK_FORGOTTEN: return false;  //  All of its mail goes back, claimed or not
     case NM_LINK_LEFT:
-    case NM_LINK_ROLLED:
-    case NM_LINK_FORGOTTEN: return true;
+    case NM_LINK_ROLLED: return true;
     case NM_LINK_STRANGE:
     case NM_LINK_QUIET:
     case NM_LINK_GONE:

@@ -71,6 +71,7 @@ typedef struct {
     uint64_t greeted_next;  //  Our next number when we last greeted: what came later is on its way
     nm_claims_t claim;      //  Which open numbers it may have been granted
     bool loaded;            //  The open numbers were counted once in this life
+    bool ended;             //  The peer is forgotten, and nothing is left of both streams
 
     //  Its stream to us.
     bool known;          //  store and epoch are set

@@ -181,6 +181,13 @@ s_take_greet(nm_actor_t *self, nm_link_t *link, nm_bytes_t record)
     nm_greet_t greet;
     if (nm_record_decode(&nm_greet_shape, &greet, record, NULL, "") != NM_OK || greet.low > greet.next || !greet.low)
         return nm_mailbox_bad(self, link, "its greeting is malformed");
+    if (nm_id_equal(&greet.store, &link->peer->fenced) || nm_inbox_is_fenced(self->turn.txn, &greet.store)) {
+        if (link->heard_boot != greet.boot)
+            nm_log(NM_LOG_CRITICAL, "store_fenced", "%s comes with a store that was said to be gone for good: refused.",
+                   link->peer->actor.name);
+        link->heard_boot = greet.boot;
+        return NM_OK;
+    }
     nm_rc_t rc = NM_OK;
     nm_greeter_t greeter = nm_link_weigh(link, &greet, self->boot);
     switch (greeter) {

@@ -179,6 +179,22 @@ s_count_open(nm_txn_t *txn, nm_link_t *link)
     return rc == NM_ERR_MISSING ? NM_OK : rc;
 }
 
+//  A short number that no stream has; streams end, so their count is none.
+static nm_rc_t
+s_new_lane(nm_txn_t *txn, uint32_t *lane)
+{
+    nm_cursor_t cursor;
+    nm_bytes_t key, value;
+    nm_rc_t rc;
+    *lane = 1;
+    nm_cursor_open(&cursor, txn, &nm_outbox_streams, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
+    while ((rc = nm_cursor_next(&cursor, &key, &value)) == NM_OK && value.size == S_STREAM_SIZE)
+        if (nm_get_u32(value.at) >= *lane)
+            *lane = nm_get_u32(value.at) + 1;
+    nm_cursor_close(&cursor);
+    return rc == NM_ERR_MISSING ? NM_OK : NM_ERR_CORRUPT;
+}
+
 nm_rc_t
 nm_outbox_load_link(nm_txn_t *txn, nm_link_t *link, uint32_t epoch)
 {
@@ -187,7 +203,9 @@ nm_outbox_load_link(nm_txn_t *txn, nm_link_t *link, uint32_t epoch)
     link->open_size = 0;
     nm_rc_t rc = nm_table_get(txn, &nm_outbox_streams, nm_text(link->peer->actor.name), &value);
     if (rc == NM_ERR_MISSING) {
-        link->lane = (uint32_t) nm_table_count(txn, &nm_outbox_streams) + 1;
+        rc = s_new_lane(txn, &link->lane);
+        if (rc != NM_OK)
+            return rc;
         link->next = link->low = 1;
         link->receipted = (nm_spans_t){ 0 };
         link->forgotten = 0;
@@ -275,6 +293,36 @@ nm_outbox_read(nm_txn_t *txn, const nm_link_t *link, uint64_t seq, nm_outbox_mai
     nm_bytes_t value;
     nm_rc_t rc = nm_table_get(txn, &nm_outbox_open, nm_key_view(&key), &value);
     return rc == NM_OK ? s_unpack(value, mail) : rc;
+}
+
+nm_rc_t
+nm_outbox_first_open(nm_txn_t *txn, const nm_link_t *link, uint64_t *seq, nm_outbox_mail_t *mail)
+{
+    nm_key_t prefix = s_lane_key(link->lane);
+    nm_cursor_t cursor;
+    nm_bytes_t key, value;
+    nm_cursor_open(&cursor, txn, &nm_outbox_open, nm_key_view(&prefix), nm_bytes(NULL, 0), false);
+    nm_rc_t rc = nm_cursor_next(&cursor, &key, &value);
+    if (rc == NM_OK) {
+        *seq = nm_get_u64(key.at + 4);
+        rc = s_unpack(value, mail);
+    }
+    nm_cursor_close(&cursor);
+    return rc;
+}
+
+nm_rc_t
+nm_outbox_delete_open(nm_txn_t *txn, const nm_link_t *link, uint64_t seq)
+{
+    nm_key_t key = s_open_key(link->lane, seq);
+    return nm_table_delete(txn, &nm_outbox_open, nm_key_view(&key));
+}
+
+nm_rc_t
+nm_outbox_end_link(nm_txn_t *txn, const nm_link_t *link)
+{
+    nm_rc_t rc = nm_table_delete(txn, &nm_outbox_streams, nm_text(link->peer->actor.name));
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
 }
 
 //  -- Lanes.

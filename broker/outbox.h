@@ -54,6 +54,13 @@ nm_rc_t nm_outbox_forget(nm_txn_t *txn, nm_link_t *link);
 //  Reads open mail by number. NM_ERR_MISSING if it is forgotten.
 nm_rc_t nm_outbox_read(nm_txn_t *txn, const nm_link_t *link, uint64_t seq, nm_outbox_mail_t *mail);
 
+//  The lowest open number and its mail, voids included; NM_ERR_MISSING if nothing is open.
+nm_rc_t nm_outbox_first_open(nm_txn_t *txn, const nm_link_t *link, uint64_t *seq, nm_outbox_mail_t *mail);
+nm_rc_t nm_outbox_delete_open(nm_txn_t *txn, const nm_link_t *link, uint64_t seq);
+
+//  Ends the stream, of which nothing is open.
+nm_rc_t nm_outbox_end_link(nm_txn_t *txn, const nm_link_t *link);
+
 //  -- Lanes: text keys "role:email" or "peer:gateway-1".
 nm_rc_t nm_outbox_wait(nm_txn_t *txn, nm_bytes_t lane, uint64_t rank, const nm_outbox_mail_t *mail);
 nm_rc_t nm_outbox_first(nm_txn_t *txn, nm_bytes_t lane, nm_place_t *place, nm_outbox_mail_t *mail);

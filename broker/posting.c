@@ -62,7 +62,7 @@ static nm_rc_t
 s_load_link(nm_actor_t *self, nm_txn_t *txn, nm_link_t *link)
 {
     uint32_t epoch = nm_store_epoch(self->store);
-    nm_rc_t rc = nm_outbox_load_link(txn, link, epoch);
+    nm_rc_t rc = link->ended ? NM_OK : nm_outbox_load_link(txn, link, epoch);
     if (rc == NM_OK)
         rc = nm_inbox_load_link(txn, link, epoch, &link->restored);
     if (rc != NM_OK)
@@ -382,7 +382,7 @@ s_forget(nm_actor_t *self)
         return NM_OK;
     for (size_t i = 0; i < self->link_count && rc == NM_OK; i++) {
         nm_link_t *link = self->links[i];
-        if (link->receipted.seen > link->forgotten || link->receipted.run_count)
+        if (!link->ended && (link->receipted.seen > link->forgotten || link->receipted.run_count))
             rc = nm_outbox_forget(self->turn.txn, link);
     }
     self->forget_at_ms = INT64_MAX;
@@ -400,6 +400,8 @@ nm_posting_finish(nm_actor_t *self)
             rc = s_resend(self, self->links[i]);
     if (rc == NM_OK)
         rc = nm_takeback_run(self);
+    if (rc == NM_OK)
+        rc = nm_forgetting_run(self);
     for (size_t i = 0; i < self->lane_count && rc == NM_OK; i++)
         rc = s_assign_lane(self, &self->lanes[i]);
     if (rc == NM_OK)
@@ -421,6 +423,7 @@ nm_posting_discard(nm_actor_t *self)
         s_drop_draft(self, self->links[i]);
         self->links[i]->receipt_due = false;
         nm_pending_clear(&self->links[i]->pending);
+        self->links[i]->ended = false;  //  Perhaps it was this turn that ended it
     }
     nm_watches_undo(&self->watches);
     self->forget_at_ms = INT64_MAX;

@@ -55,6 +55,7 @@ enum {
     NM_TABLE_STREAMS_IN = 11,  //  broker/inbox: watermark of the stream from each peer
     NM_TABLE_QUARANTINE = 12,  //  broker/inbox: mail that nobody could read
     NM_TABLE_DIRECTORY = 13,   //  broker/directory: what others have said, and the authority
+    NM_TABLE_FENCED = 14,      //  broker/inbox: stores that are gone for good
     NM_TABLE_ROLE = 32,        //  The first of the role's own
 };
 
