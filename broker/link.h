@@ -65,6 +65,7 @@ typedef struct {
     uint32_t open_count;    //  Assigned and not receipted
     uint64_t open_size;     //  Bytes of it
     uint32_t credit;        //  How many may be open
+    uint64_t backlog;       //  Mail and deliveries that it held by its last beat
     int64_t progress_ms;    //  When a receipt last said something new, or the stream became busy
     bool resend;            //  Send again what is open ...
     uint64_t resend_below;  //  ... and has a number below this

@@ -334,9 +334,10 @@ s_take_beat(nm_actor_t *self, nm_link_t *link, nm_bytes_t record)
     nm_beat_t beat;
     if (nm_record_decode(&nm_beat_shape, &beat, record, NULL, "") != NM_OK)
         return nm_mailbox_bad(self, link, "its beat is malformed");
-    if (link->state == NM_LINK_UP && beat.boot == link->boot)
+    if (link->state == NM_LINK_UP && beat.boot == link->boot) {
         link->credit = (uint32_t) beat.credit;
-    else if (link->state != NM_LINK_ROLLED)
+        link->backlog = beat.backlog;
+    } else if (link->state != NM_LINK_ROLLED)
         link->greet_due = true;
     return NM_OK;
 }

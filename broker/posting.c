@@ -170,22 +170,25 @@ nm_posting_void(nm_actor_t *self, nm_link_t *link, uint64_t seq)
 
 //  -- Mail out
 
-//  The peer of the lane with the most room that is there now.
+//  How gladly a peer takes more: the room that its credit leaves, less what it holds already. Credit follows each
+//  receipt, but says nothing of what lies behind it; the backlog is as old as the last beat.
+static int64_t
+s_room(const nm_link_t *link)
+{
+    uint64_t backlog = link->backlog < UINT32_MAX ? link->backlog : UINT32_MAX;
+    return (int64_t) link->credit - link->open_count - (int64_t) backlog;
+}
+
+//  The peer of the lane that is there and takes it most gladly.
 static nm_link_t *
 s_choose(nm_actor_t *self, const nm_lane_t *lane, size_t size)
 {
     nm_link_t *best = NULL;
-    uint32_t best_room = 0;
     for (size_t i = 0; i < self->link_count; i++) {
         nm_link_t *link = self->links[i];
         bool wanted = lane->peer ? link->peer->actor.name == lane->peer : link->peer->actor.role == lane->role;
-        if (!wanted || !nm_link_may_take(link, size))
-            continue;
-        uint32_t room = link->credit - link->open_count;
-        if (!best || room > best_room) {
+        if (wanted && nm_link_may_take(link, size) && (!best || s_room(link) > s_room(best)))
             best = link;
-            best_room = room;
-        }
     }
     return best;
 }

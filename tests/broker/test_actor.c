@@ -123,6 +123,29 @@ shares_mail_between_peers_of_a_role(void **state)
 }
 
 static void
+gives_less_to_one_that_holds_more(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    unsigned to_first = 0;
+    nm_bench_busy(bench, "email-1", 60);
+    for (int i = 0; i < 100; i++)
+        nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("one of a hundred"));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    for (size_t i = 0; i < 100; i++)
+        to_first += strcmp(nm_bench_sent(bench, NM_MAIL_DELIVERY, i)->peer, "email-1") == 0;
+    assert_int_equal(to_first, 20);  //  80 to the other: then both have 80
+
+    //  It holds more than a credit, and the other cannot take any: still, all goes through.
+    nm_bench_busy(bench, "email-1", 100000);
+    nm_bench_away(bench, "email-2");
+    nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("one more"));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 101);
+    nm_bench_destroy(&bench);
+}
+
+static void
 keeps_mail_while_nobody_is_there(void **state)
 {
     (void) state;
@@ -336,6 +359,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(passes_mail_on_in_the_turn_that_takes_it),
         cmocka_unit_test(shares_mail_between_peers_of_a_role),
+        cmocka_unit_test(gives_less_to_one_that_holds_more),
         cmocka_unit_test(keeps_mail_while_nobody_is_there),
         cmocka_unit_test(lets_urgent_mail_pass_what_waits),
         cmocka_unit_test(sends_again_what_had_no_receipt),
