@@ -165,6 +165,25 @@ s_load(nm_actor_t *self)
     if (rc == NM_OK && self->role->load)
         rc = self->role->load(self->state, &self->turn);
     self->loaded = rc == NM_OK;
+    self->forgotten_count = 0;
+    return rc;
+}
+
+//  Tells of all whenever there is one more: a role knows whom it has heard of.
+static nm_rc_t
+s_tell_forgotten(nm_actor_t *self)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < self->peer_count; i++)
+        count += self->peers[i]->forgotten;
+    if (count == self->forgotten_count || !self->role->forgotten)
+        return NM_OK;
+    nm_rc_t rc = NM_OK;
+    for (size_t i = 0; i < self->peer_count && rc == NM_OK; i++)
+        if (self->peers[i]->forgotten)
+            rc =
+                self->role->forgotten(self->state, &self->turn, self->peers[i]->actor.name, self->peers[i]->actor.role);
+    self->forgotten_count = count;
     return rc;
 }
 
@@ -224,6 +243,8 @@ s_work(nm_txn_t *txn, void *arg)
         rc = s_meet_peers(self, self->loaded ? txn : NULL);
     if (rc == NM_OK && !self->loaded)
         rc = s_load(self);
+    if (rc == NM_OK)
+        rc = s_tell_forgotten(self);
     if (rc == NM_OK)
         nm_links_tick(self);
     for (size_t i = 0; i < turn->input_count && rc == NM_OK && !self->exit_code; i++)

@@ -80,8 +80,9 @@ struct nm_actor {
     nm_id_maker_t ids;
     int exit_code;
     bool leaving;
-    bool loaded;      //  Memory agrees with the store
-    bool unfinished;  //  A turn left work of its own to the next
+    bool loaded;             //  Memory agrees with the store
+    bool unfinished;         //  A turn left work of its own to the next
+    size_t forgotten_count;  //  Of how many forgotten peers the role was told since it was loaded
 
     //  Whom the directory names. They come while the actor runs; none goes, so places and addresses stay.
     uint64_t directory_version;  //  As of which peers and links were taken from it

@@ -369,14 +369,26 @@ nm_bench_answer_with(nm_bench_t *self, uint64_t id, const char *peer, unsigned s
     nm_record_encode(&nm_reply_shape, &reply, NM_BY_NAME, &input->bytes);
 }
 
+static nm_peer_t *
+s_known(nm_bench_t *self, const char *name)
+{
+    const nm_peer_t *peer = nm_directory_find(self->directory, name);
+    if (!peer)
+        s_die(name, "is not on the mesh");
+    return (nm_peer_t *) peer;
+}
+
+void
+nm_bench_lose(nm_bench_t *self, const char *name)
+{
+    nm_bench_away(self, name);
+    s_known(self, name)->forgotten = true;
+}
+
 void
 nm_bench_since(nm_bench_t *self, const char *name, int64_t not_before_ms)
 {
-    const nm_peer_t *peers[S_PEER_MAX];
-    size_t count = nm_directory_list(self->directory, NM_ROLE_NONE, peers, S_PEER_MAX);
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(peers[i]->actor.name, name) == 0)
-            ((nm_peer_t *) peers[i])->cert.not_before_ms = not_before_ms;
+    s_known(self, name)->cert.not_before_ms = not_before_ms;
 }
 
 void

@@ -362,3 +362,43 @@ nm_outbox_find(nm_txn_t *txn, nm_bytes_t lane, nm_bytes_t tag, nm_place_t *place
     nm_cursor_close(&cursor);
     return rc;
 }
+
+//  -- Everything
+
+static nm_rc_t
+s_show(nm_bytes_t value, nm_mail_mine_fn *fn, void *arg)
+{
+    nm_outbox_mail_t mail;
+    if (s_unpack(value, &mail) != NM_OK)
+        return NM_ERR_CORRUPT;
+    const nm_mail_mine_t mine = { .kind = mail.kind, .by_ref = mail.by_ref, .tag = mail.tag, .body = mail.body };
+    return fn(arg, &mine);
+}
+
+nm_rc_t
+nm_outbox_each_waiting(nm_txn_t *txn, nm_mail_mine_fn *fn, void *arg)
+{
+    nm_cursor_t cursor;
+    nm_bytes_t key, value;
+    nm_rc_t rc;
+    nm_cursor_open(&cursor, txn, &nm_outbox_waiting, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
+    while ((rc = nm_cursor_next(&cursor, &key, &value)) == NM_OK && (rc = s_show(value, fn, arg)) == NM_OK)
+        ;
+    nm_cursor_close(&cursor);
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+nm_rc_t
+nm_outbox_each_open(nm_txn_t *txn, const nm_link_t *link, nm_mail_mine_fn *fn, void *arg)
+{
+    nm_key_t prefix = s_lane_key(link->lane);
+    nm_cursor_t cursor;
+    nm_bytes_t key, value;
+    nm_rc_t rc;
+    nm_cursor_open(&cursor, txn, &nm_outbox_open, nm_key_view(&prefix), nm_bytes(NULL, 0), false);
+    while ((rc = nm_cursor_next(&cursor, &key, &value)) == NM_OK)
+        if (!nm_spans_has(&link->receipted, nm_get_u64(key.at + 4)) && (rc = s_show(value, fn, arg)) != NM_OK)
+            break;
+    nm_cursor_close(&cursor);
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}

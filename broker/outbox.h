@@ -69,4 +69,8 @@ nm_rc_t nm_outbox_drop(nm_txn_t *txn, nm_bytes_t lane, nm_place_t place);
 //  Finds the first waiting mail with a tag. Walks the lane: for rare use.
 nm_rc_t nm_outbox_find(nm_txn_t *txn, nm_bytes_t lane, nm_bytes_t tag, nm_place_t *place, nm_outbox_mail_t *mail);
 
+//  -- Everything: mail that waits, and mail to one peer that has no receipt.
+nm_rc_t nm_outbox_each_waiting(nm_txn_t *txn, nm_mail_mine_fn *fn, void *arg);
+nm_rc_t nm_outbox_each_open(nm_txn_t *txn, const nm_link_t *link, nm_mail_mine_fn *fn, void *arg);
+
 #endif

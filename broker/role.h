@@ -103,6 +103,10 @@ typedef struct {
     //  who wanted to know.
     nm_rc_t (*receipted)(void *state, nm_turn_t *turn, uint64_t token);
 
+    //  The authority has said that this actor and its disk are gone for good. Told in the turn in which that is
+    //  learnt, and again after each load: the role keeps in its store what it has done about it.
+    nm_rc_t (*forgotten)(void *state, nm_turn_t *turn, const char *peer, nm_role_id_t role);
+
     //  Runs in each turn after its inputs when a wake is due, and once per turn that had inputs
     //  if `every_turn`: start what there is room for, do what is due, bounded; then nm_turn_wake.
     nm_rc_t (*due)(void *state, nm_turn_t *turn);

@@ -63,6 +63,30 @@ nm_turn_mail_withdraw(nm_turn_t *turn, nm_role_id_t role, nm_bytes_t tag, nm_byt
     return NM_OK;
 }
 
+nm_rc_t
+nm_turn_mail_mine(nm_turn_t *turn, nm_mail_mine_fn *fn, void *arg)
+{
+    nm_actor_t *self = turn->actor;
+    nm_rc_t rc = nm_outbox_each_waiting(turn->txn, fn, arg);
+    for (size_t i = 0; rc == NM_OK && i < self->link_count; i++)
+        rc = nm_outbox_each_open(turn->txn, self->links[i], fn, arg);
+    return rc;
+}
+
+uint64_t
+nm_turn_next(nm_turn_t *turn, const char *peer)
+{
+    const nm_link_t *link = nm_actor_link(turn->actor, peer);
+    return link ? link->next : 0;
+}
+
+uint64_t
+nm_turn_seen(nm_turn_t *turn, const char *peer)
+{
+    const nm_link_t *link = nm_actor_link(turn->actor, peer);
+    return link ? link->seen.seen : 0;
+}
+
 size_t
 nm_turn_alive(nm_turn_t *turn, nm_role_id_t role, const char **names, size_t max)
 {

@@ -48,6 +48,22 @@ nm_rc_t nm_turn_mail(nm_turn_t *turn, const nm_mail_out_t *mail);
 //  assigned already, or never was. Walks the waiting mail of the role: for rare use.
 nm_rc_t nm_turn_mail_withdraw(nm_turn_t *turn, nm_role_id_t role, nm_bytes_t tag, nm_bytes_t *body);
 
+//  Walks all mail of ours that is not on the disk of a peer yet, waiting or open, in no order; stops at the
+//  first result that is not NM_OK. tag: as it was put; the reference if by_ref, and then there is no body.
+typedef struct {
+    uint8_t kind;
+    bool by_ref;
+    nm_bytes_t tag;
+    nm_bytes_t body;
+} nm_mail_mine_t;
+typedef nm_rc_t(nm_mail_mine_fn)(void *arg, const nm_mail_mine_t *mail);
+nm_rc_t nm_turn_mail_mine(nm_turn_t *turn, nm_mail_mine_fn *fn, void *arg);
+
+//  The number that our next mail to this peer gets, and up to which number we have all of its mail to us. 0 if
+//  there is no link.
+uint64_t nm_turn_next(nm_turn_t *turn, const char *peer);
+uint64_t nm_turn_seen(nm_turn_t *turn, const char *peer);
+
 //  -- Replies
 
 //  headers: a packed map or empty; body: one packed value or empty.

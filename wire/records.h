@@ -170,37 +170,42 @@ typedef enum {
 } nm_mail_kind_t;
 
 //  A notification on its way to be routed.
-#define NM_WORK_FIELDS(F, R)                                                               \
-    F(R, 1, notification, ID, 0, MUST, NULL, "Its id")                                     \
-    F(R, 2, service, ID, 0, MUST, NULL, "The tenant")                                      \
-    F(R, 3, generation, UINT, 1000000, MUST, NULL, "How often it was replayed")            \
-    F(R, 4, created_at, TIME, 0, MUST, NULL, "When it was accepted")                       \
-    F(R, 5, correlation_id, LINE, NM_CORRELATION_MAX, MUST, NULL, "For logs and webhooks") \
-    F(R, 6, traceparent, LINE, 64, MAY, NULL, "W3C trace context")                         \
-    F(R, 7, request, ANY, NM_FRAME_MAX, MUST, NULL, "nm_request_t as it came, keys by name")
+#define NM_WORK_FIELDS(F, R)                                                                                    \
+    F(R, 1, notification, ID, 0, MUST, NULL, "Its id")                                                          \
+    F(R, 2, service, ID, 0, MUST, NULL, "The tenant")                                                           \
+    F(R, 3, generation, UINT, 1000000, MUST, NULL, "How often it was replayed")                                 \
+    F(R, 4, created_at, TIME, 0, MUST, NULL, "When it was accepted")                                            \
+    F(R, 5, correlation_id, LINE, NM_CORRELATION_MAX, MUST, NULL, "For logs and webhooks")                      \
+    F(R, 6, traceparent, LINE, 64, MAY, NULL, "W3C trace context")                                              \
+    F(R, 7, request, ANY, NM_FRAME_MAX, MUST, NULL, "nm_request_t as it came, keys by name")                    \
+    F(R, 8, skip, BIN, 32, MAY, NULL, "A bit for each delivery that is accounted for: bit n % 8 of byte n / 8") \
+    F(R, 9, order, UINT, UINT32_MAX, MAY, NULL, "Orders of its events begin above this")                        \
+    F(R, 10, earlier, UINT, 1000000, MAY, NULL, "Numbers of its attempts begin above this")
 NM_RECORD_DECLARE(work, NM_WORK_FIELDS);
 
 //  One notification to one address over one channel.
-#define NM_DELIVERY_FIELDS(F, R)                                                            \
-    F(R, 1, notification, ID, 0, MUST, NULL, "The notification it is made from")            \
-    F(R, 2, service, ID, 0, MUST, NULL, "The tenant")                                       \
-    F(R, 3, number, UINT, 255, MUST, NULL, "Which delivery of the notification")            \
-    F(R, 4, generation, UINT, 1000000, MUST, NULL, "How often it was replayed")             \
-    F(R, 5, channel, ENUM, 0, MUST, &nm_channel_words, "Over which channel")                \
-    F(R, 6, recipient, LINE, NM_TOKEN_MAX, MUST, NULL, "Address")                           \
-    F(R, 7, priority, ENUM, 0, MUST, &nm_priority_words, "How urgent")                      \
-    F(R, 8, created_at, TIME, 0, MUST, NULL, "When the notification was accepted")          \
-    F(R, 9, expires_at, TIME, 0, MAY, NULL, "Not after")                                    \
-    F(R, 10, at_most_once, BOOL, 0, MAY, NULL, "Rather park than risk sending twice")       \
-    F(R, 11, provider, LINE, NM_NAME_MAX, MAY, NULL, "One provider by name")                \
-    F(R, 12, subject, LINE, NM_SUBJECT_MAX, MAY, NULL, "Subject")                           \
-    F(R, 13, content, STR, NM_CONTENT_MAX, MAY, NULL, "Plain text")                         \
-    F(R, 14, html, STR, NM_HTML_MAX, MAY, NULL, "HTML")                                     \
-    F(R, 15, email, RECORD, NM_BODY_BATCH_MAX, MAY, &nm_email_shape, "As in the request")   \
-    F(R, 16, push, RECORD, 32768, MAY, &nm_push_shape, "As in the request")                 \
-    F(R, 17, correlation_id, LINE, NM_CORRELATION_MAX, MUST, NULL, "For logs and webhooks") \
-    F(R, 18, traceparent, LINE, 64, MAY, NULL, "W3C trace context")                         \
-    F(R, 19, to, LINE, NM_ADDRESS_MAX, MAY, NULL, "Header To when the envelope's recipient is a copy's")
+#define NM_DELIVERY_FIELDS(F, R)                                                                         \
+    F(R, 1, notification, ID, 0, MUST, NULL, "The notification it is made from")                         \
+    F(R, 2, service, ID, 0, MUST, NULL, "The tenant")                                                    \
+    F(R, 3, number, UINT, 255, MUST, NULL, "Which delivery of the notification")                         \
+    F(R, 4, generation, UINT, 1000000, MUST, NULL, "How often it was replayed")                          \
+    F(R, 5, channel, ENUM, 0, MUST, &nm_channel_words, "Over which channel")                             \
+    F(R, 6, recipient, LINE, NM_TOKEN_MAX, MUST, NULL, "Address")                                        \
+    F(R, 7, priority, ENUM, 0, MUST, &nm_priority_words, "How urgent")                                   \
+    F(R, 8, created_at, TIME, 0, MUST, NULL, "When the notification was accepted")                       \
+    F(R, 9, expires_at, TIME, 0, MAY, NULL, "Not after")                                                 \
+    F(R, 10, at_most_once, BOOL, 0, MAY, NULL, "Rather park than risk sending twice")                    \
+    F(R, 11, provider, LINE, NM_NAME_MAX, MAY, NULL, "One provider by name")                             \
+    F(R, 12, subject, LINE, NM_SUBJECT_MAX, MAY, NULL, "Subject")                                        \
+    F(R, 13, content, STR, NM_CONTENT_MAX, MAY, NULL, "Plain text")                                      \
+    F(R, 14, html, STR, NM_HTML_MAX, MAY, NULL, "HTML")                                                  \
+    F(R, 15, email, RECORD, NM_BODY_BATCH_MAX, MAY, &nm_email_shape, "As in the request")                \
+    F(R, 16, push, RECORD, 32768, MAY, &nm_push_shape, "As in the request")                              \
+    F(R, 17, correlation_id, LINE, NM_CORRELATION_MAX, MUST, NULL, "For logs and webhooks")              \
+    F(R, 18, traceparent, LINE, 64, MAY, NULL, "W3C trace context")                                      \
+    F(R, 19, to, LINE, NM_ADDRESS_MAX, MAY, NULL, "Header To when the envelope's recipient is a copy's") \
+    F(R, 20, order, UINT, UINT32_MAX, MAY, NULL, "Orders of its events begin above this")                \
+    F(R, 21, earlier, UINT, 1000000, MAY, NULL, "Numbers of its attempts begin above this")
 NM_RECORD_DECLARE(delivery, NM_DELIVERY_FIELDS);
 
 //  One try at one provider.

@@ -1,5 +1,6 @@
 #include "actors/channel/worker.h"
 
+#include "actors/owner/holds.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -98,11 +99,29 @@ s_cancel(nm_channel_worker_t *self, nm_turn_t *turn, const nm_ask_in_t *ask)
     return rc;
 }
 
+static nm_rc_t
+s_mark(void *arg, const nm_delivery_key_t *key, const nm_progress_t *progress)
+{
+    (void) progress;
+    nm_held_t *held = arg;
+    nm_held_set(held->numbers, key->number);
+    return NM_OK;
+}
+
+static nm_rc_t
+s_find_held(void *arg, nm_turn_t *turn, nm_held_t *held)
+{
+    (void) arg;
+    return nm_deliveries_each(nm_turn_txn(turn), &held->notification, s_mark, held);
+}
+
 nm_rc_t
 nm_channel_ask(void *state, nm_turn_t *turn, const nm_ask_in_t *ask)
 {
     if (nm_bytes_is(ask->op, "deliveries.cancel"))
         return s_cancel(state, turn, ask);
+    if (nm_bytes_is(ask->op, "custody.holds"))
+        return nm_owner_holds(turn, ask, s_find_held, NULL);
     nm_turn_problem(turn, &ask->caller, 404, ask->headers.correlation_id, NULL, "There is no such operation here.");
     return NM_OK;
 }

@@ -129,12 +129,12 @@ s_fill_progress(const nm_delivery_t *delivery, nm_progress_t *progress)
     NM_PUT(progress, progress, created_at, delivery->created_at);
     NM_PUT(progress, progress, priority, delivery->priority);
     NM_PUT(progress, progress, channel, delivery->channel);
-    NM_PUT(progress, progress, order, 0);
+    NM_PUT(progress, progress, order, NM_HAS(delivery, delivery, order) ? delivery->order : 0);
     NM_PUT(progress, progress, tries, 0);
     NM_PUT(progress, progress, crashes, 0);
     NM_PUT(progress, progress, calling, false);
     NM_PUT(progress, progress, boot, 0);
-    NM_PUT(progress, progress, attempt_count, 0);
+    NM_PUT(progress, progress, attempt_count, NM_HAS(delivery, delivery, earlier) ? delivery->earlier : 0);
     NM_PUT(progress, progress, attempts, nm_bytes(EMPTY_LIST, sizeof EMPTY_LIST));
     NM_PUT(progress, progress, due_at, delivery->created_at);
     if (NM_HAS(delivery, delivery, expires_at))

@@ -27,7 +27,7 @@ nm_op_doors(nm_case_t *it)
     nm_writer_text(body, "doors");
     size_t mark = nm_writer_list_open(body), written = 0;
     for (size_t i = 0; i < count && i < DOOR_MAX; i++)
-        if (gateways[i]->certified || gateways[i]->actor.number == it->gateway->number) {
+        if ((gateways[i]->certified && !gateways[i]->forgotten) || gateways[i]->actor.number == it->gateway->number) {
             s_write_door(it, gateways[i], body);
             written++;
         }

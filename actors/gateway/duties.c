@@ -127,6 +127,8 @@ nm_duties_load(nm_gateway_t *self, nm_turn_t *turn)
     if (!self->life)
         self->life = nm_turn_random(turn) | 1;
     self->has_orphans = true;
+    if (rc == NM_OK)
+        rc = nm_recovery_load(self, turn);
     self->tidy_at_ms = nm_turn_now(turn);
     nm_turn_wake(turn, self->tidy_at_ms);
     return rc;
@@ -286,6 +288,8 @@ nm_duties_due(nm_gateway_t *self, nm_turn_t *turn)
         rc = nm_errands_due(self, turn);
     if (rc == NM_OK)
         rc = nm_copies_due(self, turn);
+    if (rc == NM_OK)
+        rc = nm_recovery_due(self, turn);
     if (rc == NM_OK)
         rc = s_tidy(self, turn);
     if (rc == NM_OK)

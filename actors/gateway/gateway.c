@@ -39,6 +39,7 @@ static const struct {
     { "idempotency.find.notifications.create", NM_SCOPE_NOTIFICATIONS_WRITE, nm_op_find },
     { "idempotency.find.notifications.batch", NM_SCOPE_NOTIFICATIONS_WRITE, nm_op_find },
     { "doors", NM_SCOPE_ANY, nm_op_doors },
+    { "notifications.account", NM_SCOPE_ADMIN, nm_op_account },
     { "health", NM_SCOPE_OPEN, nm_op_health },
     { "health.ready", NM_SCOPE_OPEN, nm_op_ready },
 };
@@ -137,26 +138,62 @@ nm_case_unknown(nm_case_t *it, const char *what)
     return nm_answer_problem(&it->answer, 404, NULL, "There is no such %s.", what);
 }
 
+//  The owner is gone for good: whoever kept a copy of it answers for it now. First all are asked whether they do.
+static nm_rc_t
+s_ask_everybody(nm_case_t *it, nm_bytes_t id)
+{
+    const nm_peer_t *gateways[NM_OWNERS_MAX];
+    nm_ask_headers_t headers = nm_forwards_headers(it);
+    nm_errand_t *errand = nm_errands_begin(it);
+    size_t count = nm_directory_list(it->gateway->directory, NM_ROLE_GATEWAY, gateways, NM_OWNERS_MAX);
+    nm_buf_t *body = &it->gateway->body;
+    nm_buf_clear(body);
+    nm_writer_map(body, 1);
+    nm_writer_pair_str(body, "id", id);
+    for (size_t i = 0; errand && i < count && i < NM_OWNERS_MAX; i++)
+        if (!gateways[i]->forgotten && gateways[i]->actor.number != it->gateway->number)
+            nm_errands_put(it, errand, 0, gateways[i], "notifications.get", &headers, nm_buf_bytes(body));
+    return NM_OK;
+}
+
+//  All have answered.
+static nm_rc_t
+s_ask_heir(nm_case_t *it)
+{
+    bool away = false;
+    for (size_t i = 0; i < it->errand->question_count; i++) {
+        const nm_question_t *question = &it->errand->questions[i];
+        if (question->status == 200)
+            return nm_forwards_pass(it, question->peer);
+        away |= question->status == 503;
+    }
+    return away ? nm_answer_away(&it->answer, "A gateway that may keep this is away; try again.")
+                : nm_case_unknown(it, "notification");
+}
+
 //  Another gateway is the owner: it is asked.
 static nm_rc_t
-s_ask_owner(nm_case_t *it, uint16_t number)
+s_ask_owner(nm_case_t *it, uint16_t number, nm_bytes_t id)
 {
     const nm_peer_t *owner = nm_directory_gateway(it->gateway->directory, number);
     if (!owner || nm_case_is_passed_on(it))
         return nm_case_unknown(it, "notification");
-    return nm_forwards_pass(it, owner);
+    if (!owner->forgotten)
+        return nm_forwards_pass(it, owner);
+    return it->errand ? s_ask_heir(it) : s_ask_everybody(it, id);
 }
 
 nm_rc_t
 nm_case_find(nm_case_t *it, nm_bytes_t text, nm_id_t *id, nm_note_t *note)
 {
     nm_rc_t rc = nm_id_from_text(text, id) == NM_OK ? NM_OK : NM_ERR_MISSING;
-    if (rc == NM_OK && nm_id_gateway(id) != it->gateway->number) {
-        s_ask_owner(it, nm_id_gateway(id));
-        return NM_ERR_REFUSED;
-    }
-    if (rc == NM_OK)
+    if (rc == NM_OK) {
         rc = nm_notes_get(it->txn, id, note);
+        if (rc == NM_ERR_MISSING && nm_id_gateway(id) != it->gateway->number) {
+            s_ask_owner(it, nm_id_gateway(id), text);
+            return NM_ERR_REFUSED;
+        }
+    }
     if (rc == NM_OK && !nm_case_may_see(it, &note->service))
         rc = NM_ERR_MISSING;
     if (rc != NM_ERR_MISSING)
@@ -285,6 +322,7 @@ s_on_reply(void *state, nm_turn_t *turn, const nm_reply_in_t *reply)
     case NM_TOKEN_CANCEL: return nm_cancels_reply(state, turn, reply);
     case NM_TOKEN_FORWARD: return nm_forwards_reply(state, turn, reply);
     case NM_TOKEN_ERRAND: return nm_errands_reply(state, turn, reply);
+    case NM_TOKEN_RECOVERY: return nm_recovery_reply(state, turn, reply);
     default: return NM_OK;
     }
 }
@@ -293,6 +331,12 @@ static nm_rc_t
 s_on_receipt(void *state, nm_turn_t *turn, uint64_t token)
 {
     return nm_errands_receipted(state, turn, token);
+}
+
+static nm_rc_t
+s_on_forgotten(void *state, nm_turn_t *turn, const char *peer, nm_role_id_t role)
+{
+    return nm_recovery_forgotten(state, turn, peer, role);
 }
 
 //  -- Mail
@@ -360,6 +404,7 @@ s_close(void *state)
     nm_cancels_free(&self->cancels);
     nm_forwards_free(&self->forwards);
     nm_errands_free(&self->errands);
+    nm_recovery_free(&self->recovery);
     nm_history_free(&self->history);
     nm_buf_free(&self->body);
     nm_buf_free(&self->headers);
@@ -440,7 +485,9 @@ s_status(void *state, nm_buf_t *out)
         nm_writer_pair_uint(out, nm_words_text(&nm_status_words, status), self->counts[status]);
     nm_writer_pair_uint(out, "services", self->services.tenant_count);
     nm_writer_pair_uint(out, "waiting_for_events", self->polls.count);
-    return 3;
+    nm_writer_pair_text(out, "recovering", self->recovery.active ? self->recovery.name : "");
+    nm_writer_pair_uint(out, "unaccounted", self->recovery.suspect_count);
+    return 5;
 }
 
 const nm_role_t nm_gateway_role = {
@@ -457,6 +504,7 @@ const nm_role_t nm_gateway_role = {
     .ask = s_on_ask,
     .reply = s_on_reply,
     .receipted = s_on_receipt,
+    .forgotten = s_on_forgotten,
     .due = s_due,
     .every_turn = true,
     .committed = s_committed,

@@ -69,6 +69,8 @@ nm_history_free(nm_history_t *self)
     nm_buf_free(&self->packed_parts);
     nm_buf_free(&self->packed_tries);
     nm_buf_free(&self->packed_steps);
+    for (size_t i = 0; i < NM_ATTEMPT_COUNT; i++)
+        nm_buf_free(&self->lost[i]);
 }
 
 //  -- The timeline
@@ -284,6 +286,51 @@ nm_history_end(nm_history_t *self, nm_status_t status)
     for (size_t i = 0; i < self->part_count; i++)
         if (!nm_status_is_final((nm_status_t) self->parts[i].status))
             NM_PUT(&self->parts[i], part, status, (uint8_t) status);
+}
+
+static bool
+s_is_accounted(const uint8_t accounted[32], uint64_t number)
+{
+    return accounted[number / 8 % 32] >> number % 8 & 1;
+}
+
+//  What its actor would have told of an attempt can never be known.
+static void
+s_lose_attempt(nm_history_t *self, size_t i, int64_t now_ms)
+{
+    nm_attempt_t *attempt = &self->attempts[i];
+    if (attempt->outcome != NM_OUTCOME_STARTED)
+        return;
+    NM_PUT(attempt, attempt, outcome, NM_OUTCOME_UNCERTAIN);
+    NM_PUT(attempt, attempt, ended_at, now_ms);
+    nm_buf_t *packed = &self->lost[i];
+    nm_buf_clear(packed);
+    nm_record_encode(&nm_attempt_shape, attempt, NM_BY_TAG, packed);
+    NM_PUT(&self->tries[i], try, attempt, nm_buf_bytes(packed));
+}
+
+void
+nm_history_lose(nm_history_t *self, const uint8_t accounted[32], int64_t now_ms, uint64_t *order, uint64_t *earlier)
+{
+    for (size_t i = 0; i < self->part_count; i++)
+        if (self->parts[i].order != NM_ORDER_OWN && self->parts[i].order >= *order)
+            *order = self->parts[i].order + 1;
+    for (size_t i = 0; i < self->step_count; i++)
+        if (self->steps[i].order != NM_ORDER_OWN && self->steps[i].order >= *order)
+            *order = self->steps[i].order + 1;
+    for (size_t i = 0; i < self->try_count; i++) {
+        if (self->attempts[i].number > *earlier)
+            *earlier = self->attempts[i].number;
+        if (!s_is_accounted(accounted, self->tries[i].number))
+            s_lose_attempt(self, i, now_ms);
+    }
+    for (size_t i = 0; i < self->part_count; i++) {
+        nm_part_t *part = &self->parts[i];
+        if (s_is_accounted(accounted, part->number))
+            continue;
+        NM_PUT(part, part, order, *order);
+        NM_DROP(part, part, holder);
+    }
 }
 
 nm_status_t

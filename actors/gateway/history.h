@@ -51,7 +51,8 @@ typedef struct {
     size_t try_count;
     nm_step_t steps[NM_TIMELINE_COUNT];
     size_t step_count;
-    bool reopened;  //  The event applied last began a new generation of its delivery
+    bool reopened;                    //  The event applied last began a new generation of its delivery
+    nm_buf_t lost[NM_ATTEMPT_COUNT];  //  Attempts that were packed again
     nm_buf_t packed_parts, packed_tries, packed_steps;  //  What write made
 } nm_history_t;
 
@@ -67,6 +68,11 @@ nm_rc_t nm_history_apply(nm_history_t *self, const nm_event_t *event, const char
 
 //  Adds a step to the timeline alone: what the gateway did itself.
 void nm_history_note(nm_history_t *self, const nm_event_t *event);
+
+//  Deliveries without a bit in accounted are lost: they have no holder any more, and an attempt that was
+//  under way is uncertain. order and earlier rise above all that was heard.
+void nm_history_lose(nm_history_t *self, const uint8_t accounted[32], int64_t now_ms, uint64_t *order,
+                     uint64_t *earlier);
 
 //  Gives every delivery that has not ended this status.
 void nm_history_end(nm_history_t *self, nm_status_t status);

@@ -78,6 +78,8 @@ nm_journal_flush(nm_journal_t *self, nm_txn_t *txn)
     if (!self->open)
         return NM_OK;
     self->open = false;
+    if (!self->count)
+        return NM_OK;  //  A note was told where its events will begin, and had none in this turn
     nm_key_t key = s_key(self->last_chunk);
     return nm_table_put(txn, &nm_journal_table, nm_key_view(&key), nm_buf_bytes(&self->entries));
 }

@@ -38,7 +38,10 @@ s_look_moved(nm_case_t *it, const uint8_t place[NM_FINGERPRINT_SIZE], nm_keyed_t
     nm_bytes_to_text(name, text, sizeof text);
     keyed->owner = nm_directory_find(it->gateway->directory, text);
     keyed->unknown = !keyed->owner;
-    return NM_OK;
+    if (keyed->unknown || !keyed->owner->forgotten)
+        return NM_OK;
+    keyed->owner = NULL;  //  It is gone with all that it knew: the key is ours again
+    return NM_ERR_MISSING;
 }
 
 nm_rc_t

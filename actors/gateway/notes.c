@@ -4,6 +4,7 @@
 #include "actors/gateway/state.h"
 #include "actors/gateway/tables.h"
 #include "lmdb_store/key.h"
+#include "lmdb_store/queue.h"
 
 NM_RECORD_DEFINE(note, NM_NOTE_FIELDS, NULL, 0);
 
@@ -98,6 +99,12 @@ s_pack_work(nm_gateway_t *self, const nm_id_t *id, const nm_note_t *note, nm_byt
     if (NM_HAS(note, note, traceparent))
         NM_PUT(&work, work, traceparent, note->traceparent);
     NM_PUT(&work, work, request, request);
+    if (NM_HAS(note, note, skip))
+        NM_PUT(&work, work, skip, note->skip);
+    if (NM_HAS(note, note, order))
+        NM_PUT(&work, work, order, note->order);
+    if (NM_HAS(note, note, earlier))
+        NM_PUT(&work, work, earlier, note->earlier);
     nm_buf_clear(&self->work);
     nm_record_encode(&nm_work_shape, &work, NM_BY_TAG, &self->work);
     return nm_buf_bytes(&self->work);
@@ -303,4 +310,83 @@ nm_notes_end(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, nm_note_t *
     if (detail)
         NM_PUT(&event, event, detail, nm_text(detail));
     return s_take_end(self, &nm_own_shelf, turn, note, &event);
+}
+
+//  -- What is lost
+
+static nm_rc_t
+s_mail_again(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, const nm_note_t *note)
+{
+    nm_bytes_t request;
+    nm_rc_t rc = nm_table_get(nm_turn_txn(turn), &nm_contents_table, s_key(id), &request);
+    return rc == NM_OK ? nm_notes_mail(self, turn, id, note, request) : rc;
+}
+
+nm_rc_t
+nm_notes_redrive(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, nm_note_t *note, const uint8_t accounted[32])
+{
+    uint64_t order = NM_HAS(note, note, order) ? note->order : 0;
+    uint64_t earlier = NM_HAS(note, note, earlier) ? note->earlier : 0;
+    nm_event_t event = { .has = 0 };
+    nm_rc_t rc = nm_history_read(&self->history, note);
+    if (rc != NM_OK)
+        return rc;
+    nm_history_lose(&self->history, accounted, nm_turn_now(turn), &order, &earlier);
+    NM_PUT(note, note, skip, nm_bytes(accounted, 32));
+    NM_PUT(note, note, order, order);
+    NM_PUT(note, note, earlier, earlier);
+
+    NM_PUT(&event, event, notification, *id);
+    NM_PUT(&event, event, kind, NM_EVENT_QUEUED);
+    NM_PUT(&event, event, at, nm_turn_now(turn));
+    NM_PUT(&event, event, number, 0);
+    NM_PUT(&event, event, generation, NM_HAS(note, note, generation) ? note->generation : 0);
+    NM_PUT(&event, event, order, order);
+    NM_PUT(&event, event, detail, nm_text("sent again: an actor that had it is lost"));
+    nm_history_note(&self->history, &event);
+    rc = s_save(self, &nm_own_shelf, turn, note, &event, "");
+    return rc == NM_OK ? s_mail_again(self, turn, id, note) : rc;
+}
+
+static nm_rc_t
+s_adopt_due(nm_turn_t *turn, const nm_id_t *id, const nm_note_t *note)
+{
+    nm_rc_t rc = NM_OK;
+    nm_txn_t *txn = nm_turn_txn(turn);
+    if (note->status == NM_STATUS_SCHEDULED) {
+        rc = nm_due_put(txn, &nm_due_table, note->send_at, id);
+        nm_turn_wake(turn, note->send_at);
+    }
+    if (rc == NM_OK && NM_HAS(note, note, expires_at) && !nm_status_is_final((nm_status_t) note->status)) {
+        rc = nm_due_put(txn, &nm_due_table, note->expires_at, id);
+        nm_turn_wake(turn, note->expires_at);
+    }
+    return rc;
+}
+
+nm_rc_t
+nm_notes_adopt(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id)
+{
+    nm_txn_t *txn = nm_turn_txn(turn);
+    nm_key_t place = { .size = 0 };
+    nm_note_t note;
+    nm_bytes_t request;
+    nm_rc_t rc = nm_shelf_get(&nm_copy_shelf, txn, id, &note);
+    if (rc != NM_OK)
+        return rc;
+    NM_PUT(&note, note, first_chunk, nm_journal_chunk(&self->journal, txn));
+    nm_key_id(&place, &note.service);
+    nm_key_id(&place, id);
+    rc = nm_notes_put(self, txn, id, &note);
+    if (rc == NM_OK)
+        rc = nm_table_put(txn, &nm_by_service_table, nm_key_view(&place), nm_bytes(NULL, 0));
+    if (rc == NM_OK)
+        rc = s_adopt_due(turn, id, &note);
+    self->counts[note.status]++;
+    self->counts_changed = true;
+    if (rc == NM_OK && (rc = nm_table_get(txn, &nm_copy_contents_table, s_key(id), &request)) == NM_OK)
+        rc = nm_table_put(txn, &nm_contents_table, s_key(id), request);
+    if (rc == NM_OK || rc == NM_ERR_MISSING)
+        rc = nm_shelf_delete(self, &nm_copy_shelf, txn, id, &note);
+    return rc;
 }

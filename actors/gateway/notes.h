@@ -41,7 +41,10 @@ struct nm_gateway;
     F(R, 22, parts, LIST, 256, MAY, NULL, "nm_part_t of each delivery that was heard of")                    \
     F(R, 23, tries, LIST, NM_ATTEMPT_COUNT, MAY, NULL, "nm_try_t, oldest first")                             \
     F(R, 24, steps, LIST, NM_TIMELINE_COUNT, MAY, NULL, "nm_step_t, oldest first")                           \
-    F(R, 25, keeper, LINE, NM_NAME_MAX, MAY, NULL, "The gateway that keeps a copy")
+    F(R, 25, keeper, LINE, NM_NAME_MAX, MAY, NULL, "The gateway that keeps a copy")                          \
+    F(R, 26, skip, BIN, 32, MAY, NULL, "When it was sent again: deliveries that were accounted for")         \
+    F(R, 27, order, UINT, UINT32_MAX, MAY, NULL, "... orders of events begin above this")                    \
+    F(R, 28, earlier, UINT, 1000000, MAY, NULL, "... numbers of attempts begin above this")
 NM_RECORD_DECLARE(note, NM_NOTE_FIELDS);
 
 //  Sent, and whatever else comes after `retrying`.
@@ -78,6 +81,14 @@ nm_rc_t nm_notes_event(struct nm_gateway *self, nm_turn_t *turn, const nm_event_
 
 //  The same from the owner of what we keep a copy of.
 nm_rc_t nm_notes_copy_event(struct nm_gateway *self, nm_turn_t *turn, const nm_event_t *event);
+
+//  Sends the work again, because deliveries are lost: all but those that have a bit in accounted. What follows is
+//  numbered above all that was heard, and an attempt that was under way is uncertain.
+nm_rc_t nm_notes_redrive(struct nm_gateway *self, nm_turn_t *turn, const nm_id_t *id, nm_note_t *note,
+                         const uint8_t accounted[32]);
+
+//  Makes what we keep for another gateway our own. NM_ERR_MISSING: there is no such copy.
+nm_rc_t nm_notes_adopt(struct nm_gateway *self, nm_turn_t *turn, const nm_id_t *id);
 
 //  Starts a scheduled one whose time has come.
 nm_rc_t nm_notes_release(struct nm_gateway *self, nm_turn_t *turn, const nm_id_t *id, nm_note_t *note);

@@ -17,5 +17,6 @@ nm_op_fn nm_op_services_delete, nm_op_keys_create, nm_op_keys_list, nm_op_keys_d
 nm_op_fn nm_op_health, nm_op_ready;  //  gateway.c
 nm_op_fn nm_op_find;                 //  idempotency.c
 nm_op_fn nm_op_doors;                //  doors.c
+nm_op_fn nm_op_account;              //  recovery.c
 
 #endif

@@ -32,7 +32,7 @@ s_weight(const uint8_t point[crypto_shorthash_KEYBYTES], uint16_t number)
     return nm_get_u64(weight);
 }
 
-//  All gateways with their weights, in the order of the roster.
+//  All gateways that are not gone for good, with their weights, in the order of the roster.
 static size_t
 s_weigh(const nm_owners_t *self, const nm_id_t *service, nm_bytes_t key, ranked_t ranked[NM_OWNERS_MAX])
 {
@@ -42,9 +42,11 @@ s_weigh(const nm_owners_t *self, const nm_id_t *service, nm_bytes_t key, ranked_
     if (count > NM_OWNERS_MAX)
         count = NM_OWNERS_MAX;
     s_point(self, service, key, point);
+    size_t kept = 0;
     for (size_t i = 0; i < count; i++)
-        ranked[i] = (ranked_t){ peers[i], s_weight(point, peers[i]->actor.number) };
-    return count;
+        if (!peers[i]->forgotten)
+            ranked[kept++] = (ranked_t){ peers[i], s_weight(point, peers[i]->actor.number) };
+    return kept;
 }
 
 static bool
@@ -67,6 +69,8 @@ nm_owners_find(const nm_owners_t *self, const nm_id_t *service, nm_bytes_t key)
         return self->self;
     ranked_t ranked[NM_OWNERS_MAX];
     size_t count = s_weigh(self, service, key, ranked), best = 0;
+    if (!count)
+        return self->self;
     for (size_t i = 1; i < count; i++)
         if (s_is_heavier(&ranked[i], &ranked[best]))
             best = i;

@@ -24,7 +24,7 @@ typedef struct {
     int64_t born_ms;           //  When its store was made
 } nm_owners_t;
 
-//  The number of the owner. A gateway that is away owns its keys all the same.
+//  The number of the owner. A gateway that is away owns its keys all the same; one that is forgotten owns none.
 uint16_t nm_owners_find(const nm_owners_t *self, const nm_id_t *service, nm_bytes_t key);
 
 //  Gateways that may have owned a key of ours within the last day, heaviest first; at most max.

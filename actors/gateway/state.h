@@ -16,6 +16,7 @@
 #include "actors/gateway/journal.h"
 #include "actors/gateway/owners.h"
 #include "actors/gateway/polls.h"
+#include "actors/gateway/recovery.h"
 #include "actors/gateway/services.h"
 #include "actors/gateway/tally.h"
 
@@ -32,6 +33,7 @@ typedef struct nm_gateway {
     nm_forwards_t forwards;
     nm_errands_t errands;
     nm_owners_t owners;
+    nm_recovery_t recovery;
     nm_tally_t tally;
 
     uint8_t secret[NM_FINGERPRINT_KEY_SIZE];  //  Keys the hashes on disk

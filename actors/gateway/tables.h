@@ -15,6 +15,8 @@
  *      copy_contents  notification id                  -> its request; unfinished ones only
  *      copy_ends    notification id                    -> nothing: no copy of it is taken any more; one day
  *      awaited      notification id                    -> nm_awaited_t: not accepted yet, its copy is being made
+ *      recoveries   name of a lost actor               -> nm_recovering_t: how far it is accounted for
+ *      suspects     notification id                    -> how it is to be looked into, while that goes on
  */
 #ifndef NM_GATEWAY_TABLES_H
 #define NM_GATEWAY_TABLES_H
@@ -36,8 +38,10 @@ extern const nm_table_t nm_copies_table;
 extern const nm_table_t nm_copy_contents_table;
 extern const nm_table_t nm_copy_ends_table;
 extern const nm_table_t nm_awaited_table;
+extern const nm_table_t nm_recoveries_table;
+extern const nm_table_t nm_suspects_table;
 
-enum { NM_GATEWAY_TABLE_COUNT = 15 };
+enum { NM_GATEWAY_TABLE_COUNT = 17 };
 extern const nm_table_t *const nm_gateway_tables[NM_GATEWAY_TABLE_COUNT];
 
 #endif

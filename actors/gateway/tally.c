@@ -8,6 +8,7 @@ nm_tally_init(nm_tally_t *self, nm_metrics_t *metrics)
         .accepts = nm_metrics_counter(metrics, "nmesh_accepts_total", NULL, NULL),
         .accept_size = nm_metrics_histogram(metrics, "nmesh_accept_size_bytes", NULL, NULL),
         .events = nm_metrics_counter(metrics, "nmesh_events_total", NULL, NULL),
+        .redriven = nm_metrics_counter(metrics, "nmesh_redriven_total", NULL, NULL),
         .unknown_events = nm_metrics_counter(metrics, "nmesh_unknown_events_total", NULL, NULL),
     };
     for (unsigned status = NM_STATUS_SENT; status < NM_STATUS_COUNT; status++)

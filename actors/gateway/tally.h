@@ -14,6 +14,7 @@ typedef struct {
     nm_metric_t *accept_size;     //  Histogram of their requests' bytes
     nm_metric_t *events;          //  Events taken in
     nm_metric_t *unknown_events;  //  ... about notifications that are not here
+    nm_metric_t *redriven;        //  Notifications sent again because an actor is lost
     nm_metric_t *finals[NM_STATUS_COUNT];
     nm_metric_t *answers[NM_TALLY_STATUS_MAX];  //  By status; made when first used
 } nm_tally_t;

@@ -15,6 +15,31 @@ nm_owner_event(nm_event_t *event, nm_event_kind_t kind, const nm_delivery_t *del
     NM_PUT(event, event, order, order);
 }
 
+static nm_rc_t
+s_mail(nm_turn_t *turn, const nm_peer_t *gateway, nm_bytes_t packed, uint8_t priority)
+{
+    nm_mail_out_t mail = { .role = NM_ROLE_GATEWAY,
+                           .peer = gateway->actor.name,
+                           .kind = NM_MAIL_EVENT,
+                           .priority = priority,
+                           .body = packed };
+    return nm_turn_mail(turn, &mail);
+}
+
+//  Whoever has not what it speaks of passes it over.
+static nm_rc_t
+s_mail_all(nm_turn_t *turn, const nm_directory_t *directory, nm_bytes_t packed, uint8_t priority)
+{
+    enum { GATEWAY_MAX = NM_MESH_ACTOR_MAX };
+    const nm_peer_t *gateways[GATEWAY_MAX];
+    size_t count = nm_directory_list(directory, NM_ROLE_GATEWAY, gateways, GATEWAY_MAX);
+    nm_rc_t rc = NM_OK;
+    for (size_t i = 0; rc == NM_OK && i < count && i < GATEWAY_MAX; i++)
+        if (!gateways[i]->forgotten)
+            rc = s_mail(turn, gateways[i], packed, priority);
+    return rc;
+}
+
 nm_rc_t
 nm_owner_mail(nm_turn_t *turn, const nm_directory_t *directory, const nm_event_t *event, uint8_t priority)
 {
@@ -26,12 +51,8 @@ nm_owner_mail(nm_turn_t *turn, const nm_directory_t *directory, const nm_event_t
     }
     nm_buf_t packed = { 0 };
     nm_record_encode(&nm_event_shape, event, NM_BY_TAG, &packed);
-    nm_mail_out_t mail = { .role = NM_ROLE_GATEWAY,
-                           .peer = gateway->actor.name,
-                           .kind = NM_MAIL_EVENT,
-                           .priority = priority,
-                           .body = nm_buf_bytes(&packed) };
-    nm_rc_t rc = nm_turn_mail(turn, &mail);
+    nm_rc_t rc = gateway->forgotten ? s_mail_all(turn, directory, nm_buf_bytes(&packed), priority)
+                                    : s_mail(turn, gateway, nm_buf_bytes(&packed), priority);
     nm_buf_free(&packed);
     return rc;
 }

@@ -1,4 +1,5 @@
 #include "actors/router/router.h"
+#include "actors/owner/holds.h"
 #include "actors/owner/owner.h"
 #include "actors/router/route.h"
 #include "broker/log.h"
@@ -99,7 +100,7 @@ static nm_rc_t
 s_mail_expired(router_t *self, nm_turn_t *turn, const nm_delivery_t *delivery)
 {
     nm_event_t event;
-    nm_owner_event(&event, NM_EVENT_EXPIRED, delivery, ORDER_END, turn);
+    nm_owner_event(&event, NM_EVENT_EXPIRED, delivery, delivery->order + ORDER_END, turn);
     NM_PUT(&event, event, detail, nm_text("expired before it was routed"));
     self->turn.refused++;
     return nm_owner_mail(turn, self->directory, &event, delivery->priority);
@@ -121,7 +122,7 @@ static nm_rc_t
 s_mail_failed(router_t *self, nm_turn_t *turn, const nm_delivery_t *delivery, nm_reason_t reason)
 {
     nm_event_t event;
-    nm_owner_event(&event, NM_EVENT_FAILED, delivery, ORDER_END, turn);
+    nm_owner_event(&event, NM_EVENT_FAILED, delivery, delivery->order + ORDER_END, turn);
     NM_PUT(&event, event, reason, (uint8_t) reason);
     NM_PUT(&event, event, detail, nm_text(s_reason_detail(reason)));
     self->turn.refused++;
@@ -189,6 +190,8 @@ s_set_work(nm_delivery_t *delivery, const nm_work_t *work)
     NM_PUT(delivery, delivery, correlation_id, work->correlation_id);
     NM_PUT(delivery, delivery, priority, NM_PRIORITY_NORMAL);
     S_PASS(delivery, delivery, work, work, traceparent);
+    S_PASS(delivery, delivery, work, work, order);
+    S_PASS(delivery, delivery, work, work, earlier);
 }
 
 //  And as its request says. Parts inside keep the keys that they came with.
@@ -230,7 +233,7 @@ static nm_rc_t
 s_mail_split(router_t *self, nm_turn_t *turn, const nm_delivery_t *common, size_t count)
 {
     nm_event_t event;
-    nm_owner_event(&event, NM_EVENT_QUEUED, common, ORDER_SPLIT, turn);
+    nm_owner_event(&event, NM_EVENT_QUEUED, common, common->order + ORDER_SPLIT, turn);
     NM_PUT(&event, event, deliveries, count);
     return nm_owner_mail(turn, self->directory, &event, common->priority);
 }
@@ -245,14 +248,22 @@ s_present(const router_t *self)
     return present;
 }
 
+//  A gateway that sends work again says which of its deliveries somebody has, or has ended.
+static bool
+s_is_accounted(nm_bytes_t skip, size_t number)
+{
+    return number / 8 < skip.size && skip.at[number / 8] >> number % 8 & 1;
+}
+
 static nm_rc_t
-s_take_route(router_t *self, nm_turn_t *turn, const nm_delivery_t *common, const nm_route_t *route)
+s_take_route(router_t *self, nm_turn_t *turn, const nm_delivery_t *common, const nm_route_t *route, nm_bytes_t skip)
 {
     nm_rc_t rc = NM_OK;
     if (route->count > 1)
         rc = s_mail_split(self, turn, common, route->count);
     for (size_t i = 0; rc == NM_OK && i < route->count; i++)
-        rc = s_take_step(self, turn, common, &route->steps[i], i);
+        if (!s_is_accounted(skip, i))
+            rc = s_take_step(self, turn, common, &route->steps[i], i);
     return rc;
 }
 
@@ -285,7 +296,7 @@ s_on_work(router_t *self, nm_turn_t *turn, const nm_mail_in_t *mail)
     s_set_request(&common, &request);
     if (s_is_expired(&common, turn))
         return s_mail_expired(self, turn, &common);
-    return s_take_route(self, turn, &common, &route);
+    return s_take_route(self, turn, &common, &route, NM_HAS(&work, work, skip) ? work.skip : nm_bytes(NULL, 0));
 }
 
 //  -- Replays: deliveries that come back from deadletter
@@ -338,7 +349,7 @@ s_mail_cancelled(router_t *self, nm_turn_t *turn, nm_bytes_t packed)
     nm_rc_t rc = nm_record_decode(&nm_delivery_shape, &delivery, packed, NULL, "");
     if (rc != NM_OK)
         return NM_ERR_CORRUPT;
-    nm_owner_event(&event, NM_EVENT_CANCELLED, &delivery, ORDER_END, turn);
+    nm_owner_event(&event, NM_EVENT_CANCELLED, &delivery, delivery.order + ORDER_END, turn);
     return nm_owner_mail(turn, self->directory, &event, delivery.priority);
 }
 
@@ -400,6 +411,8 @@ s_on_ask(void *state, nm_turn_t *turn, const nm_ask_in_t *ask)
 {
     if (nm_bytes_is(ask->op, "deliveries.cancel"))
         return s_cancel(state, turn, ask);
+    if (nm_bytes_is(ask->op, "custody.holds"))
+        return nm_owner_holds(turn, ask, NULL, NULL);
     nm_turn_problem(turn, &ask->caller, 404, ask->headers.correlation_id, NULL,
                     "the router does not answer this operation");
     return NM_OK;

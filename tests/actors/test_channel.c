@@ -704,6 +704,65 @@ refuses_a_cancellation_that_it_cannot_read(void **state)
     nm_bench_destroy(&bench);
 }
 
+//  -- What was lost
+
+static uint32_t
+s_count_held(nm_bench_t *bench, const nm_id_t *id)
+{
+    nm_buf_t body = { 0 };
+    nm_bytes_t raw;
+    nm_list_t list;
+    nm_writer_map(&body, 1);
+    nm_writer_text(&body, "ids");
+    nm_writer_list(&body, 1);
+    char text[NM_ID_TEXT_SIZE + 1];
+    nm_id_to_text(id, text);
+    nm_writer_text(&body, text);
+    uint64_t ask = nm_bench_ask(bench, "gateway-1", "custody.holds", NULL, nm_buf_bytes(&body));
+    nm_buf_free(&body);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_reply(bench, ask)->status, 200);
+    assert_int_equal(nm_reader_find(nm_bench_reply(bench, ask)->body, "held", &raw), NM_OK);
+    assert_int_equal(nm_list_open(&list, raw), NM_OK);
+    return list.count;
+}
+
+static void
+holds_a_delivery_until_its_last_event_is_receipted(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench(ONE);
+    nm_id_t id = s_id(1), other = s_id(2);
+    s_send_one(bench, 1);
+    assert_int_equal(s_count_held(bench, &id), 1);
+    assert_int_equal(s_count_held(bench, &other), 0);
+    nm_bench_freeze(bench, "gateway-1", true);
+    s_answer(bench, NM_CALL_ANSWERED, 250, "250 2.0.0 taken");
+    assert_int_equal(s_count_held(bench, &id), 1);  //  Its end is told and nobody has heard
+    nm_bench_freeze(bench, "gateway-1", false);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(s_count_held(bench, &id), 0);
+    nm_bench_destroy(&bench);
+}
+
+static void
+numbers_what_is_sent_again_above_what_was_heard(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench(ONE);
+    nm_delivery_t delivery = s_delivery(bench, 1);
+    NM_PUT(&delivery, delivery, order, 20);
+    NM_PUT(&delivery, delivery, earlier, 4);
+    s_send(bench, &delivery);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(s_event(bench, 0).order, 21);
+    nm_event_t sending = s_event(bench, 1);
+    assert_int_equal(sending.order, 22);
+    assert_int_equal(s_attempt(&sending).number, 5);
+    nm_bench_destroy(&bench);
+}
+
 //  -- Mail that is none
 
 static void
@@ -754,6 +813,8 @@ main(void)
         cmocka_unit_test(cancels_what_waits_and_not_what_is_being_sent),
         cmocka_unit_test(drops_a_delivery_that_comes_after_its_cancellation),
         cmocka_unit_test(refuses_a_cancellation_that_it_cannot_read),
+        cmocka_unit_test(holds_a_delivery_until_its_last_event_is_receipted),
+        cmocka_unit_test(numbers_what_is_sent_again_above_what_was_heard),
         cmocka_unit_test(puts_mail_that_it_cannot_read_aside),
     };
     return cmocka_run_group_tests_name("channel", tests, NULL, NULL);

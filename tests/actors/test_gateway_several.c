@@ -437,6 +437,18 @@ who_knows_nothing_of_a_key_leaves_it_to_the_asker_for_good(void **state)
     assert_int_equal(s_reply(self, s_ask(self, CREATE, key, s_email(self, 1)))->status, 202);
 }
 
+static void
+a_key_that_moved_to_one_that_is_gone_for_good_is_ours_again(void **state)
+{
+    test_t *self = *state;
+    char key[80];
+    snprintf(key, sizeof key, "%s", nm_client_keyed(self->client, 1, "order"));
+    s_ask_as(self, "gateway-2", FIND, key, s_email(self, 1));
+    nm_bench_lose(self->bench, "gateway-2");
+    nm_bench_turn(self->bench);
+    assert_int_equal(s_reply(self, s_ask(self, CREATE, key, s_email(self, 1)))->status, 202);
+}
+
 //  Both are new and each asked the other: the mark decides, not who was first.
 static void
 a_key_that_moved_while_we_asked_is_not_taken_in(void **state)
@@ -649,6 +661,7 @@ main(void)
         TEST(after_a_day_nobody_is_asked),
         TEST(who_is_asked_gives_his_first_answer),
         TEST(who_knows_nothing_of_a_key_leaves_it_to_the_asker_for_good),
+        TEST(a_key_that_moved_to_one_that_is_gone_for_good_is_ours_again),
         TEST(a_key_that_moved_while_we_asked_is_not_taken_in),
         TEST(only_gateways_may_ask_what_is_known_of_a_key),
         TEST(items_with_anothers_key_go_there_and_their_answers_come_back_in_place),

@@ -132,6 +132,18 @@ who_asks_makes_no_difference_and_the_service_does(void **state)
 }
 
 static void
+what_a_gateway_owned_that_is_gone_for_good_goes_to_all_others(void **state)
+{
+    (void) state;
+    fixture_t few = s_make(4, 1), more = s_make(5, 1);
+    ((nm_peer_t *) nm_directory_gateway(more.directory, 5))->forgotten = true;
+    for (unsigned n = 0; n < 1000; n++)
+        assert_int_equal(s_owner(&more, n), s_owner(&few, n));
+    s_free(&few);
+    s_free(&more);
+}
+
+static void
 alone_it_owns_everything(void **state)
 {
     (void) state;
@@ -238,6 +250,7 @@ main(void)
         cmocka_unit_test(a_gateway_that_is_added_takes_keys_and_moves_no_other),
         cmocka_unit_test(the_owner_of_a_key_never_changes_between_versions),
         cmocka_unit_test(who_asks_makes_no_difference_and_the_service_does),
+        cmocka_unit_test(what_a_gateway_owned_that_is_gone_for_good_goes_to_all_others),
         cmocka_unit_test(alone_it_owns_everything),
         cmocka_unit_test(a_new_gateway_asks_the_one_that_owned_the_key_yesterday),
         cmocka_unit_test(of_two_new_ones_the_later_asks_both_the_earlier_and_who_was_before_it),

@@ -7,6 +7,7 @@
 #include "broker/bench.h"
 #include "broker/inbox.h"
 #include "wire/id.h"
+#include "wire/reader.h"
 #include "wire/writer.h"
 
 //  A request that is being made, and the bytes that its views are into.
@@ -103,16 +104,22 @@ s_set_work(nm_work_t *work, uint16_t gateway, nm_bytes_t request)
 
 //  Mails the work of a request to the router and runs the turn.
 static void
-s_work(nm_bench_t *bench, uint16_t gateway, sample_t *sample)
+s_work_over(nm_bench_t *bench, const char *peer, uint16_t gateway, sample_t *sample)
 {
     nm_buf_t packed = { 0 };
     nm_work_t work;
     nm_record_encode(&nm_request_shape, &sample->request, NM_BY_NAME, &packed);
     s_set_work(&work, gateway, nm_buf_bytes(&packed));
-    nm_bench_record(bench, gateway == 1 ? "gateway-1" : "gateway-2", NM_MAIL_WORK, &nm_work_shape, &work);
+    nm_bench_record(bench, peer, NM_MAIL_WORK, &nm_work_shape, &work);
     assert_int_equal(nm_bench_turn(bench), NM_OK);
     nm_buf_free(&packed);
     nm_buf_free(&sample->bytes);
+}
+
+static void
+s_work(nm_bench_t *bench, uint16_t gateway, sample_t *sample)
+{
+    s_work_over(bench, gateway == 1 ? "gateway-1" : "gateway-2", gateway, sample);
 }
 
 //  -- What came out
@@ -468,6 +475,121 @@ cancels_what_still_waits_for_a_channel_actor(void **state)
     assert_int_equal(nm_bench_reply(bench, s_ask_cancel(bench, &id))->status, 404);
 }
 
+//  -- What was lost
+
+//  The work of three deliveries again: numbers 0 and 2 are accounted for.
+static void
+makes_only_what_is_lost_of_work_that_comes_again(void **state)
+{
+    static const char *const CC[] = { "one@example.org", "two@example.org" };
+    nm_bench_t *bench = *state;
+    sample_t sample = s_email();
+    nm_buf_t packed = { 0 };
+    nm_work_t work;
+    NM_PUT(&sample.email, email, cc, s_lines(&sample, CC, 2));
+    s_pack_email(&sample);
+    nm_record_encode(&nm_request_shape, &sample.request, NM_BY_NAME, &packed);
+    s_set_work(&work, 1, nm_buf_bytes(&packed));
+    NM_PUT(&work, work, skip, nm_bytes("\x05", 1));
+    NM_PUT(&work, work, order, 17);
+    NM_PUT(&work, work, earlier, 3);
+    nm_bench_record(bench, "gateway-1", NM_MAIL_WORK, &nm_work_shape, &work);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 1);
+    nm_delivery_t delivery = s_delivery(bench, 0);
+    assert_int_equal(delivery.number, 1);
+    assert_int_equal(delivery.order, 17);
+    assert_int_equal(delivery.earlier, 3);
+    assert_int_equal(s_event(bench, 0).order, 17);
+    nm_buf_free(&packed);
+    nm_buf_free(&sample.bytes);
+}
+
+static nm_bytes_t
+s_ask_holds(nm_bench_t *bench, const nm_id_t *id)
+{
+    char text[NM_ID_TEXT_SIZE + 1];
+    nm_buf_t body = { 0 };
+    nm_id_to_text(id, text);
+    nm_writer_map(&body, 1);
+    nm_writer_text(&body, "ids");
+    nm_writer_list(&body, 1);
+    nm_writer_text(&body, text);
+    uint64_t ask = nm_bench_ask(bench, "gateway-1", "custody.holds", NULL, nm_buf_bytes(&body));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    nm_buf_free(&body);
+    assert_int_equal(nm_bench_reply(bench, ask)->status, 200);
+    return nm_bench_reply(bench, ask)->body;
+}
+
+static uint32_t
+s_count_held(nm_bytes_t body)
+{
+    nm_bytes_t raw;
+    nm_list_t list;
+    assert_int_equal(nm_reader_find(body, "held", &raw), NM_OK);
+    assert_int_equal(nm_list_open(&list, raw), NM_OK);
+    return list.count;
+}
+
+static void
+holds_a_delivery_until_its_receipt(void **state)
+{
+    nm_bench_t *bench = *state;
+    sample_t sample = s_email();
+    nm_id_t id = s_id(1), other = s_id(2);
+    s_pack_email(&sample);
+    nm_bench_freeze(bench, "email-1", true);
+    nm_bench_freeze(bench, "email-2", true);
+    s_work(bench, 1, &sample);
+    assert_int_equal(s_count_held(s_ask_holds(bench, &other)), 0);
+    assert_int_equal(s_count_held(s_ask_holds(bench, &id)), 1);
+    nm_bench_freeze(bench, "email-1", false);
+    nm_bench_freeze(bench, "email-2", false);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(s_count_held(s_ask_holds(bench, &id)), 0);
+}
+
+static void
+refuses_a_question_about_holds_that_is_none(void **state)
+{
+    nm_bench_t *bench = *state;
+    uint64_t ask = nm_bench_ask(bench, "gateway-1", "custody.holds", NULL, nm_text("\x80"));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_reply(bench, ask)->status, 422);
+}
+
+//  Whichever of the others keeps its copies.
+static void
+tells_all_other_gateways_what_was_for_one_that_is_gone_for_good(void **state)
+{
+    static const char *const CC[] = { "cc@example.org" };
+    nm_bench_t *bench = *state;
+    nm_bench_freeze(bench, "gateway-2", true);
+    sample_t sample = s_email();
+    NM_PUT(&sample.email, email, cc, s_lines(&sample, CC, 1));
+    s_pack_email(&sample);
+    s_work(bench, 2, &sample);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_EVENT), 1);
+    assert_string_equal(nm_bench_sent(bench, NM_MAIL_EVENT, 0)->peer, "gateway-2");
+    nm_bench_forget(bench);
+    nm_bench_lose(bench, "gateway-2");
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_EVENT), 1);  //  What had no receipt
+    assert_string_equal(nm_bench_sent(bench, NM_MAIL_EVENT, 0)->peer, "gateway-1");
+    nm_id_t id = s_id(2);
+    nm_event_t event = s_event(bench, 0);
+    assert_true(nm_id_equal(&event.notification, &id));
+
+    sample = s_email();
+    NM_PUT(&sample.email, email, cc, s_lines(&sample, CC, 1));
+    s_pack_email(&sample);
+    s_work_over(bench, "gateway-1", 2, &sample);  //  And what comes later
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_EVENT), 2);
+    assert_string_equal(nm_bench_sent(bench, NM_MAIL_EVENT, 1)->peer, "gateway-1");
+}
+
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
 
 int
@@ -491,6 +613,10 @@ main(void)
         CLAIM(ends_a_replay_that_has_expired),
         CLAIM(gives_no_delivery_back_that_it_does_not_have),
         CLAIM(cancels_what_still_waits_for_a_channel_actor),
+        CLAIM(makes_only_what_is_lost_of_work_that_comes_again),
+        CLAIM(holds_a_delivery_until_its_receipt),
+        CLAIM(refuses_a_question_about_holds_that_is_none),
+        CLAIM(tells_all_other_gateways_what_was_for_one_that_is_gone_for_good),
     };
     return cmocka_run_group_tests_name("actors/router", tests, NULL, NULL);
 }

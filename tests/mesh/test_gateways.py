@@ -1,9 +1,15 @@
 """Several gateways: whichever is asked, a key makes one notification and an id leads to its owner."""
 
+import collections
 import datetime
+import itertools
+import shutil
 import time
 import uuid
 
+from harness.certs import now, time_text
+from harness.client import FINAL
+from harness.ledger import Ledger
 from harness.load import Load, drain
 from harness.mesh import ADMIN_SERVICE, fast_build, one_of_each, smtp
 from harness.owners import owner
@@ -165,3 +171,105 @@ def test_a_service_with_two_disks_is_answered_when_both_have_it(make_mesh, make_
     wait_linked(mesh)
     assert client.create(payloads.request(22, "u22@t.test")).body["copies"] == 2
     until(lambda: len({payloads.read(line)[0] for line in sink.got()}) == 22, "all that were accepted, and no other")
+
+
+def forget(mesh, name, over):
+    """The authority's word, as nctl forget publishes it."""
+    known = {one["name"]: one for one in mesh.operator(over).ask("directory.list").body["members"]}
+    store = known[name]["store"]
+    text = f"nmesh-statement-1\nforget\n{name}\n{time_text(now())}\n{store}\n"
+    answer = mesh.operator(over).ask("directory.publish", {2: [{1: text, 2: mesh.authority.sign(text.encode())}]})
+    assert answer.status == 200, answer
+
+
+def lose(mesh, name):
+    """As if its machine had burnt."""
+    mesh[name].kill()
+    shutil.rmtree(mesh[name].store)
+
+
+def wait_recovered(mesh, name):
+    def done():
+        status = mesh[name].status()
+        return status["recovering"] == "" and status["unaccounted"] == 0
+    until(done, lambda: f"{name} to account for all: {mesh[name].status()}", 60)
+
+
+def test_a_burnt_gateway_loses_nothing_that_was_on_two_disks(make_mesh, make_sink, capsys):
+    """kill -9 and rm -rf of the first gateway while it accepts: every 202 comes to its end over the keeper."""
+    payloads, sink = Payloads(), make_sink(keep=False)
+    mesh = make_mesh(one_of_each(gateway=3, router=2, email=2), build=fast_build(),
+                     providers={"sink": smtp(sink.port)}, settings={"directory": {"beat": "500ms", "expiry": "2s"}})
+    wait_linked(mesh)
+    key = mesh.service("careful")
+    assert mesh.client().ask("services.patch", {"id": mesh.services["careful"], "accept": 2}).status == 200
+    client = mesh.client(key)
+    first = mesh["gateway-1"]
+    until(lambda: {one["name"] for one in mesh.operator("gateway-2").ask("directory.list").body["members"]}
+          >= set(mesh.actors), "all to be heard of")
+    ledger = Ledger(payloads)
+    for turn in range(12):
+        if turn == 9:
+            mesh["router-1"].freeze()   # Some are on their way, some are taken in, some wait
+        ids = client.submit([payloads.request(n, f"u{n}@t.test") for n in range(50 * turn, 50 * turn + 50)],
+                            keys=[f"burnt-{n}" for n in range(50 * turn, 50 * turn + 50)])
+        answers = client.collect(ids, 5)
+        for n, ask in enumerate(ids, 50 * turn):
+            if ask in answers and answers[ask].status == 202 and number_of(answers[ask].body["id"]) == 1:
+                assert answers[ask].body["copies"] == 2
+                ledger.accept(n, answers[ask].body["id"], f"u{n}@t.test")
+    lose(mesh, first.name)
+    mesh["router-1"].thaw()
+    time.sleep(1)
+    began = time.monotonic()
+    forget(mesh, "gateway-1", "router-2")
+    todo = {one for one, _ in ledger.accepted.values()}
+    heirs = [mesh.client(gateway=name) for name in ("gateway-2", "gateway-3")]
+    records = {}
+
+    def done():
+        for one, answer in heirs[0].get_many(set(todo)).items():
+            if answer.status == 200 and answer.body["status"] in FINAL:
+                records[one] = answer
+                todo.discard(one)
+        return not todo
+    until(done, lambda: f"{len(todo)} to be final: {list(heirs[0].get_many(list(todo)[:2]).values())}", 60, every=0.3)
+    took = time.monotonic() - began
+    for name in ("gateway-2", "gateway-3"):
+        wait_recovered(mesh, name)
+    got = collections.Counter(payloads.read(line)[0] for line in sink.got())
+    lost = [n for n in ledger.accepted if not got[n]]
+    twice = [n for n in ledger.accepted if got[n] > 1]
+    with capsys.disabled():
+        print(f"\nburnt gateway: accepted on two disks {len(ledger.accepted)}, lost {len(lost)}, sent twice {len(twice)}, "
+              f"all final after {took:.1f} s")
+    assert len(ledger.accepted) > 100
+    assert not lost
+    some = sorted(records)[:20]
+    assert all(answer.status == 200 for answer in heirs[1].get_many(some).values())
+
+
+def test_a_burnt_router_and_email_actor_lose_nothing(make_mesh, make_sink, capsys):
+    payloads, sink = Payloads(), make_sink(keep=False)
+    mesh = make_mesh(one_of_each(router=2, email=2), build=fast_build(), providers={"sink": smtp(sink.port)},
+                     settings={"directory": {"beat": "500ms", "expiry": "2s"}})
+    client = mesh.client()
+    until(lambda: {one["name"] for one in mesh.operator("gateway-1").ask("directory.list").body["members"]}
+          >= set(mesh.actors), "all to be heard of")
+    load = Load(mesh["gateway-1"].entry["door"], mesh.certificates["gateway-1"].public, mesh.admin_key, payloads,
+                per_second=200, recipient=lambda n: f"u{n}+slow0.1@t.test" if n % 7 == 0 else f"u{n}@t.test")
+    load.start()
+    for name in ("router-1", "email-1"):
+        time.sleep(2)
+        lose(mesh, name)
+        time.sleep(0.5)
+        forget(mesh, name, "router-2")
+    time.sleep(1)
+    load.finish()
+    wait_recovered(mesh, "gateway-1")
+    records = drain(mesh, load.ledger, 60)
+    report = load.ledger.check(sink, records)
+    with capsys.disabled():
+        print(f"\nburnt router and email actor: {report.line()}")
+    assert not report.lost and not report.torn and not report.status
+    assert client.ask("health").status == 200

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <pthread.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include "sdk/c/nmesh.h"
@@ -273,6 +274,10 @@ the_doors_of_others_are_learned_and_used(void **state)
     pthread_create(&doors[1].thread, NULL, s_serve, &doors[1]);
     nmesh_t *client = s_open_with(&doors[0], 1, 2000, true);
     assert_int_equal(nmesh_send(client, &SAMPLE, NULL, NULL), 0);
+    for (int i = 0; i < 1000 && nmesh_door_count(client) < 2; i++) {
+        nmesh_poll(client, 0);
+        usleep(10000);
+    }
     s_close_door(&doors[0]);  //  After the send and the ask for doors
     nmesh_send(client, &SAMPLE, NULL, NULL);
     assert_int_equal(nmesh_door_count(client), 2);

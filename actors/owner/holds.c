@@ -1,0 +1,120 @@
+#include "actors/owner/holds.h"
+
+#include <stdlib.h>
+
+#include "wire/id.h"
+#include "wire/reader.h"
+#include "wire/writer.h"
+
+//  Those that are asked about, sorted by id.
+typedef struct {
+    nm_held_t items[NM_HOLDS_MAX];
+    size_t count;
+} found_t;
+
+static int
+s_compare(const void *a, const void *b)
+{
+    return memcmp(((const nm_held_t *) a)->notification.at, ((const nm_held_t *) b)->notification.at, NM_ID_SIZE);
+}
+
+static nm_rc_t
+s_read_ids(nm_bytes_t body, found_t *found)
+{
+    nm_bytes_t raw, item, text;
+    nm_list_t list;
+    nm_reader_t reader;
+    if (!body.size || nm_reader_find(body, "ids", &raw) != NM_OK || nm_list_open(&list, raw) != NM_OK ||
+        list.count > NM_HOLDS_MAX)
+        return NM_ERR_MALFORMED;
+    memset(found, 0, sizeof *found);
+    while (nm_list_next(&list, &item) == NM_OK) {
+        nm_reader_open(&reader, item);
+        if (nm_reader_str(&reader, &text) != NM_OK ||
+            nm_id_from_text(text, &found->items[found->count++].notification) != NM_OK)
+            return NM_ERR_MALFORMED;
+    }
+    qsort(found->items, found->count, sizeof *found->items, s_compare);
+    return NM_OK;
+}
+
+static void
+s_mark(found_t *found, const nm_id_t *notification, uint64_t number)
+{
+    const nm_held_t wanted = { .notification = *notification };
+    nm_held_t *held = bsearch(&wanted, found->items, found->count, sizeof *found->items, s_compare);
+    if (held)
+        nm_held_set(held->numbers, number);
+}
+
+static nm_rc_t
+s_mark_delivery(found_t *found, nm_bytes_t packed)
+{
+    nm_delivery_t delivery;
+    if (nm_record_decode(&nm_delivery_shape, &delivery, packed, NULL, "") != NM_OK)
+        return NM_ERR_CORRUPT;
+    s_mark(found, &delivery.notification, delivery.number);
+    return NM_OK;
+}
+
+static nm_rc_t
+s_mark_event(found_t *found, nm_bytes_t packed)
+{
+    nm_event_t event;
+    if (nm_record_decode(&nm_event_shape, &event, packed, NULL, "") != NM_OK)
+        return NM_ERR_CORRUPT;
+    s_mark(found, &event.notification, event.number);
+    return NM_OK;
+}
+
+//  Mail of other kinds says nothing of a delivery that an event would not say as well.
+static nm_rc_t
+s_look_at_mail(void *arg, const nm_mail_mine_t *mail)
+{
+    switch (mail->kind) {
+    case NM_MAIL_DELIVERY: return s_mark_delivery(arg, mail->body);
+    case NM_MAIL_EVENT: return s_mark_event(arg, mail->body);
+    default: return NM_OK;
+    }
+}
+
+static void
+s_reply(nm_turn_t *turn, const nm_ask_in_t *ask, const found_t *found)
+{
+    static const uint8_t NOTHING[NM_HELD_SIZE];
+    nm_buf_t body = { 0 };
+    size_t count = 0;
+    nm_writer_map(&body, 2);
+    nm_writer_pair_uint(&body, "next", nm_turn_next(turn, ask->peer));
+    nm_writer_text(&body, "held");
+    size_t mark = nm_writer_list_open(&body);
+    for (size_t i = 0; i < found->count; i++) {
+        if (memcmp(found->items[i].numbers, NOTHING, NM_HELD_SIZE) == 0)
+            continue;
+        nm_writer_map(&body, 2);
+        nm_writer_pair_id(&body, "id", &found->items[i].notification);
+        nm_writer_text(&body, "numbers");
+        nm_writer_bin(&body, nm_bytes(found->items[i].numbers, NM_HELD_SIZE));
+        count++;
+    }
+    nm_writer_list_close(&body, mark, count);
+    nm_turn_reply(turn, &ask->caller, 200, nm_bytes(NULL, 0), nm_buf_bytes(&body));
+    nm_buf_free(&body);
+}
+
+nm_rc_t
+nm_owner_holds(nm_turn_t *turn, const nm_ask_in_t *ask, nm_holds_fn *find, void *arg)
+{
+    found_t found;
+    if (s_read_ids(ask->body, &found) != NM_OK) {
+        nm_turn_problem(turn, &ask->caller, 422, ask->headers.correlation_id, NULL,
+                        "custody.holds takes {ids: [UUID, ...]}, at most %d", NM_HOLDS_MAX);
+        return NM_OK;
+    }
+    nm_rc_t rc = nm_turn_mail_mine(turn, s_look_at_mail, &found);
+    for (size_t i = 0; rc == NM_OK && find && i < found.count; i++)
+        rc = find(arg, turn, &found.items[i]);
+    if (rc == NM_OK)
+        s_reply(turn, ask, &found);
+    return rc;
+}
