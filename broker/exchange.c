@@ -293,11 +293,12 @@ void
 nm_exchange_reply(nm_actor_t *self, const nm_reply_in_t *reply)
 {
     nm_updates_t news;
-    if (reply->status != 200 && reply->status != 204)
+    if (reply->status == 503 || reply->status == 504)
         return;
+    //  Whatever it says: it has let us in
     self->exchange.answered_ms = self->turn.now.mono_ms;
     self->exchange.knock_pause_ms = S_KNOCK_MS;
-    if (reply->token != S_ASKED_SYNC || nm_record_decode(&nm_updates_shape, &news, reply->body, NULL, "") != NM_OK)
+    if (reply->status != 200 || reply->token != S_ASKED_SYNC || nm_record_decode(&nm_updates_shape, &news, reply->body, NULL, "") != NM_OK)
         return;
     const nm_peer_t *peer = nm_directory_find(self->exchange.directory, reply->peer);
     nm_buf_t wanted = { 0 };
@@ -520,7 +521,8 @@ nm_exchange_run(nm_actor_t *self)
         s_sync(self);
     bool news = nm_gossip_has_news(nm_directory_gossip(exchange->directory));
     exchange->push_wake_ms = news ? exchange->push_at_ms : INT64_MAX;
-    return nm_directory_save(exchange->directory, self->turn.txn);
+    //  What others said is no reason to keep a store that is nearly full from draining
+    return self->room.tight ? NM_OK : nm_directory_save(exchange->directory, self->turn.txn);
 }
 
 void

@@ -516,7 +516,7 @@ enum { MANY = 80 };
 #else
 enum { MANY = 1000 };
 #endif
-enum { FANOUT = 4, BEAT_S = 20, STEADY_S = 60 };
+enum { FANOUT = 4, BEAT_S = 20, STEADY_S = 22 };
 
 static uint64_t s_seed;
 
