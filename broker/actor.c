@@ -205,8 +205,8 @@ s_take(nm_actor_t *self, const nm_input_t *input)
     case NM_IN_ASK: return nm_desk_take_ask(self, input);
     case NM_IN_REPLY: return nm_desk_take_reply(self, input);
     case NM_IN_RESULT: return s_take_result(self, input->result);
-    case NM_IN_KNOCK: nm_exchange_take_knock(self, input); return NM_OK;
-    case NM_IN_WELCOME: nm_exchange_take_welcome(self, input); return NM_OK;
+    case NM_IN_KNOCK: nm_lobby_take_knock(self, input); return NM_OK;
+    case NM_IN_WELCOME: nm_lobby_take_welcome(self, input); return NM_OK;
     }
     return NM_ERR_BUG;
 }

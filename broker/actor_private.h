@@ -1,6 +1,4 @@
-/*  actor_private - the actor's insides, shared by actor.c, mailbox.c, claiming.c, posting.c, takeback.c, forgetting.c, links.c,
- *  desk.c,
- *  exchange.c, turn.c and status.c.
+/*  actor_private - the actor's insides, shared by the files that carry out its turns; nobody else includes it.
  */
 #ifndef NM_ACTOR_PRIVATE_H
 #define NM_ACTOR_PRIVATE_H
@@ -203,9 +201,18 @@ void nm_exchange_committed(nm_actor_t *self);
 int64_t nm_exchange_wake(const nm_actor_t *self);
 bool nm_exchange_ask(nm_actor_t *self, const nm_ask_in_t *ask);  //  True if the ask was one of these
 void nm_exchange_reply(nm_actor_t *self, const nm_reply_in_t *reply);
-void nm_exchange_take_knock(nm_actor_t *self, const nm_input_t *input);
-void nm_exchange_take_welcome(nm_actor_t *self, const nm_input_t *input);
-void nm_exchange_write_status(const nm_actor_t *self, nm_buf_t *out);  //  Two pairs of the status
+void nm_exchange_write_status(const nm_actor_t *self, nm_buf_t *out);        //  Two pairs of the status
+bool nm_exchange_is_partner(const nm_actor_t *self, const nm_peer_t *peer);  //  May it be told and asked?
+void nm_exchange_sync_with(nm_actor_t *self, const nm_peer_t *peer);
+
+//  Takes all that news bring. Returns how many statements were new; why the last was not believed is in error.
+size_t nm_exchange_take_news(nm_actor_t *self, const nm_updates_t *news, nm_error_t *error);
+
+//  lobby.c: how a newcomer gets in, from both sides
+enum { NM_KNOCK_PAUSE_MS = 1000 };  //  Between two knocks, at first
+void nm_lobby_take_knock(nm_actor_t *self, const nm_input_t *input);
+void nm_lobby_take_welcome(nm_actor_t *self, const nm_input_t *input);
+void nm_lobby_knock(nm_actor_t *self);  //  At the next seed, in turn
 
 //  status.c: what every actor answers
 bool nm_status_ask(nm_actor_t *self, const nm_ask_in_t *ask);  //  True if the ask was one of these

@@ -12,7 +12,6 @@ enum {
     S_ALL_COUNT = 8,  //  So few are all told news; of more, some
     S_SOME_COUNT = 4,
     S_ALONE_MS = 2000,  //  Without any answer for so long, it knocks at a lobby
-    S_KNOCK_MS = 1000,  //  ... every second at first
     S_KNOCK_MOST_MS = 15000,
     S_DAY_MS = 24 * 60 * 60 * 1000,
 };
@@ -27,7 +26,7 @@ nm_exchange_start(nm_actor_t *self, nm_directory_t *directory, nm_now_t now)
                                       .beat_at_ms = INT64_MIN,
                                       //  One that the mesh file does not have is not known to most: it knocks at once
                                       .answered_ms = now.mono_ms - (self->setup.self->local ? S_ALONE_MS : 0),
-                                      .knock_pause_ms = S_KNOCK_MS,
+                                      .knock_pause_ms = NM_KNOCK_PAUSE_MS,
                                       .warned_days = UINT32_MAX };
 }
 
@@ -62,8 +61,8 @@ nm_exchange_wake(const nm_actor_t *self)
 
 //  -- Whom to tell and to ask
 
-static bool
-s_is_partner(const nm_actor_t *self, const nm_peer_t *peer)
+bool
+nm_exchange_is_partner(const nm_actor_t *self, const nm_peer_t *peer)
 {
     return peer->certified && !peer->forgotten && !peer->leaving &&
            strcmp(peer->actor.name, self->setup.self->name) != 0;
@@ -79,7 +78,7 @@ s_partner(nm_actor_t *self)
     bool anybody = nm_actor_random(self) % ANYBODY == 0;
     for (int i = 0; self->peer_count && i < TRIES; i++) {
         const nm_peer_t *peer = self->peers[nm_actor_random(self) % self->peer_count];
-        if (!s_is_partner(self, peer))
+        if (!nm_exchange_is_partner(self, peer))
             continue;
         if (anybody || (peer->heard && peer->life == NM_LIFE_ALIVE))
             return peer;
@@ -105,7 +104,7 @@ static void
 s_push_to_all(nm_actor_t *self, const nm_buf_t *news)
 {
     for (size_t i = 0; i < self->peer_count; i++)
-        if (s_is_partner(self, self->peers[i]))
+        if (nm_exchange_is_partner(self, self->peers[i]))
             s_push(self, self->peers[i], news);
 }
 
@@ -125,8 +124,8 @@ s_push_news(nm_actor_t *self)
     nm_buf_free(&news);
 }
 
-static void
-s_sync_with(nm_actor_t *self, const nm_peer_t *peer)
+void
+nm_exchange_sync_with(nm_actor_t *self, const nm_peer_t *peer)
 {
     nm_buf_t sync = { 0 };
     nm_gossip_write_sync(nm_directory_gossip(self->exchange.directory), &sync);
@@ -137,8 +136,8 @@ s_sync_with(nm_actor_t *self, const nm_peer_t *peer)
 //  -- What comes
 
 //  Takes all that news bring. Returns how many statements were new; the last that was not believed is in error.
-static size_t
-s_take_news(nm_actor_t *self, const nm_updates_t *news, nm_error_t *error)
+size_t
+nm_exchange_take_news(nm_actor_t *self, const nm_updates_t *news, nm_error_t *error)
 {
     nm_directory_t *directory = self->exchange.directory;
     nm_list_t list;
@@ -183,7 +182,7 @@ s_answer_push(nm_actor_t *self, const nm_ask_in_t *ask)
         nm_turn_problem(&self->turn, &ask->caller, 400, nm_bytes(NULL, 0), NULL, "These are no news.");
         return;
     }
-    s_take_news(self, &news, NULL);
+    nm_exchange_take_news(self, &news, NULL);
     nm_turn_reply(&self->turn, &ask->caller, 204, nm_bytes(NULL, 0), nm_bytes(NULL, 0));
 }
 
@@ -198,7 +197,7 @@ s_answer_publish(nm_actor_t *self, const nm_ask_in_t *ask)
         nm_record_decode(&nm_updates_shape, &news, ask->body, NULL, "") == NM_OK && NM_HAS(&news, updates, statements);
     if (read)
         error.text[0] = 0;
-    size_t taken = read ? s_take_news(self, &news, &error) : 0;
+    size_t taken = read ? nm_exchange_take_news(self, &news, &error) : 0;
     if (!taken && error.text[0] && strcmp(error.text, "the statement is known already") != 0) {
         nm_turn_problem(&self->turn, &ask->caller, 422, nm_bytes(NULL, 0), NULL, "Nothing was taken: %s.", error.text);
         return;
@@ -297,149 +296,18 @@ nm_exchange_reply(nm_actor_t *self, const nm_reply_in_t *reply)
         return;
     //  Whatever it says: it has let us in
     self->exchange.answered_ms = self->turn.now.mono_ms;
-    self->exchange.knock_pause_ms = S_KNOCK_MS;
-    if (reply->status != 200 || reply->token != S_ASKED_SYNC || nm_record_decode(&nm_updates_shape, &news, reply->body, NULL, "") != NM_OK)
+    self->exchange.knock_pause_ms = NM_KNOCK_PAUSE_MS;
+    if (reply->status != 200 || reply->token != S_ASKED_SYNC ||
+        nm_record_decode(&nm_updates_shape, &news, reply->body, NULL, "") != NM_OK)
         return;
     const nm_peer_t *peer = nm_directory_find(self->exchange.directory, reply->peer);
     nm_buf_t wanted = { 0 };
-    s_take_news(self, &news, NULL);
+    nm_exchange_take_news(self, &news, NULL);
     if (nm_gossip_write_wanted(nm_directory_gossip(self->exchange.directory), &news, &wanted))
         s_push(self, peer, &wanted);
     if (NM_HAS(&news, updates, more))
-        s_sync_with(self, peer);
+        nm_exchange_sync_with(self, peer);
     nm_buf_free(&wanted);
-}
-
-//  -- The lobby, from inside
-
-static void
-s_welcome(nm_actor_t *self, const nm_input_t *input, unsigned status, const char *detail, const char *name)
-{
-    nm_welcome_t welcome = { 0 };
-    nm_buf_t own = { 0 }, statements = { 0 };
-    nm_gossip_t *gossip = nm_directory_gossip(self->exchange.directory);
-    NM_PUT(&welcome, welcome, status, status);
-    if (detail)
-        NM_PUT(&welcome, welcome, detail, nm_text(detail));
-    if (status == 200 && nm_gossip_write_own(gossip, &own) == NM_OK)
-        NM_PUT(&welcome, welcome, member, nm_buf_bytes(&own));
-    size_t mark = nm_writer_list_open(&statements);
-    size_t count = name ? nm_statements_write_of(nm_gossip_statements(gossip), name, 8, &statements) : 0;
-    nm_writer_list_close(&statements, mark, count);
-    if (count)
-        NM_PUT(&welcome, welcome, statements, nm_buf_bytes(&statements));
-    nm_output_t *output = nm_actor_output(self, NM_OUT_REPLY);
-    output->caller = input->caller;
-    nm_record_encode(&nm_welcome_shape, &welcome, NM_BY_TAG, &output->bytes);
-    nm_buf_free(&own);
-    nm_buf_free(&statements);
-}
-
-//  Takes the knock apart. The certificate inside must hold the key under which the session runs: so nobody
-//  comes in with what another said.
-static nm_rc_t
-s_open_knock(const nm_input_t *input, nm_signed_t *from, char name[NM_NAME_MAX + 1])
-{
-    nm_knock_t knock;
-    nm_member_t member;
-    nm_certificate_t certificate;
-    if (input->bytes.size > NM_LOBBY_FRAME_MAX || nm_reader_check(input->bytes) != NM_OK ||
-        nm_record_decode(&nm_knock_shape, &knock, input->bytes, NULL, "") != NM_OK ||
-        nm_record_decode(&nm_signed_shape, from, knock.member, NULL, "") != NM_OK ||
-        nm_record_decode(&nm_member_shape, &member, from->body, NULL, "") != NM_OK ||
-        nm_record_decode(&nm_certificate_shape, &certificate, member.certificate, NULL, "") != NM_OK)
-        return NM_ERR_MALFORMED;
-    nm_bytes_to_text(certificate.name, name, NM_NAME_MAX + 1);
-    return nm_bytes_equal(certificate.public_key, nm_bytes(input->client_key, NM_CURVE_KEY_SIZE)) ? NM_OK
-                                                                                                  : NM_ERR_REFUSED;
-}
-
-void
-nm_exchange_take_knock(nm_actor_t *self, const nm_input_t *input)
-{
-    nm_signed_t from;
-    nm_error_t error = { "" };
-    char name[NM_NAME_MAX + 1] = "", fingerprint[17];
-    nm_directory_t *directory = self->exchange.directory;
-    nm_rc_t rc = directory ? s_open_knock(input, &from, name) : NM_ERR_MALFORMED;
-    if (rc == NM_ERR_MALFORMED) {
-        nm_metric_add(self->metric.bad_frames, 1);
-        return;
-    }
-    if (rc == NM_ERR_REFUSED)
-        nm_fail(&error, rc, "the certificate is not of the key that knocks");
-    else
-        rc = nm_directory_learn(directory, &from, self->turn.now, &error);
-    if (rc == NM_ERR_BUSY)
-        return;  //  It will knock again
-    if (rc == NM_ERR_DUPLICATE && nm_directory_admit(directory, input->client_key, self->turn.now.wall_ms, &error))
-        rc = NM_OK;
-    if (rc == NM_OK) {
-        nm_log(NM_LOG_INFO, "newcomer", "%s knocked at the lobby and is in.", name);
-        s_welcome(self, input, 200, NULL, NULL);
-        return;
-    }
-    nm_metric_add(self->metric.refused, 1);
-    nm_cert_fingerprint(input->client_key, fingerprint);
-    nm_log(NM_LOG_WARNING, "newcomer_refused", "Refused at the lobby: %s (key %s).", error.text, fingerprint);
-    s_welcome(self, input, 403, error.text, name);
-}
-
-//  -- The lobby, from outside
-
-//  The next roster actor with a lobby, in turn.
-static const nm_peer_t *
-s_next_seed(nm_actor_t *self)
-{
-    for (size_t i = 0; i < self->peer_count; i++) {
-        const nm_peer_t *peer = self->peers[self->exchange.seed++ % self->peer_count];
-        if (peer->actor.lobby[0] && s_is_partner(self, peer))
-            return peer;
-    }
-    return NULL;
-}
-
-static void
-s_knock(nm_actor_t *self)
-{
-    nm_knock_t knock = { 0 };
-    nm_buf_t own = { 0 };
-    const nm_peer_t *seed = s_next_seed(self);
-    if (seed && nm_gossip_write_own(nm_directory_gossip(self->exchange.directory), &own) == NM_OK) {
-        NM_PUT(&knock, knock, member, nm_buf_bytes(&own));
-        nm_output_t *output = nm_actor_output(self, NM_OUT_KNOCK);
-        output->peer = seed;
-        nm_record_encode(&nm_knock_shape, &knock, NM_BY_TAG, &output->bytes);
-    }
-    nm_buf_free(&own);
-}
-
-void
-nm_exchange_take_welcome(nm_actor_t *self, const nm_input_t *input)
-{
-    nm_welcome_t welcome;
-    nm_signed_t seed;
-    nm_updates_t news = { 0 };
-    if (!self->exchange.directory || nm_reader_check(input->bytes) != NM_OK ||
-        nm_record_decode(&nm_welcome_shape, &welcome, input->bytes, NULL, "") != NM_OK) {
-        nm_metric_add(self->metric.bad_frames, 1);
-        return;
-    }
-    if (NM_HAS(&welcome, welcome, statements))
-        NM_PUT(&news, updates, statements, welcome.statements);
-    s_take_news(self, &news, NULL);
-    if (welcome.status != 200) {
-        nm_log(NM_LOG_ERROR, "not_welcome", "%s does not let this actor in: %.*s.", input->peer,
-               NM_PRINT(NM_HAS(&welcome, welcome, detail) ? welcome.detail : nm_text("it does not say why")));
-        return;
-    }
-    nm_log(NM_LOG_INFO, "welcome", "%s has let this actor in.", input->peer);
-    if (NM_HAS(&welcome, welcome, member) &&
-        nm_record_decode(&nm_signed_shape, &seed, welcome.member, NULL, "") == NM_OK)
-        nm_directory_learn(self->exchange.directory, &seed, self->turn.now, NULL);
-    self->exchange.knock_pause_ms = S_KNOCK_MS;
-    self->exchange.answered_ms = self->turn.now.mono_ms;
-    s_sync_with(self, nm_directory_find(self->exchange.directory, input->peer));
 }
 
 //  -- Each turn
@@ -482,7 +350,7 @@ s_knock_if_alone(nm_actor_t *self)
     int64_t mono_ms = self->turn.now.mono_ms;
     if (mono_ms - exchange->answered_ms < S_ALONE_MS || mono_ms < exchange->knock_at_ms || self->leaving)
         return;
-    s_knock(self);
+    nm_lobby_knock(self);
     exchange->knock_at_ms = mono_ms + exchange->knock_pause_ms;
     exchange->knock_pause_ms *= 2;
     if (exchange->knock_pause_ms > S_KNOCK_MOST_MS)
@@ -497,7 +365,7 @@ s_sync(nm_actor_t *self)
     self->exchange.sync_at_ms =
         self->turn.now.mono_ms + S_SYNC_MS * 3 / 4 + (int64_t) (nm_actor_random(self) % (S_SYNC_MS / 2));
     if (peer)
-        s_sync_with(self, peer);
+        nm_exchange_sync_with(self, peer);
     s_knock_if_alone(self);
 }
 
