@@ -19,6 +19,7 @@
 #define NM_FOLDER_MARKER "PROVISIONED"
 #define NM_FOLDER_BALLAST "ballast"
 #define NM_FOLDER_REDO "redo.log"
+#define NM_FOLDER_MARK "redo.mark"
 
 typedef struct {
     char *path;

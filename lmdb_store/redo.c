@@ -149,35 +149,36 @@ s_end_process(const nm_store_t *self, const char *what)
 }
 
 static void
-s_write(const nm_store_t *self, const uint8_t *record, size_t size)
+s_write(const nm_store_t *self, int fd, const uint8_t *record, size_t size, uint64_t at)
 {
-    if (pwrite(self->redo.fd, record, size, (off_t) self->redo.at) != (ssize_t) size)
+    if (pwrite(fd, record, size, (off_t) at) != (ssize_t) size)
         s_end_process(self, "writing");
 }
 
 void
-nm_redo_confirm(const nm_store_t *self)
+nm_redo_mark(const nm_store_t *self)
 {
     uint8_t record[S_HEAD_SIZE];
+    if (self->redo.mark_fd < 0)
+        return;
     s_fill_head(self, self->redo.number, record, 0);
-    s_write(self, record, sizeof record);
+    s_write(self, self->redo.mark_fd, record, sizeof record, 0);
 }
 
 nm_rc_t
 nm_redo_write(nm_store_t *self)
 {
     nm_redo_t *redo = &self->redo;
-    //  With room for the confirmation behind it.
-    if (!s_is_noting(self) || s_padded(redo->record.size) + S_HEAD_SIZE > redo->capacity - redo->at)
+    if (!s_is_noting(self) || s_padded(redo->record.size) > redo->capacity - redo->at)
         return NM_ERR_FULL;
     s_fill_head(self, redo->number + 1, redo->record.at, redo->record.size - S_HEAD_SIZE);
-    s_write(self, redo->record.at, redo->record.size);
+    s_write(self, redo->fd, redo->record.at, redo->record.size, redo->at);
     if (fdatasync(redo->fd) != 0)
         s_end_process(self, "syncing");
     redo->at += s_padded(redo->record.size);
     redo->number++;
     nm_buf_clear(&redo->record);
-    nm_redo_confirm(self);
+    nm_redo_mark(self);
     return NM_OK;
 }
 
@@ -245,7 +246,7 @@ s_replay(nm_txn_t *txn, nm_bytes_t file)
     uint64_t at = 0;
     s_record_t record;
     while (at + S_HEAD_SIZE <= file.size && s_read_record(self, file, at, &record) && record.epoch == self->epoch &&
-           record.number == self->redo.number + 1 && record.ops.size) {
+           record.number == self->redo.number + 1) {
         nm_rc_t rc = s_do(txn, record.ops);
         if (rc != NM_OK)
             return rc;
@@ -255,10 +256,28 @@ s_replay(nm_txn_t *txn, nm_bytes_t file)
     return s_more_follows(self, file, at, self->redo.number) ? NM_ERR_CORRUPT : NM_OK;
 }
 
+//  Up to which number the mark says that there are records; 0 if it says nothing: it is not
+//  whole, or of an earlier epoch and left behind by a restore.
+static uint64_t
+s_marked_number(const nm_store_t *self)
+{
+    uint8_t raw[S_HEAD_SIZE];
+    s_record_t record;
+    int fd = openat(self->folder.fd, NM_FOLDER_MARK, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return 0;
+    bool whole = pread(fd, raw, sizeof raw, 0) == sizeof raw &&
+                 s_read_record(self, nm_bytes(raw, sizeof raw), 0, &record) && record.epoch >= self->epoch;
+    close(fd);
+    return whole ? record.number : 0;
+}
+
 static nm_rc_t
 s_replay_update(nm_txn_t *txn, void *arg)
 {
     nm_rc_t rc = s_replay(txn, *(const nm_bytes_t *) arg);
+    if (rc == NM_OK && s_marked_number(txn->store) > txn->store->redo.number)
+        rc = NM_ERR_CORRUPT;
     return rc == NM_OK ? nm_store_load_numbers(txn) : rc;
 }
 
@@ -300,8 +319,8 @@ s_catch_up(nm_store_t *self, int fd, uint64_t size, nm_error_t *error)
     nm_buf_free(&file);
     if (rc == NM_ERR_CORRUPT)
         return nm_fail(error, rc,
-                       "store %s is damaged: redo.log and data.mdb do not go together, or hold what cannot be "
-                       "vouched for. Keep the folder and restore a backup",
+                       "store %s is damaged: what was written last is in neither redo.log nor data.mdb. Keep the "
+                       "folder and restore a backup",
                        self->folder.path);
     if (rc == NM_ERR_REFUSED)
         return nm_fail(error, rc,
@@ -312,6 +331,25 @@ s_catch_up(nm_store_t *self, int fd, uint64_t size, nm_error_t *error)
                        : nm_fail(error, rc, "store %s: redo.log cannot be read or done again: %s", self->folder.path,
                                  nm_rc_text(rc));
 }
+
+//  The mark goes on from here. A store without one is poorer by one way to find damage, not wrong.
+static void
+s_start_mark(nm_store_t *self)
+{
+    uint8_t record[S_HEAD_SIZE];
+    nm_redo_t *redo = &self->redo;
+    redo->mark_fd = openat(self->folder.fd, NM_FOLDER_MARK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (redo->mark_fd < 0)
+        return;
+    s_fill_head(self, redo->number, record, 0);
+    if (pwrite(redo->mark_fd, record, sizeof record, 0) == sizeof record)
+        return;
+    close(redo->mark_fd);
+    redo->mark_fd = -1;
+    nm_folder_remove(&self->folder, NM_FOLDER_MARK);
+}
+
+//  -- The file
 
 //  Zeros up to the capacity: blocks that are there and written once need no journal later.
 static bool
@@ -415,6 +453,8 @@ nm_redo_open(nm_store_t *self, nm_error_t *error)
     if (rc != NM_OK && fd >= 0)
         close(fd);
     self->redo.settled = self->redo.number;
+    if (rc == NM_OK)
+        s_start_mark(self);
     return rc;
 }
 
@@ -423,6 +463,8 @@ nm_redo_close(nm_store_t *self)
 {
     if (self->redo.fd >= 0)
         close(self->redo.fd);
-    self->redo.fd = -1;
+    if (self->redo.mark_fd >= 0)
+        close(self->redo.mark_fd);
+    self->redo.fd = self->redo.mark_fd = -1;
     nm_buf_free(&self->redo.record);
 }

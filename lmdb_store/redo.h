@@ -18,15 +18,16 @@
  *
  *      [1 put | 2 delete][table u8][key size u8][value size u32][key][value]
  *
- *  Behind the last record stands its confirmation: a record without operations and with the
- *  same number, written once the sync is over, and itself not synced. The next record takes
- *  its place. An update that went past the log takes a number too, and leaves a confirmation
- *  at the start.
- *
  *  At open the records above LMDB's number are done again, in order, up to the first that is
  *  not whole. That one was cut off in writing, and nobody was told of it; but if a whole one
- *  with a higher number stands anywhere behind it, or its own confirmation, the log or LMDB
- *  is damaged. LMDB also knows how long the file is (tally.h), so that a shorter one shows.
+ *  with a higher number stands anywhere behind it, the log is damaged.
+ *
+ *  The last record has none behind it. So once its sync is over its number goes into a file
+ *  of its own, redo.mark: a record without operations, written in place and never synced.
+ *  After a power cut the mark may be an earlier one, never a later; whatever else happens it
+ *  is there, and if it names a number that log and LMDB do not come up to, one of them has
+ *  lost something. An update that goes past the log takes a number and a mark too. LMDB knows
+ *  how long the log is (tally.h), so that a shorter one shows.
  */
 #ifndef NM_REDO_H
 #define NM_REDO_H
@@ -38,6 +39,7 @@
 
 typedef struct {
     int fd;             //  -1: there is no log, each update commits LMDB
+    int mark_fd;        //  -1: not open yet, or there is no room for it
     uint64_t capacity;  //  Bytes of the file; as LMDB has it until the log is open
     uint64_t at;        //  Where the next record goes
     uint64_t number;    //  Of the last record
@@ -68,8 +70,8 @@ nm_rc_t nm_redo_write(nm_store_t *self);
 //  LMDB has all: the log begins at its start.
 void nm_redo_rewind(nm_store_t *self);
 
-//  Writes, without a sync, that the update of the last number is durable.
-void nm_redo_confirm(const nm_store_t *self);
+//  Marks, without a sync, that the update of the last number is durable.
+void nm_redo_mark(const nm_store_t *self);
 
 //  Does again, in txn, what the log holds: all since LMDB's last commit. The tallies have it.
 nm_rc_t nm_redo_again(nm_store_t *self, MDB_txn *txn);

@@ -390,7 +390,7 @@ s_open(s_opening_t opening, nm_store_t **self_p, nm_error_t *error)
     if (rc == NM_OK) {
         self = nm_alloc(sizeof *self);
         self->folder = (nm_folder_t){ .fd = -1, .lock_fd = -1 };
-        self->redo.fd = -1;
+        self->redo.fd = self->redo.mark_fd = -1;
         opening.pages = nm_alloc(sizeof *opening.pages);
         rc = s_build(self, &opening);
         free(opening.pages);

@@ -135,16 +135,16 @@ s_commit_tallied(nm_store_t *self)
 }
 
 //  The update does not fit into redo.log, so LMDB has it alone. It takes a number all the
-//  same, and the log tells it: were LMDB found one commit older, this would be missed.
+//  same, and is marked: were LMDB found one commit older, this would be missed.
 static nm_rc_t
 s_commit_past_log(nm_store_t *self)
 {
-    if (self->redo.fd < 0)
+    if (self->redo.mark_fd < 0)
         return s_commit_tallied(self);
     self->redo.number++;
     nm_rc_t rc = s_commit_tallied(self);
     if (rc == NM_OK)
-        nm_redo_confirm(self);
+        nm_redo_mark(self);
     else
         self->redo.number--;
     return rc;

@@ -81,8 +81,8 @@ s_copy_file(const char *from_path, const nm_folder_t *to, nm_error_t *error)
 static void
 s_remove_stage(const nm_folder_t *target)
 {
-    static const char *const NAMES[] = { NM_FOLDER_DATA,   NM_FOLDER_DATA_LOCK, NM_FOLDER_LOCK,
-                                         NM_FOLDER_MARKER, NM_FOLDER_BALLAST,   NM_FOLDER_REDO };
+    static const char *const NAMES[] = { NM_FOLDER_DATA,    NM_FOLDER_DATA_LOCK, NM_FOLDER_LOCK, NM_FOLDER_MARKER,
+                                         NM_FOLDER_BALLAST, NM_FOLDER_REDO,      NM_FOLDER_MARK };
     int fd = openat(target->fd, S_STAGE, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return;
@@ -136,7 +136,9 @@ s_move_into_place(const nm_folder_t *target, uint32_t epoch, nm_error_t *error)
     nm_folder_remove(target, NM_FOLDER_DATA_LOCK);  //  Its reader slots are those of the old file
     if (renameat(target->fd, S_STAGE "/" NM_FOLDER_DATA, target->fd, NM_FOLDER_DATA) != 0)
         return nm_fail(error, NM_ERR_IO, "restore: cannot move data.mdb into %s: %s", target->path, strerror(errno));
-    nm_folder_remove(target, NM_FOLDER_REDO);  //  Of the old file; its records name an epoch that is over
+    //  Of the old file; their records name an epoch that is over.
+    nm_folder_remove(target, NM_FOLDER_REDO);
+    nm_folder_remove(target, NM_FOLDER_MARK);
     return nm_folder_sync(target, error);
 }
 

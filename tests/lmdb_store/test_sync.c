@@ -38,15 +38,11 @@ s_log_path(const fx_t *self, char *path, size_t size)
     snprintf(path, size, "%s/log", self->folder);
 }
 
-enum {
-    S_META_SIZE = 120,         //  What LMDB writes of a meta page
-    S_CONFIRMATION_SIZE = 32,  //  A record of redo.log without operations
-};
+enum { S_META_SIZE = 120 };  //  What LMDB writes of a meta page
 
 typedef struct {
     unsigned writes, syncs;  //  All, in data.mdb and redo.log
-    unsigned unsynced;       //  Writes that no later sync covers, but for confirmations in redo.log
-    unsigned confirmations;  //  ... which need none: they say that a sync is over
+    unsigned unsynced;       //  Writes that no later sync covers
     unsigned unsynced_meta;  //  Of those, ones to a meta page
     bool meta_before_pages;  //  A meta page was written before the pages it speaks of were synced
 } s_log_t;
@@ -58,10 +54,6 @@ s_count_write(s_log_t *log, const char *line)
     size_t size;
     long long at = -1;
     assert_true(sscanf(strchr(line, ' '), " fd=%d dsync=%d size=%zu at=%lld", &fd, &dsync, &size, &at) >= 3);
-    if (!dsync && size == S_CONFIRMATION_SIZE && !log->unsynced) {
-        log->confirmations++;
-        return;
-    }
     bool meta = size == S_META_SIZE && at >= 0 && at < 2 * 4096 && strncmp(line, "pwrite", 6) == 0;
     log->writes++;
     log->meta_before_pages |= meta && log->unsynced > log->unsynced_meta;
@@ -141,7 +133,6 @@ what_update_returns_ok_for_is_synced(void **state)
         assert_int_equal(log.writes, 1);
         assert_int_equal(log.syncs, 1);
         assert_int_equal(log.unsynced, 0);
-        assert_int_equal(log.confirmations, 1);
     }
 }
 
