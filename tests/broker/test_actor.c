@@ -353,6 +353,47 @@ keeps_no_more_with_a_frozen_peer_than_its_credit(void **state)
     nm_bench_destroy(&bench);
 }
 
+static void
+scrubs_its_store_and_rests_between_passes(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_actor_t *actor = nm_bench_actor(bench);
+    int64_t due_ms = actor->scrub_at_ms;
+    assert_true(nm_actor_wake(actor) <= due_ms);
+    assert_int_equal(nm_actor_rest(actor, due_ms - 1), NM_OK);
+    assert_int_equal(nm_metric_value(actor->metric.scrub_records), 0);
+    assert_int_equal(nm_actor_rest(actor, due_ms), NM_OK);
+    assert_int_equal(nm_metric_value(actor->metric.scrub_passes), 1);
+    assert_true(nm_metric_value(actor->metric.scrub_records) >= 4);  //  What any store has
+    assert_int_equal(actor->scrub_at_ms, due_ms + NM_SCRUB_REST_MS);
+    nm_bench_destroy(&bench);
+}
+
+static void
+scrubs_a_large_store_in_steps(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_actor_t *actor = nm_bench_actor(bench);
+    for (int i = 0; i < 3000; i++) {
+        nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("one of many"));
+        if (i % 500 == 499)
+            assert_int_equal(nm_bench_turn(bench), NM_OK);
+    }
+    unsigned steps = 0;
+    for (; !nm_metric_value(actor->metric.scrub_passes); steps++) {
+        int64_t due_ms = actor->scrub_at_ms;
+        nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("work goes on"));
+        assert_int_equal(nm_bench_turn(bench), NM_OK);
+        assert_int_equal(nm_actor_rest(actor, due_ms), NM_OK);
+        assert_true(actor->scrub_at_ms >= due_ms + NM_SCRUB_STEP_MS);
+    }
+    assert_true(steps > 2);
+    assert_true(nm_metric_value(actor->metric.scrub_records) > 3000);
+    nm_bench_destroy(&bench);
+}
+
 int
 main(void)
 {
@@ -372,6 +413,8 @@ main(void)
         cmocka_unit_test(answers_its_own_ask_when_nobody_else_does),
         cmocka_unit_test(stops_when_a_peer_knows_more_of_it_than_itself),
         cmocka_unit_test(keeps_no_more_with_a_frozen_peer_than_its_credit),
+        cmocka_unit_test(scrubs_its_store_and_rests_between_passes),
+        cmocka_unit_test(scrubs_a_large_store_in_steps),
     };
     return cmocka_run_group_tests_name("broker/actor", tests, NULL, NULL);
 }
