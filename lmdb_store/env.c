@@ -68,6 +68,9 @@ s_flags(const nm_store_config_t *config)
 #ifdef NM_MUTANT_NOMETASYNC
     flags |= MDB_NOMETASYNC;
 #endif
+#ifdef NM_MUTANT_REWIND_EARLY
+    flags |= MDB_NOSYNC;  //  A deliberate fault: redo.log begins again before LMDB's commit is on the disk
+#endif
     return config->volatile_for_tests ? flags | MDB_NOSYNC : flags;
 }
 
