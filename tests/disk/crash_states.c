@@ -25,25 +25,17 @@
 #include <unistd.h>
 #include <fcntl.h>
 
-#include "lmdb_store/store.h"
 #include "tests/disk/recorder.h"
+#include "tests/disk/work.h"
 
 enum {
     PAGE = 4096,
     SECTOR = 512,
-    KEYS = 60,
     TURNS_MAX = 1000,
     UNITS_MAX = 4096,
     FILE_MAX = 8 << 20,
     WORKERS = 2,
-    VALUE_MAX = 6000,
-    LARGE_SIZE = 70 * 1024,  //  More than the log of the first life holds
 };
-
-static const nm_table_t PLAIN = { .number = 40, .sealed = false, .name = "test.plain" };
-static const nm_table_t SEALED = { .number = 41, .sealed = true, .name = "test.sealed" };
-static const nm_table_t *const TABLES[] = { &PLAIN, &SEALED };
-static const nm_store_key_t KEY = { .number = 3, .secret = "a key that lives through many cu" };
 
 static uint32_t
 s_random(uint32_t *state)
@@ -56,89 +48,14 @@ s_random(uint32_t *state)
 
 //  -- The work that is recorded
 
-//  What the store holds after a turn. Version 0: not there.
 typedef struct {
-    uint32_t versions[NM_COUNT(TABLES)][KEYS];
-    uint32_t epoch;
-} s_model_t;
-
-typedef struct {
-    s_model_t models[TURNS_MAX];  //  By turn; 0 is the empty store
-    uint32_t turn;                //  The last one that was acknowledged
-    uint32_t random;
-    uint64_t reserve;  //  Of the life under way
+    work_model_t models[TURNS_MAX];  //  By turn; 0 is the empty store
+    uint32_t epochs[TURNS_MAX];      //  The store's, then
+    uint32_t turn;                   //  The last one that was acknowledged
 } s_history_t;
 
 //  Notes between the operations: a turn was acknowledged, or a life with this reserve begins.
 enum { NOTE_ACKNOWLEDGED = 0, NOTE_LIFE = 1 };
-
-static nm_store_config_t
-s_config(const char *folder, uint64_t reserve)
-{
-    return (nm_store_config_t){ .path = folder,
-                                .owner = "router-1",
-                                .tables = TABLES,
-                                .table_count = NM_COUNT(TABLES),
-                                .keys = &KEY,
-                                .key_count = 1,
-                                .map_size = 64 << 20,
-                                .reserve = reserve };
-}
-
-static size_t
-s_value(unsigned table, unsigned key, uint32_t version, uint8_t *out)
-{
-    uint32_t random = (table * 7919 + key) * 65537 + version * 97 + 1, kind = s_random(&random) % 12;
-    size_t size = version % 50 == 49 ? LARGE_SIZE : kind == 0 ? VALUE_MAX : kind < 4 ? 900 + key : 10 + key;
-    for (size_t i = 0; i < size; i++)
-        out[i] = (uint8_t) (random >> i % 24);
-    return size;
-}
-
-static nm_bytes_t
-s_key(unsigned key, uint8_t *out)
-{
-    memset(out, 'k', 40);
-    nm_put_u32(out, key * 2654435761u);
-    return nm_bytes(out, 4 + key % 5 * 8);
-}
-
-static nm_rc_t
-s_put_version(nm_txn_t *txn, unsigned t, unsigned k, uint32_t version)
-{
-    static uint8_t key[40], value[LARGE_SIZE];
-    return nm_table_put(txn, TABLES[t], s_key(k, key), nm_bytes(value, s_value(t, k, version, value)));
-}
-
-typedef struct {
-    s_model_t *model;
-    uint32_t turn;
-    uint32_t *random;
-    bool fails;
-} s_turn_t;
-
-//  The number of the turn stands in the store too, so that a state tells which it is.
-static nm_rc_t
-s_do_turn(nm_txn_t *txn, void *arg)
-{
-    s_turn_t *self = arg;
-    uint8_t number[4], key[40];
-    unsigned count = 1 + s_random(self->random) % 5;
-    nm_put_u32(number, self->turn);
-    nm_rc_t rc = nm_table_put(txn, &PLAIN, nm_text("turn"), nm_bytes(number, sizeof number));
-    for (unsigned i = 0; i < count && rc == NM_OK; i++) {
-        unsigned t = s_random(self->random) % NM_COUNT(TABLES), k = s_random(self->random) % KEYS;
-        uint32_t *version = &self->model->versions[t][k];
-        if (*version && s_random(self->random) % 3 == 0) {
-            rc = nm_table_delete(txn, TABLES[t], s_key(k, key));
-            *version = 0;
-        } else {
-            *version = self->turn;
-            rc = s_put_version(txn, t, k, self->turn);
-        }
-    }
-    return rc == NM_OK && self->fails ? NM_ERR_BUSY : rc;
-}
 
 static void
 s_die(const char *what)
@@ -150,18 +67,19 @@ s_die(const char *what)
 static void
 s_take_turn(nm_store_t *store, s_history_t *history, bool fails)
 {
-    s_model_t next = history->models[history->turn];
-    s_turn_t turn = { &next, history->turn + 1, &history->random, fails };
-    nm_rc_t rc = nm_store_update(store, s_do_turn, &turn);
-    if (rc != (fails ? NM_ERR_BUSY : NM_OK))
-        s_die("a turn failed that should not");
+    work_model_t next = history->models[history->turn];
+    uint32_t turn = history->turn + 1;
+    if (turn == TURNS_MAX)
+        s_die("too many turns");
+    if (work_turn(store, &next, turn, fails) != (fails ? NM_ERR_BUSY : NM_OK))
+        s_die("a turn ended otherwise than it should");
     if (fails)
         return;
-    if (history->turn + 1 == TURNS_MAX)
-        s_die("too many turns");
-    next.epoch = nm_store_epoch(store);
-    history->models[++history->turn] = next;
-    recorder_note((uint64_t) history->turn << 1 | NOTE_ACKNOWLEDGED);
+    work_advance(&next, turn);
+    history->models[turn] = next;
+    history->epochs[turn] = nm_store_epoch(store);
+    history->turn = turn;
+    recorder_note((uint64_t) turn << 1 | NOTE_ACKNOWLEDGED);
 }
 
 typedef struct {
@@ -177,7 +95,7 @@ s_live(const char *folder, s_history_t *history, const s_life_t *life)
 {
     nm_error_t error = { "" };
     recorder_note(life->reserve << 1 | NOTE_LIFE);
-    nm_store_config_t config = s_config(folder, life->reserve);
+    nm_store_config_t config = work_config(folder, life->reserve);
     nm_store_t *store = nm_store_new(&config, &error);
     if (!store)
         s_die(error.text);
@@ -413,55 +331,16 @@ s_hash_state(const s_state_t *state, const s_disk_t *disk)
 
 //  -- Judging a state
 
-typedef struct {
-    const s_history_t *history;
-    uint32_t turn;  //  Which turn the store says it holds
-    const char *fault;
-} s_look_t;
-
-static nm_rc_t
-s_look(nm_txn_t *txn, void *arg)
-{
-    s_look_t *self = arg;
-    static uint8_t key[40], expected[LARGE_SIZE];
-    nm_bytes_t value;
-    nm_rc_t rc = nm_table_get(txn, &PLAIN, nm_text("turn"), &value);
-    self->turn = rc == NM_OK ? nm_get_u32(value.at) : 0;
-    if (self->turn > self->history->turn)
-        return NM_ERR_BUG;
-    const s_model_t *model = &self->history->models[self->turn];
-    uint64_t count[NM_COUNT(TABLES)] = { self->turn != 0 };
-    for (unsigned t = 0; t < NM_COUNT(TABLES); t++) {
-        for (unsigned k = 0; k < KEYS; k++) {
-            uint32_t version = model->versions[t][k];
-            rc = nm_table_get(txn, TABLES[t], s_key(k, key), &value);
-            if (rc != (version ? NM_OK : NM_ERR_MISSING))
-                self->fault = "a record is missing, or is there and was deleted";
-            else if (version && !nm_bytes_equal(value, nm_bytes(expected, s_value(t, k, version, expected))))
-                self->fault = "a value is not the last that was put";
-            count[t] += version != 0;
-        }
-        if (nm_table_count(txn, TABLES[t]) != count[t])
-            self->fault = "there are more records than were put";
-    }
-    return NM_OK;
-}
-
-static nm_rc_t
-s_touch(nm_txn_t *txn, void *arg)
-{
-    return s_put_version(txn, 0, *(unsigned *) arg % KEYS, 1);
-}
-
 //  The store goes on working, and is opened once more.
 static const char *
-s_go_on(nm_store_t **store, const nm_store_config_t *config)
+s_go_on(nm_store_t **store, const nm_store_config_t *config, work_model_t model, uint32_t turn)
 {
     nm_error_t error;
     nm_store_check_t report;
     for (unsigned i = 0; i < 12; i++) {
-        if (nm_store_update(*store, s_touch, &i) != NM_OK)
-            return "it does not take an update";
+        if (work_turn(*store, &model, ++turn, false) != NM_OK)
+            return "it does not take a turn";
+        work_advance(&model, turn);
         if (i == 6 && nm_store_settle(*store) != NM_OK)
             return "it does not settle";
     }
@@ -469,7 +348,9 @@ s_go_on(nm_store_t **store, const nm_store_config_t *config)
     *store = nm_store_new(config, &error);
     if (!*store)
         return "it does not open a second time";
-    return nm_store_check(*store, &report, &error) == NM_OK ? NULL : "it is not whole the second time";
+    if (nm_store_check(*store, &report, &error) != NM_OK)
+        return "it is not whole the second time";
+    return work_compare(*store, &model, turn);
 }
 
 typedef struct {
@@ -512,24 +393,28 @@ s_write_state(const s_run_t *self, const s_state_t *state)
 }
 
 static const char *
+s_judge_open(s_run_t *self, nm_store_t **store, const nm_store_config_t *config)
+{
+    const s_history_t *history = self->history;
+    uint32_t acknowledged = self->disk->acknowledged, turn;
+    if (work_last_turn(*store, &turn) != NM_OK)
+        return "it cannot be read";
+    if (turn != acknowledged && turn != acknowledged + 1)
+        return "an acknowledged turn is gone";
+    if (nm_store_epoch(*store) < history->epochs[acknowledged])
+        return "an epoch is gone";
+    const char *fault = work_compare(*store, &history->models[turn], turn);
+    return fault || self->tried % 8 ? fault : s_go_on(store, config, history->models[turn], turn);
+}
+
+static const char *
 s_judge(s_run_t *self, nm_error_t *error)
 {
-    nm_store_config_t config = s_config(self->folder, self->disk->reserve);
-    s_look_t look = { .history = self->history };
-    const char *fault = NULL;
+    nm_store_config_t config = work_config(self->folder, self->disk->reserve);
     nm_store_t *store = nm_store_new(&config, error);
     if (!store)
         return "it does not open";
-    if (nm_store_view(store, s_look, &look) != NM_OK)
-        fault = "it cannot be read";
-    else if (look.fault)
-        fault = look.fault;
-    else if (look.turn != self->disk->acknowledged && look.turn != self->disk->acknowledged + 1)
-        fault = "an acknowledged turn is gone";
-    else if (nm_store_epoch(store) < self->history->models[self->disk->acknowledged].epoch)
-        fault = "an epoch is gone";
-    else if (self->tried % 8 == 0)
-        fault = s_go_on(&store, &config);
+    const char *fault = s_judge_open(self, &store, &config);
     nm_store_destroy(&store);
     return fault;
 }
@@ -710,7 +595,6 @@ main(int argc, char **argv)
     snprintf(store, sizeof store, "%s/store", base);
     recorder_start(store);
     s_history_t *history = recorder_alloc(sizeof *history);
-    history->random = run.seed;
     run.history = history;
     s_record(store, history);
     size_t count;
