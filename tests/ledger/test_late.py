@@ -27,8 +27,6 @@ def let_it_greet_in_vain(field, actor):
     time.sleep(1)
 
 
-@pytest.mark.xfail(strict=True, reason="a greeting is believed whichever process wrote it: a late one of a dead process makes its "
-                                       "peers refuse the living one until somebody is started again")
 def test_a_late_greeting_of_the_dead_is_no_alarm(capsys):
     with Field(None, ROLES, seed=1, build=fast_build(), place=PLACES.get, hosts=("a", "b"), per_second=100) as field:
         field.start_load()

@@ -20,8 +20,8 @@ READERS_FIRST = ("deadletter", "email", "router", "gateway")    # docs/operation
 pytestmark = pytest.mark.long
 
 
-def make_field(build):
-    return Field(None, ROLES, seed=SEED, build=build, hosts=(), per_second=100)
+def make_field(build, **more):
+    return Field(None, ROLES, seed=SEED, build=build, hosts=(), per_second=100, **more)
 
 
 def roll(field, build=None):
@@ -71,7 +71,7 @@ def build_of(commit):
 
 
 def test_a_rolling_upgrade_fails_no_request(capsys):
-    with make_field(build_of(PREVIOUS)) as field:
+    with make_field(build_of(PREVIOUS), form=1, apart=False) as field:
         field.start_load()
         field.sleep(1)
         roll(field, fast_build())

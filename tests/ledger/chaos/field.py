@@ -37,10 +37,13 @@ CALL_MS = 5000          # How long an e-mail actor waits for the sink
 
 class Field:
     def __init__(self, folder, roles, *, seed, build, place=None, hosts=("a", "b", "c"), per_second=60, limit=None,
-                 tenants=("alpha", "beta"), later=(), kinds=(), drain_seconds=30, patience=60, settings=None):
-        """place: actor's name -> name of a host. later: actors that are not started with the rest."""
+                 tenants=("alpha", "beta"), later=(), kinds=(), drain_seconds=30, patience=60, settings=None,
+                 form=2, apart=True):
+        """place: actor's name -> name of a host. later: actors that are not started with the rest.
+        form: of the certificates (mesh.py). apart: each tenant has a service; else all are the admin's."""
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="nmesh-ledger-"))
         self.run, self.seed, self.build = Run(self.folder), seed, pathlib.Path(build)
+        self.form, self.apart = form, apart
         self.roles, self.place, self.later, self.kinds = roles, place or spread(hosts), set(later), kinds
         self.host_names, self.tenant_names = list(hosts), tenants
         self.per_second, self.limit, self.patience = per_second, limit, patience
@@ -74,7 +77,7 @@ class Field:
         self.sink = SmtpSink(self.folder, "sink", keep=False, host=at)
         provider = smtp(self.sink.port, host=self.sink.address, timeout_ms=CALL_MS, connect_timeout_ms=2000)
         self.mesh = Mesh(self.roles, providers={"sink": provider}, settings=self.settings, build=self.build,
-                         folder=self.folder / "mesh", place=self.host_of, told=self.told)
+                         folder=self.folder / "mesh", place=self.host_of, told=self.told, form=self.form)
         for kind in self.kinds:
             kind.prepare(self)
         for actor in self.actors():
@@ -92,12 +95,19 @@ class Field:
 
     def write_plan(self):
         doors = self.mesh.doors()
-        tenants, shared = self.make_tenants(doors)
+        owned = self.knows_owners(doors)
+        tenants, shared = self.make_tenants(doors) if self.apart else ({}, True)
+        if owned and not shared:    # A gateway is handed requests of services that it does not know
+            print("SKIPPED: I5, isolation of tenants: gateways share keys, and no services; all are the admin's", flush=True)
+            self.apart = False
+        if not self.apart:
+            keys = {door.name: self.mesh.admin_key for door in doors}
+            tenants = {name: keys for name in self.tenant_names}
         actors = {name: {"role": actor.role, "number": actor.entry.get("number"), "desk": actor.entry["desk"],
                          "key": self.mesh.certificates[name].public.decode()} for name, actor in self.mesh.actors.items()}
         operator = self.mesh.operator_certificate
         self.run.write({"seed": self.seed, "secret": secrets.token_hex(32), "per_second": self.per_second,
-                        "limit": self.limit, "roam": shared and self.knows_owners(doors), "patience": self.patience,
+                        "limit": self.limit, "roam": owned, "isolated": self.apart, "patience": self.patience,
                         "drain_seconds": self.drain_seconds, "tenants": tenants,
                         "doors": [(door.name, door.endpoint, door.server_key.decode()) for door in doors],
                         "actors": actors, "operator": (operator.public.decode(), operator.secret.decode())})

@@ -81,7 +81,7 @@ class Watch:
         self.follow()
         for one in self.some(self.open, POLLED) + self.some(self.ids, POLLED // 3):
             self.ask_for(one, self.tenant(one), "poll")
-        for one in self.some(self.ids, PROBED):
+        for one in self.some(self.ids, PROBED if self.run.plan["isolated"] else 0):
             others = [tenant for tenant in self.run.tenants if tenant != self.tenant(one)]
             self.ask_for(one, self.dice.choice(others), "probe")
         lines = []

@@ -162,10 +162,11 @@ class Actor:
 class Mesh:
     """settings: parts of the mesh file beside mesh and actors, as dicts.
     place: actor's name -> the Host (hosts.py) where it runs; all on loopback without it.
-    told: called with (actor, "start" or "exit", pid or exit code)."""
+    told: called with (actor, "start" or "exit", pid or exit code).
+    form: of the certificates; programs up to 0.1.0 know form 1."""
 
     def __init__(self, roles=None, *, providers=None, settings=None, build=None, folder=None, wrap=None, label="mesh",
-                 place=None, told=None, seeds=()):
+                 place=None, told=None, seeds=(), form=2):
         self.build = pathlib.Path(build or build_folder())
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix=f"nmesh-{label}-"))
         self.keep = bool(folder)
@@ -183,7 +184,7 @@ class Mesh:
         self.readers = {}
         self.actors, self.operators, self.clients, self.certificates = {}, {}, [], {}
         self.services = {}
-        self.seeds = set(seeds)
+        self.seeds, self.form = set(seeds), form
         self.write(roles or one_of_each())
 
     # -- Making it
@@ -196,7 +197,7 @@ class Mesh:
         for role, count in roles.items():
             for number in range(1, count + 1):
                 self.add_actor(f"{role}-{number}", role, number)
-        self.operator_certificate = self.authority.certify("operator", "operator")
+        self.operator_certificate = self.authority.certify("operator", "operator", form=self.form)
         self.operator_certificate.save(self.folder)
         self.write_mesh_file()
 
@@ -207,7 +208,7 @@ class Mesh:
 
     def add_actor(self, name, role, number=1):
         entry = self.make_entry(name, role, number)
-        self.certificates[name] = self.authority.certify(name, role)
+        self.certificates[name] = self.authority.certify(name, role, form=self.form)
         self.certificates[name].save(self.folder)
         self.actors[name] = Actor(self, name, role, entry, self.place(name))
         return self.actors[name]
