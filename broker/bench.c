@@ -379,13 +379,6 @@ s_known(nm_bench_t *self, const char *name)
 }
 
 void
-nm_bench_lose(nm_bench_t *self, const char *name)
-{
-    nm_bench_away(self, name);
-    s_known(self, name)->forgotten = true;
-}
-
-void
 nm_bench_since(nm_bench_t *self, const char *name, int64_t not_before_ms)
 {
     s_known(self, name)->cert.not_before_ms = not_before_ms;

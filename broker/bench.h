@@ -105,7 +105,6 @@ void nm_bench_forget(nm_bench_t *self);
 nm_actor_t *nm_bench_actor(nm_bench_t *self);
 
 //  -- The world around
-void nm_bench_lose(nm_bench_t *self, const char *name);  //  It is forgotten: away, and gone for good
 void nm_bench_since(nm_bench_t *self, const char *name, int64_t not_before_ms);  //  When a certificate begins
 void nm_bench_frame(nm_bench_t *self, const char *peer, nm_bytes_t frame);       //  Any bytes, as a link frame
 void nm_bench_again(nm_bench_t *self, const char *peer);                         //  The peer sends its last mail again

@@ -271,6 +271,8 @@ s_tidy(nm_gateway_t *self, nm_turn_t *turn)
         rc = s_retire(self, &nm_copy_shelf, txn, now_ms, &again);
     if (rc == NM_OK)
         rc = nm_services_save_used(&self->services, txn);
+    if (rc == NM_OK)
+        rc = nm_recovery_tidy(self, txn);
     self->tidy_at_ms = now_ms + (again || gone == EXPIRE_COUNT ? TIDY_AGAIN_MS : TIDY_MS);
     return rc;
 }

@@ -591,6 +591,28 @@ nm_recovery_due(nm_gateway_t *self, nm_turn_t *turn)
     }
 }
 
+nm_rc_t
+nm_recovery_tidy(nm_gateway_t *self, nm_txn_t *txn)
+{
+    char name[NM_NAME_MAX + 1] = "";
+    nm_recovering_t row;
+    nm_cursor_t cursor;
+    nm_bytes_t key, value;
+    bool found = false;
+    nm_rc_t rc = NM_OK;
+    nm_cursor_open(&cursor, txn, &nm_recoveries_table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
+    while (!found && (rc = nm_cursor_next(&cursor, &key, &value)) == NM_OK) {
+        nm_bytes_to_text(key, name, sizeof name);
+        const nm_peer_t *peer = nm_directory_find(self->directory, name);
+        found = peer && !peer->forgotten && nm_record_decode(&nm_recovering_shape, &row, value, NULL, "") == NM_OK &&
+                row.phase >= PHASE_DONE;
+    }
+    nm_cursor_close(&cursor);
+    if (found)
+        return nm_table_delete(txn, &nm_recoveries_table, nm_text(name));
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
 //  -- notifications.account
 
 nm_rc_t

@@ -72,7 +72,7 @@ static void
 s_lose(test_t *self, const char *name)
 {
     s_forget(self);
-    nm_bench_lose(self->bench, name);
+    nm_bench_bury(self->bench, name);
     s_turn(self);
     s_turn(self);
 }
@@ -264,7 +264,7 @@ one_that_is_lost_meanwhile_is_not_asked_again(void **state)
     s_send(self, 1);
     nm_bench_away(self->bench, "email-2");
     s_lose(self, "router-1");
-    nm_bench_lose(self->bench, "email-2");
+    nm_bench_bury(self->bench, "email-2");
     s_turn(self);
     self->answered = nm_bench_asks(self->bench) - 1;
     s_answer(self, "router-2", NULL, 0, 1);

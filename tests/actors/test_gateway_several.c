@@ -444,7 +444,7 @@ a_key_that_moved_to_one_that_is_gone_for_good_is_ours_again(void **state)
     char key[80];
     snprintf(key, sizeof key, "%s", nm_client_keyed(self->client, 1, "order"));
     s_ask_as(self, "gateway-2", FIND, key, s_email(self, 1));
-    nm_bench_lose(self->bench, "gateway-2");
+    nm_bench_bury(self->bench, "gateway-2");
     nm_bench_turn(self->bench);
     assert_int_equal(s_reply(self, s_ask(self, CREATE, key, s_email(self, 1)))->status, 202);
 }

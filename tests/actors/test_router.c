@@ -574,7 +574,7 @@ tells_all_other_gateways_what_was_for_one_that_is_gone_for_good(void **state)
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_EVENT), 1);
     assert_string_equal(nm_bench_sent(bench, NM_MAIL_EVENT, 0)->peer, "gateway-2");
     nm_bench_forget(bench);
-    nm_bench_lose(bench, "gateway-2");
+    nm_bench_bury(bench, "gateway-2");
     assert_int_equal(nm_bench_turn(bench), NM_OK);
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_EVENT), 1);  //  What had no receipt
     assert_string_equal(nm_bench_sent(bench, NM_MAIL_EVENT, 0)->peer, "gateway-1");
