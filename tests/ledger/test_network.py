@@ -90,6 +90,7 @@ def lose_for_good(field, host):
     names = PLACES[host]
     field.history.write(what="fault", id="burnt", row=41, name="burnt", disturbs=True)
     field.leave(*names)
+    field.mesh.write_authority()
     for name in names:
         field.mesh.nctl("forget", "--yes", name)
     field.sleep(3)

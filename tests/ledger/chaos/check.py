@@ -24,7 +24,7 @@ from chaos.plan import Run
 CREDIT = 1024           # NM_CREDIT_COUNT of wire/limits.h: what may be open at one peer
 RSS_MAX = 256 << 20     # Of an actor, whatever is done to it
 FILES_MORE = 24         # Descriptors that an actor may have more at the end than at the beginning
-CALLS = 32              # And an e-mail actor its connections to the sink: its `concurrency`
+CALLS = 128             # And an e-mail actor its calls and the connections it keeps between them: ACTIVE_MAX of broker/effects.c
 DRAIN_SECONDS = 30      # I7
 
 

@@ -206,6 +206,12 @@ class Mesh:
         path.write_text(f"1 {secrets.token_hex(32)}\n", encoding="ascii")
         os.chmod(path, 0o600)
 
+    def write_authority(self):
+        """For nctl, when it is to sign."""
+        path = self.folder / "authority.key"
+        path.write_text(f"{self.authority.secret.hex()}\n", encoding="ascii")
+        os.chmod(path, 0o600)
+
     def add_actor(self, name, role, number=1):
         entry = self.make_entry(name, role, number)
         self.certificates[name] = self.authority.certify(name, role, form=self.form)
