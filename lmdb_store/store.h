@@ -56,6 +56,10 @@ enum {
     NM_TABLE_QUARANTINE = 12,  //  broker/inbox: mail that nobody could read
     NM_TABLE_DIRECTORY = 13,   //  broker/directory: what others have said, and the authority
     NM_TABLE_FENCED = 14,      //  broker/inbox: stores that are gone for good
+    NM_TABLE_BOOK_HEADS = 20,  //  lmdb_store/book: where each book stands
+    NM_TABLE_BOOK_ENTRIES = 21,
+    NM_TABLE_BOOK_CHANGES = 22,
+    NM_TABLE_BOOK_ASIDE = 23,  //  ... and changes that a book went on without
     NM_TABLE_ROLE = 32,        //  The first of the role's own
 };
 
