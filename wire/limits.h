@@ -53,6 +53,14 @@ enum {
     NM_ATTEMPT_COUNT = 64,    //  Attempts kept of one delivery
     NM_TIMELINE_COUNT = 200,  //  Timeline entries kept of one notification
     NM_FAULT_COUNT = 64,      //  Faults named in one answer
+
+    //  Books, as copies of them are asked for. Between actors only.
+    NM_BOOK_WORD_MAX = 31,        //  Name of a book
+    NM_BOOK_ENTRY_KEY_MAX = 128,  //  Key of an entry
+    NM_BOOK_ENTRY_SIZE = 65536,   //  Value of an entry
+    NM_BOOK_TERM_COUNT = 64,
+    NM_BOOK_ITEM_COUNT = 500,        //  Items in a page
+    NM_BOOK_PAGE_SIZE = 256 * 1024,  //  ... which ends when it is about so large
 };
 
 #endif

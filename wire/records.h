@@ -261,5 +261,40 @@ NM_RECORD_DECLARE(replay, NM_REPLAY_FIELDS);
     F(R, 5, traceparent, LINE, 64, MAY, NULL, "W3C trace context")                               \
     F(R, 6, request, ANY, NM_FRAME_MAX, MAY, NULL, "nm_request_t as it came, keys by name")
 NM_RECORD_DECLARE(copy, NM_COPY_FIELDS);
+//  -- Books: what holders of a book ask each other, keys by tag (broker/books.h)
+
+//  A stretch of a book's changes that one owner wrote.
+#define NM_BOOK_TERM_FIELDS(F, R)                                                              \
+    F(R, 1, round, UINT, UINT32_MAX, MUST, NULL, "The higher round wins")                      \
+    F(R, 2, owner, LINE, NM_NAME_MAX, MUST, NULL, "Who wrote; the later name wins in a round") \
+    F(R, 3, store, ID, 0, MUST, NULL, "Store of the owner")                                    \
+    F(R, 4, base, UINT, UINT64_MAX, MUST, NULL, "Number of the last change before this term")
+NM_RECORD_DECLARE(book_term, NM_BOOK_TERM_FIELDS);
+
+//  The body of book.changes and book.news: where the asker's copy stands.
+#define NM_BOOK_ASK_FIELDS(F, R)                                                                               \
+    F(R, 1, book, LINE, NM_BOOK_WORD_MAX, MUST, NULL, "Which book")                                            \
+    F(R, 2, terms, RECORDS, NM_BOOK_TERM_COUNT, MUST, &nm_book_term_shape, "Terms of the asker's copy")        \
+    F(R, 3, number, UINT, UINT64_MAX, MUST, NULL, "Number of its last change: what follows is asked for")      \
+    F(R, 4, heard, RECORD, 512, MAY, &nm_book_term_shape, "The highest term that the asker has heard of")      \
+    F(R, 5, from, LINE, NM_BOOK_ENTRY_KEY_MAX, MAY, NULL, "All entries are asked for, from after this key on") \
+    F(R, 6, whole, BOOL, 0, MAY, NULL, "All entries are asked for, from the first on")
+NM_RECORD_DECLARE(book_ask, NM_BOOK_ASK_FIELDS);
+
+//  One change, or one entry.
+#define NM_BOOK_ITEM_FIELDS(F, R)                                        \
+    F(R, 1, key, LINE, NM_BOOK_ENTRY_KEY_MAX, MUST, NULL, "Which entry") \
+    F(R, 2, value, BIN, NM_BOOK_ENTRY_SIZE, MAY, NULL, "Absent: it was deleted")
+NM_RECORD_DECLARE(book_item, NM_BOOK_ITEM_FIELDS);
+
+//  The answer: where the asked one's copy stands, and what the asker lacks of it.
+#define NM_BOOK_REPLY_FIELDS(F, R)                                                                                    \
+    F(R, 1, terms, RECORDS, NM_BOOK_TERM_COUNT, MUST, &nm_book_term_shape, "Terms of this copy")                      \
+    F(R, 2, number, UINT, UINT64_MAX, MUST, NULL, "Number of its last change")                                        \
+    F(R, 3, heard, RECORD, 512, MAY, &nm_book_term_shape, "The highest term that it has heard of")                    \
+    F(R, 4, whole, BOOL, 0, MAY, NULL, "The items are entries, in the order of their keys; else changes that follow") \
+    F(R, 5, items, RECORDS, NM_BOOK_ITEM_COUNT, MAY, &nm_book_item_shape, "Changes or entries")                       \
+    F(R, 6, more, BOOL, 0, MAY, NULL, "There are more")
+NM_RECORD_DECLARE(book_reply, NM_BOOK_REPLY_FIELDS);
 
 #endif

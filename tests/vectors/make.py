@@ -137,6 +137,17 @@ good_record("dead letter", "dead_letter",
             {1: STORE_B.bytes, 2: 1795233593000, 3: 0, 5: [attempt], 6: delivery},
             {"id": str(STORE_B), "died_at": "2026-11-21T03:59:53.000Z", "reason": "rejected",
              "attempts": [attempt_fields], "delivery": delivery_fields}, keys="tag")
+book_term = {1: 2, 2: "gateway-2", 3: STORE_B.bytes, 4: 57}
+book_term_fields = {"round": 2, "owner": "gateway-2", "store": str(STORE_B), "base": 57}
+book_item = {1: "service/shop", 2: b"\x00value"}
+good_record("term of a book", "book_term", book_term, book_term_fields, keys="tag")
+good_record("entry of a book", "book_item", book_item, {"key": "service/shop", "value": "0076616c7565"}, keys="tag")
+good_record("question about a book", "book_ask", {1: "services", 2: [book_term], 3: 60, 4: book_term, 5: "key/a", 6: True},
+            {"book": "services", "terms": [book_term_fields], "number": 60, "heard": book_term_fields, "from": "key/a",
+             "whole": True}, keys="tag")
+good_record("page of a book", "book_reply", {1: [book_term], 2: 61, 4: False, 5: [book_item, {1: "gone"}], 6: True},
+            {"terms": [book_term_fields], "number": 61, "whole": False,
+             "items": [{"key": "service/shop", "value": "0076616c7565"}, {"key": "gone"}], "more": True}, keys="tag")
 good_record("replay", "replay", {1: STORE_B.bytes, 2: delivery}, {"dead_letter": str(STORE_B), "delivery": delivery_fields},
             keys="tag")
 good_record("event from a newer actor, with tags nobody knows yet", "event",
@@ -241,6 +252,9 @@ bad_one("record", "a field that must be there is not", pack({1: 77, 2: 900}), "b
 bad_one("record", "a number above its limit", pack({1: 77, 2: 2 ** 32, 3: 1}), "beat")
 bad_one("record", "a negative number", pack({1: -1, 2: 900, 3: 1}), "beat")
 bad_one("record", "a float for a number", pack({1: 77.0, 2: 900, 3: 1}), "beat")
+bad_one("record", "a book's entry without a key", pack({2: b"value"}), "book_item")
+bad_one("record", "a book's entry with a line break in its key", pack({1: "a\nb"}), "book_item")
+bad_one("record", "65 terms of a book", pack({1: "services", 2: [book_term] * 65, 3: 60}), "book_ask")
 bad_one("record", "nil by tag", pack({1: None, 2: 900, 3: 1}), "beat")
 bad_one("record", "a key that is a binary", pack({b"boot": 77, 2: 900, 3: 1}), "beat")
 bad_one("record", "a list for a record", pack([77, 900, 1]), "beat")

@@ -25,7 +25,8 @@ static const nm_shape_t *const SHAPES[] __attribute__((unused)) = {
     &nm_email_shape,       &nm_push_shape,      &nm_recipients_shape, &nm_request_shape,     &nm_work_shape,
     &nm_delivery_shape,    &nm_attempt_shape,   &nm_event_shape,      &nm_dead_letter_shape, &nm_replay_shape,
     &nm_certificate_shape, &nm_member_shape,    &nm_signed_shape,     &nm_statement_shape,   &nm_sync_shape,
-    &nm_knock_shape,       &nm_welcome_shape,   &nm_updates_shape,    &nm_copy_shape,
+    &nm_knock_shape,       &nm_welcome_shape,   &nm_updates_shape,    &nm_copy_shape,        &nm_book_term_shape,
+    &nm_book_ask_shape,    &nm_book_item_shape, &nm_book_reply_shape,
 };
 
 //  Any struct of SHAPES fits in.
