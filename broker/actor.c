@@ -162,6 +162,8 @@ s_load(nm_actor_t *self)
     nm_rc_t rc = nm_posting_load(self, self->turn.txn);
     if (rc == NM_OK)
         rc = nm_forgetting_look(self);
+    if (rc == NM_OK)
+        rc = nm_books_load(self);
     if (rc == NM_OK && self->role->load)
         rc = self->role->load(self->state, &self->turn);
     self->loaded = rc == NM_OK;
@@ -257,6 +259,8 @@ s_work(nm_txn_t *txn, void *arg)
         rc = nm_exchange_run(self);
     if (rc == NM_OK)
         rc = s_run_due(self);
+    if (rc == NM_OK)
+        nm_books_finish(self);
     if (rc == NM_OK)
         rc = nm_posting_finish(self);
 #ifdef NM_MUTANT_ACK_BEFORE_COMMIT
@@ -388,7 +392,8 @@ nm_actor_wake(const nm_actor_t *self)
     for (size_t i = 0; i < self->ask_count; i++)
         if (self->asks[i].deadline_ms < wake_ms)
             wake_ms = self->asks[i].deadline_ms;
-    return wake_ms;
+    int64_t books_ms = nm_books_wake(self);
+    return books_ms < wake_ms ? books_ms : wake_ms;
 }
 
 void
@@ -445,10 +450,12 @@ nm_actor_tables(const nm_role_t *role, const nm_table_t **tables, size_t max)
     const nm_table_t *const OWN[] = { &nm_outbox_streams,   &nm_outbox_waiting, &nm_outbox_open,    &nm_inbox_streams,
                                       &nm_inbox_quarantine, &nm_inbox_fenced,   &nm_directory_table };
     size_t count = 0;
-    if (NM_COUNT(OWN) + role->table_count > max)
+    if (NM_COUNT(OWN) + NM_BOOK_TABLE_COUNT + role->table_count > max)
         abort();  //  Our own mistake: the caller's array is a constant
     for (size_t i = 0; i < NM_COUNT(OWN); i++)
         tables[count++] = OWN[i];
+    for (size_t i = 0; role->book_count && i < NM_BOOK_TABLE_COUNT; i++)
+        tables[count++] = nm_book_tables[i];
     for (size_t i = 0; i < role->table_count; i++)
         tables[count++] = role->tables[i];
     return count;
@@ -475,7 +482,8 @@ nm_actor_new(const nm_actor_config_t *config, nm_now_t now, nm_error_t *error)
     s_make_metrics(self);
     nm_exchange_start(self, config->directory, now);
 
-    if (self->role->open && self->role->open(&self->state, &self->setup, error) != NM_OK) {
+    if (nm_books_open(self, error) != NM_OK ||
+        (self->role->open && self->role->open(&self->state, &self->setup, error) != NM_OK)) {
         nm_actor_destroy(&self);
         return NULL;
     }
@@ -509,6 +517,7 @@ nm_actor_destroy(nm_actor_t **self_p)
     s_free_drafts(self->mail_drafts, self->link_count);
     s_free_drafts(self->ask_drafts, self->peer_count);
     nm_buf_free(&self->reply_draft.bytes);
+    nm_books_close(self);
     free(self->outputs);
     for (size_t i = 0; i < self->link_count; i++) {
         nm_pending_clear(&self->links[i]->pending);

@@ -4,6 +4,7 @@
 #define NM_ACTOR_PRIVATE_H
 
 #include "broker/actor.h"
+#include "broker/books.h"
 #include "broker/inbox.h"
 #include "broker/link.h"
 #include "broker/offenders.h"
@@ -30,12 +31,15 @@ typedef struct {
     bool claim;    //  Of mail: it is to be claimed
 } nm_draft_t;
 
+//  To whom a reply goes: to the role, or to a part of the runtime, whose asks the role never sees.
+typedef enum { NM_ASKER_ROLE, NM_ASKER_EXCHANGE, NM_ASKER_BOOK } nm_asker_kind_t;
+
 typedef struct {
     uint64_t id;
     uint64_t token;
     const nm_peer_t *peer;
     int64_t deadline_ms;  //  Monotonic
-    bool internal;        //  The runtime's own: the role never sees the reply
+    nm_asker_kind_t asker;
 } nm_pending_ask_t;
 
 //  How the directory is evened out with others. Times are monotonic.
@@ -94,6 +98,8 @@ struct nm_actor {
     nm_lane_t *lanes;
     size_t lane_count;
     nm_watches_t watches;
+
+    nm_book_copy_t *books;  //  One per book of the role
 
     nm_draft_t reply_draft;
     nm_caller_t reply_route;
@@ -190,7 +196,7 @@ nm_rc_t nm_desk_take_reply(nm_actor_t *self, const nm_input_t *input);
 nm_rc_t nm_desk_tick(nm_actor_t *self);  //  Asks of ours that nobody answered in time
 void nm_desk_release(nm_actor_t *self);
 void nm_desk_discard(nm_actor_t *self);
-void nm_desk_ask(nm_actor_t *self, const nm_peer_t *peer, const nm_ask_out_t *ask, bool internal);
+void nm_desk_ask(nm_actor_t *self, const nm_peer_t *peer, const nm_ask_out_t *ask, nm_asker_kind_t asker);
 void nm_desk_refuse(nm_actor_t *self, const nm_input_t *input, unsigned status, const char *detail);
 
 //  exchange.c: who is on the mesh, evened out with others

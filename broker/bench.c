@@ -68,6 +68,7 @@ struct nm_bench {
     size_t ask_count;
     nm_effect_t **effects;
     size_t effect_count;
+    bool plays_books;  //  The test answers asks about books
     nm_buf_t *frames;  //  What the kept outputs are views into
     size_t frame_count;
     size_t claims;           //  Frames of claims that the actor has sent
@@ -152,6 +153,10 @@ s_input(nm_bench_t *self, nm_input_kind_t kind, const char *peer)
     static const uint8_t CLIENT_KEY[NM_CURVE_KEY_SIZE] = { 3, 1, 4, 1, 5, 9 };
     input->input.client_key = CLIENT_KEY;
     input->input.role = known ? known->actor.role : kind == NM_IN_ASK ? NM_ROLE_CLIENT : NM_ROLE_NONE;
+    if (strcmp(peer, "operator") == 0) {
+        input->input.peer = "operator";
+        input->input.role = NM_ROLE_OPERATOR;
+    }
     return input;
 }
 
@@ -527,6 +532,10 @@ s_keep_asks(nm_bench_t *self, const nm_peer_t *peer, nm_bytes_t bytes)
         nm_ask_t ask;
         if (nm_record_decode(&nm_ask_shape, &ask, raw, NULL, "") != NM_OK)
             s_die("ask", "is malformed");
+        if (!self->plays_books && ask.op.size > 5 && memcmp(ask.op.at, "book.", 5) == 0) {
+            nm_bench_answer(self, ask.id, peer->actor.name, 503, nm_bytes(NULL, 0));
+            continue;
+        }
         self->asks = nm_realloc(self->asks, (self->ask_count + 1) * sizeof *self->asks);
         nm_bench_asked_t *kept = &self->asks[self->ask_count++];
         *kept = (nm_bench_asked_t){ .id = ask.id, .headers = ask.headers, .body = ask.body };
@@ -981,6 +990,12 @@ nm_bench_connect(nm_bench_t *self, nm_bench_wire_fn *wire, void *arg)
     self->wire = wire;
     self->wire_arg = arg;
     nm_bench_restart(self);
+}
+
+void
+nm_bench_play_books(nm_bench_t *self)
+{
+    self->plays_books = true;
 }
 
 void

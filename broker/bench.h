@@ -46,7 +46,7 @@ void nm_bench_step(nm_bench_t *self, int64_t ms);  //  Somebody sets the wall cl
 void nm_bench_mail(nm_bench_t *self, const char *peer, unsigned kind, nm_bytes_t body);
 void nm_bench_record(nm_bench_t *self, const char *peer, unsigned kind, const nm_shape_t *shape, const void *record);
 
-//  An ask; peer "" is a client at the door. headers may be NULL. Returns the number of the ask.
+//  An ask; peer "" is a client at the door, "operator" an operator at the desk. headers may be NULL. Returns the number of the ask.
 uint64_t nm_bench_ask(nm_bench_t *self, const char *peer, const char *op, const nm_ask_headers_t *headers,
                       nm_bytes_t body);
 
@@ -119,6 +119,7 @@ void nm_bench_reborn(nm_bench_t *self, const char *peer);                  //  I
 void nm_bench_bury(nm_bench_t *self, const char *peer);    //  The authority says that it is gone for good, disk and all
 void nm_bench_follow(nm_bench_t *self, const char *peer);  //  A later actor of that name, with a store of its own
 void nm_bench_full(nm_bench_t *self, bool tight);          //  The store looks tight from the next turn on
+void nm_bench_play_books(nm_bench_t *self);  //  From now on the test answers asks about books; else nobody else has any
 
 //  -- Claims. A played peer claims at once what it is offered, and takes it in when it is granted; only then does it
 //  count as a mail that has left. A frozen one does neither.

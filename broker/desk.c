@@ -174,8 +174,9 @@ s_take_one(nm_actor_t *self, const nm_input_t *input, const nm_ask_headers_t *fr
                             nm_role_text(input->role), NM_PRINT(ask.op), self->role->name);
             return NM_OK;
         }
-        if (nm_exchange_ask(self, &ask) || nm_status_ask(self, &ask))
-            return NM_OK;
+        nm_rc_t rc = NM_OK;
+        if (nm_exchange_ask(self, &ask) || nm_status_ask(self, &ask) || nm_books_ask(self, &ask, &rc))
+            return rc;
     }
     if (self->role->ask)
         return self->role->ask(self->state, turn, &ask);
@@ -334,13 +335,13 @@ s_pack_ask(nm_actor_t *self, const nm_peer_t *peer, uint64_t id, const nm_ask_ou
 }
 
 void
-nm_desk_ask(nm_actor_t *self, const nm_peer_t *peer, const nm_ask_out_t *out, bool internal)
+nm_desk_ask(nm_actor_t *self, const nm_peer_t *peer, const nm_ask_out_t *out, nm_asker_kind_t asker)
 {
     if (self->ask_count >= NM_ASK_PENDING_MAX || s_peer_place(self, peer) == self->peer_count)
         peer = NULL;
     self->asks = nm_realloc(self->asks, (self->ask_count + 1) * sizeof *self->asks);
     nm_pending_ask_t *pending = &self->asks[self->ask_count++];
-    *pending = (nm_pending_ask_t){ .id = self->next_ask++, .token = out->token, .peer = peer, .internal = internal };
+    *pending = (nm_pending_ask_t){ .id = self->next_ask++, .token = out->token, .peer = peer, .asker = asker };
     //  Nobody to ask: the reply is a 503, in the next turn like any other reply.
     pending->deadline_ms = peer ? self->turn.now.mono_ms + out->timeout_ms : self->turn.now.mono_ms;
     if (!peer)
@@ -352,7 +353,7 @@ nm_desk_ask(nm_actor_t *self, const nm_peer_t *peer, const nm_ask_out_t *out, bo
 void
 nm_turn_ask_with(nm_turn_t *turn, const nm_ask_out_t *out)
 {
-    nm_desk_ask(turn->actor, s_whom(turn->actor, out->role, out->peer), out, false);
+    nm_desk_ask(turn->actor, s_whom(turn->actor, out->role, out->peer), out, NM_ASKER_ROLE);
 }
 
 void
@@ -384,9 +385,10 @@ s_answer(nm_actor_t *self, size_t at, const nm_reply_t *reply)
                          .status = (unsigned) reply->status,
                          .headers = reply->headers,
                          .body = reply->body };
-    if (pending.internal) {
-        nm_exchange_reply(self, &in);
-        return NM_OK;
+    switch (pending.asker) {
+    case NM_ASKER_BOOK: return nm_books_reply(self, &in);
+    case NM_ASKER_EXCHANGE: nm_exchange_reply(self, &in); return NM_OK;
+    case NM_ASKER_ROLE: break;
     }
     return self->role->reply ? self->role->reply(self->state, &self->turn, &in) : NM_OK;
 }

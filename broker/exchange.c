@@ -91,7 +91,7 @@ static void
 s_ask(nm_actor_t *self, const nm_peer_t *peer, const char *op, const nm_buf_t *body, s_asked_t token)
 {
     const nm_ask_out_t ask = { .op = op, .body = nm_buf_bytes(body), .timeout_ms = S_ASK_MS, .token = token };
-    nm_desk_ask(self, peer, &ask, true);
+    nm_desk_ask(self, peer, &ask, NM_ASKER_EXCHANGE);
 }
 
 static void

@@ -26,6 +26,8 @@
  *              channels = "email"
  *              priority = 10
  *              path = "maildir"
+ *      books
+ *          services = "gateway-1"      who begins a book; without it the first gateway
  *      email
  *          retries = 3
  *      store

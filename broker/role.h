@@ -71,11 +71,22 @@ typedef struct {
     nm_bytes_t body;
 } nm_reply_in_t;
 
+//  A book that every actor of the role has a copy of; roles.h says which there are. Entries are read with
+//  lmdb_store/book.h, at any time; the owner changes them with nm_turn_book_put.
+typedef struct {
+    const char *name;
+
+    //  An entry was changed or has gone, here or by the owner elsewhere: what is kept of it in memory follows.
+    nm_rc_t (*changed)(void *state, nm_turn_t *turn, nm_bytes_t key);
+} nm_book_use_t;
+
 typedef struct {
     const char *name;
     nm_role_id_t id;
     const nm_table_t *const *tables;
     size_t table_count;
+    const nm_book_use_t *books;
+    size_t book_count;
 
     //  Mail to this role frees room rather than taking it (events end notifications), so its
     //  credit stays when the store is tight.

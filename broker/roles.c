@@ -49,6 +49,17 @@ static const struct {
     { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "events.read" },      { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "idempotency.find." },
     { NM_ROLE_GATEWAY, NM_ROLE_ROUTER, "custody.holds" },     { NM_ROLE_GATEWAY, NM_ROLE_EMAIL, "custody.holds" },
     { NM_ROLE_GATEWAY, NM_ROLE_PUSH, "custody.holds" },       { NM_ROLE_GATEWAY, NM_ROLE_SMS, "custody.holds" },
+    { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "services." },        { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "keys." },
+    { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "providers." },
+};
+
+#define BIT(role) (UINT32_C(1) << (role))
+
+//  Services hold the hashes of keys: nobody but gateways sees them. Providers go to whoever calls them.
+static const nm_book_rule_t BOOKS[] = {
+    { "services", BIT(NM_ROLE_GATEWAY), BIT(NM_ROLE_GATEWAY) },
+    { "providers", BIT(NM_ROLE_GATEWAY),
+      BIT(NM_ROLE_GATEWAY) | BIT(NM_ROLE_EMAIL) | BIT(NM_ROLE_PUSH) | BIT(NM_ROLE_SMS) },
 };
 
 const char *
@@ -114,12 +125,33 @@ s_op_matches(nm_bytes_t op, const char *right)
     return op.size > size && memcmp(op.at, right, size) == 0;
 }
 
+const nm_book_rule_t *
+nm_roles_book(nm_bytes_t name)
+{
+    for (size_t i = 0; i < NM_COUNT(BOOKS); i++)
+        if (nm_bytes_is(name, BOOKS[i].name))
+            return &BOOKS[i];
+    return NULL;
+}
+
+//  Holders of one book ask each other; the desk then looks at which book it is.
+static bool
+s_share_a_book(nm_role_id_t from, nm_role_id_t to, nm_bytes_t op)
+{
+    if (!nm_bytes_is(op, "book.changes") && !nm_bytes_is(op, "book.news"))
+        return false;
+    for (size_t i = 0; i < NM_COUNT(BOOKS); i++)
+        if (nm_roles_has(BOOKS[i].holders, from) && nm_roles_has(BOOKS[i].holders, to))
+            return true;
+    return false;
+}
+
 bool
 nm_roles_may_ask(nm_role_id_t from, nm_role_id_t to, nm_bytes_t op)
 {
     if (!nm_role_is_actor(to))
         return false;
-    if (s_may_ask_anywhere(from, op))
+    if (s_may_ask_anywhere(from, op) || s_share_a_book(from, to, op))
         return true;
     for (size_t i = 0; i < NM_COUNT(ASK_RIGHTS); i++)
         if (ASK_RIGHTS[i].from == from && ASK_RIGHTS[i].to == to && s_op_matches(op, ASK_RIGHTS[i].op))

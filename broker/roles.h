@@ -42,4 +42,19 @@ bool nm_roles_may_ask(nm_role_id_t from, nm_role_id_t to, nm_bytes_t op);
 //  Do the two roles keep a link (mail in either direction)?
 bool nm_roles_link(nm_role_id_t a, nm_role_id_t b);
 
+//  A book of the mesh: who may own it, and who keeps a copy. Bits, 1 << role.
+typedef struct {
+    const char *name;
+    uint32_t owners;
+    uint32_t holders;
+} nm_book_rule_t;
+
+const nm_book_rule_t *nm_roles_book(nm_bytes_t name);  //  NULL if there is none of that name
+
+static inline bool
+nm_roles_has(uint32_t roles, nm_role_id_t role)
+{
+    return roles >> role & 1;
+}
+
 #endif

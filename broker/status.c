@@ -76,9 +76,11 @@ s_write_status(nm_actor_t *self, nm_buf_t *out)
     s_write_lanes(self, out);
     s_write_store(self, out);
     nm_exchange_write_status(self, out);
+    nm_writer_text(out, "books");
+    nm_books_write(self, out);
     nm_writer_text(out, "metrics");
     nm_metrics_write(self->setup.metrics, out);
-    size_t count = 15;
+    size_t count = 16;
     if (self->role->status)
         count += self->role->status(self->state, out);
     nm_writer_map_close(out, mark, count);

@@ -100,6 +100,28 @@ size_t nm_turn_alive(nm_turn_t *turn, nm_role_id_t role, const char **names, siz
 //  Is this one among them?
 bool nm_turn_is_alive(nm_turn_t *turn, const char *name);
 
+//  -- Books
+
+typedef enum {
+    NM_BOOK_HERE,      //  This actor owns it and may change it
+    NM_BOOK_SETTLING,  //  Not known yet; in a second it is
+    NM_BOOK_THERE,     //  Another actor owns it
+    NM_BOOK_AWAY,      //  ... and did not answer when it was asked last, or nobody is known
+} nm_book_whose_t;
+
+//  Whose is the book? owner (may be NULL) gets the owner's name, "" if nobody is known.
+nm_book_whose_t nm_turn_book(nm_turn_t *turn, const char *book, const char **owner);
+
+//  Changes an entry of a book that is HERE; role->books[].changed is called before this returns.
+//  NM_ERR_REFUSED: it is not. NM_ERR_FULL: the book has NM_BOOK_ENTRY_MAX entries.
+nm_rc_t nm_turn_book_put(nm_turn_t *turn, const char *book, nm_bytes_t key, nm_bytes_t value);
+nm_rc_t nm_turn_book_delete(nm_turn_t *turn, const char *book, nm_bytes_t key);
+
+//  A text for the last change of the book, and whether this actor's copy has the change of such a text.
+enum { NM_BOOK_MARK_SIZE = 160 };
+void nm_turn_book_mark(nm_turn_t *turn, const char *book, char out[NM_BOOK_MARK_SIZE]);
+bool nm_turn_book_reached(nm_turn_t *turn, const char *book, nm_bytes_t mark);
+
 //  -- Effects and time
 
 //  Takes the effect over.

@@ -21,6 +21,31 @@ s_new_node(const char *file, nm_bytes_t name, unsigned line)
     return self;
 }
 
+//  The place stands behind the name, in the same memory.
+nm_zpl_t *
+nm_zpl_new(const char *name, const char *place)
+{
+    nm_zpl_t *self = nm_alloc(sizeof *self);
+    size_t name_size = strlen(name) + 1, place_size = strlen(place) + 1;
+    self->name = nm_alloc(name_size + place_size);
+    memcpy(self->name, name, name_size);
+    memcpy(self->name + name_size, place, place_size);
+    self->file = self->name + name_size;
+    return self;
+}
+
+nm_zpl_t *
+nm_zpl_add(nm_zpl_t *self, const char *name, const char *value, const char *place)
+{
+    nm_zpl_t **at = &self->child;
+    while (*at)
+        at = &(*at)->next;
+    *at = nm_zpl_new(name, place);
+    (*at)->value = nm_alloc(strlen(value) + 1);
+    strcpy((*at)->value, value);
+    return *at;
+}
+
 //  Recursion is as deep as the file is, at most LEVEL_MAX.
 static void
 s_destroy_list(nm_zpl_t *node)
@@ -29,6 +54,8 @@ s_destroy_list(nm_zpl_t *node)
         nm_zpl_t *next = node->next;
         s_destroy_list(node->child);
         free(node->name);
+        if (node->value)
+            explicit_bzero(node->value, strlen(node->value));  //  It may be a secret
         free(node->value);
         free(node);
         node = next;
@@ -59,6 +86,8 @@ nm_zpl_fail(const nm_zpl_t *node, nm_error_t *error, const char *format, ...)
     va_start(args, format);
     vsnprintf(reason.text, sizeof reason.text, format, args);
     va_end(args);
+    if (!node->line)
+        return nm_fail(error, NM_ERR_MALFORMED, "%s: %.380s", node->file, reason.text);
     return nm_fail(error, NM_ERR_MALFORMED, "%s line %u: %.380s", node->file, node->line, reason.text);
 }
 
@@ -426,15 +455,17 @@ nm_zpl_only(const nm_zpl_t *self, const char *const *names, size_t count, nm_err
     for (const nm_zpl_t *child = self ? self->child : NULL; child; child = child->next) {
         if (s_is_listed(child->name, names, count))
             continue;
-        if (first)
+        if (first && child->line)
             nm_buf_format(&others, ", nor is \"%s\" of line %u", child->name, child->line);
+        else if (first)
+            nm_buf_format(&others, ", nor is \"%s\"", child->name);
         else
             first = child;
     }
     nm_rc_t rc = NM_OK;
     if (first)
         rc = nm_zpl_fail(first, error, "\"%s\" is not a setting of %s%.*s", first->name,
-                         self->line ? self->name : "the file itself", NM_PRINT(nm_buf_bytes(&others)));
+                         self->file == self->name ? "the file itself" : self->name, NM_PRINT(nm_buf_bytes(&others)));
     nm_buf_free(&others);
     return rc;
 }

@@ -13,9 +13,9 @@
 
 typedef struct nm_zpl {
     char *name;
-    char *value;  //  NULL where there is none
-    unsigned line;
-    const char *file;      //  The path or label it was read from; belongs to the root
+    char *value;           //  NULL where there is none
+    unsigned line;         //  0: it was read from no file
+    const char *file;      //  The path or label it was read from, which belongs to the root; or its place
     struct nm_zpl *child;  //  First below this one
     struct nm_zpl *next;   //  Next beside this one
 } nm_zpl_t;
@@ -25,10 +25,15 @@ nm_zpl_t *nm_zpl_load(const char *path, nm_error_t *error);
 nm_zpl_t *nm_zpl_parse(const char *label, nm_bytes_t text, nm_error_t *error);
 void nm_zpl_destroy(nm_zpl_t **self_p);
 
+//  A tree of other origin than a file, node by node; what is added comes last. A fault in it is told as
+//  "PLACE: ...", with the place that its node was given, and its nodes have no line.
+nm_zpl_t *nm_zpl_new(const char *name, const char *place);
+nm_zpl_t *nm_zpl_add(nm_zpl_t *self, const char *name, const char *value, const char *place);
+
 //  The child of that name, or NULL.
 const nm_zpl_t *nm_zpl_find(const nm_zpl_t *self, const char *name);
 
-//  Sets the sentence "FILE line N: ..." of a node and returns NM_ERR_MALFORMED: for checks of your own.
+//  Sets the sentence "FILE line N: ..." or "PLACE: ..." of a node and returns NM_ERR_MALFORMED: for checks of your own.
 __attribute__((format(printf, 3, 4))) nm_rc_t nm_zpl_fail(const nm_zpl_t *node, nm_error_t *error, const char *format,
                                                           ...);
 

@@ -114,6 +114,31 @@ names_are_short_and_plain(void **state)
     assert_true(nm_role_is_name(nm_bytes(longest, 63)));
 }
 
+//  Who holds a book asks the others who do; and which book that is tells the row, not the asker.
+static void
+books_are_asked_for_by_those_who_hold_them(void **state)
+{
+    (void) state;
+    const nm_book_rule_t *services = nm_roles_book(nm_text("services")),
+                         *providers = nm_roles_book(nm_text("providers"));
+    assert_null(nm_roles_book(nm_text("service")));
+    for (unsigned role = 0; role < NM_ROLE_COUNT; role++) {
+        bool sends = role == NM_ROLE_EMAIL || role == NM_ROLE_PUSH || role == NM_ROLE_SMS;
+        assert_int_equal(nm_roles_has(services->holders, (nm_role_id_t) role), role == NM_ROLE_GATEWAY);
+        assert_int_equal(nm_roles_has(services->owners, (nm_role_id_t) role), role == NM_ROLE_GATEWAY);
+        assert_int_equal(nm_roles_has(providers->holders, (nm_role_id_t) role), role == NM_ROLE_GATEWAY || sends);
+        assert_int_equal(nm_roles_has(providers->owners, (nm_role_id_t) role), role == NM_ROLE_GATEWAY);
+        bool asks = role == NM_ROLE_GATEWAY || role == NM_ROLE_OPERATOR || sends;
+        assert_int_equal(nm_roles_may_ask((nm_role_id_t) role, NM_ROLE_GATEWAY, nm_text("book.changes")), asks);
+        assert_int_equal(nm_roles_may_ask((nm_role_id_t) role, NM_ROLE_GATEWAY, nm_text("book.news")), asks);
+        assert_int_equal(nm_roles_may_ask((nm_role_id_t) role, NM_ROLE_GATEWAY, nm_text("book.promote")),
+                         role == NM_ROLE_OPERATOR);
+        assert_int_equal(nm_roles_may_ask((nm_role_id_t) role, NM_ROLE_GATEWAY, nm_text("services.create")),
+                         role == NM_ROLE_GATEWAY || role == NM_ROLE_OPERATOR);
+    }
+    assert_false(nm_roles_may_ask(NM_ROLE_GATEWAY, NM_ROLE_ROUTER, nm_text("book.changes")));
+}
+
 int
 main(void)
 {
@@ -123,6 +148,7 @@ main(void)
         cmocka_unit_test(an_operator_may_ask_any_desk_anything),
         cmocka_unit_test(every_actor_may_ask_for_status_and_no_client),
         cmocka_unit_test(every_actor_may_even_out_the_directory_and_only_an_operator_publish),
+        cmocka_unit_test(books_are_asked_for_by_those_who_hold_them),
         cmocka_unit_test(a_gateway_may_ask_for_dead_letters_and_to_cancel),
         cmocka_unit_test(names_are_short_and_plain),
     };
