@@ -16,6 +16,8 @@ nm_channel_open(void **state, const nm_setup_t *setup, const nm_channel_kind_t *
     nm_channel_worker_t *self = nm_alloc(sizeof *self);
     self->channels = kind->channels;
     self->directory = setup->directory;
+    self->mesh = setup->mesh;
+    self->metrics = setup->metrics;
     self->slots = nm_slots_new();
     self->attempt_us = nm_metrics_histogram(setup->metrics, "nmesh_attempt_us", NULL, NULL);
     self->dead_letters = nm_metrics_counter(setup->metrics, "nmesh_dead_letters_total", NULL, NULL);
@@ -107,6 +109,8 @@ nm_channel_load(void *state, nm_turn_t *turn)
     nm_slots_clear(self->slots);
     s_load_t load = { self, nm_turn_now(turn) };
     nm_rc_t rc = nm_deliveries_each(nm_turn_txn(turn), NULL, s_load_one, &load);
+    if (rc == NM_OK)
+        rc = nm_following_renew(self, turn);
     if (nm_slots_count(self->slots))
         nm_turn_wake(turn, nm_turn_now(turn));
     return rc;
@@ -128,6 +132,7 @@ s_fill_progress(const nm_delivery_t *delivery, nm_progress_t *progress)
     memset(progress, 0, sizeof *progress);
     NM_PUT(progress, progress, created_at, delivery->created_at);
     NM_PUT(progress, progress, priority, delivery->priority);
+    NM_PUT(progress, progress, service, delivery->service);
     NM_PUT(progress, progress, channel, delivery->channel);
     NM_PUT(progress, progress, order, NM_HAS(delivery, delivery, order) ? delivery->order : 0);
     NM_PUT(progress, progress, tries, 0);
@@ -200,6 +205,9 @@ nm_channel_due(void *state, nm_turn_t *turn)
     nm_channel_worker_t *self = state;
     int64_t now_ms = nm_turn_now(turn);
     nm_slot_t *slot;
+    nm_rc_t rc = self->stale ? nm_following_renew(self, turn) : NM_OK;
+    if (rc != NM_OK)
+        return rc;
     while ((slot = nm_slots_due(self->slots)) && slot->due_ms <= now_ms)
         nm_slots_move(self->slots, slot, NM_SLOT_READY, 0);
 
@@ -207,7 +215,7 @@ nm_channel_due(void *state, nm_turn_t *turn)
         slot = nm_slots_ready(self->slots);
         if (!slot || nm_slots_calling(self->slots) >= self->settings.concurrency)
             break;
-        nm_rc_t rc = nm_sending_start(self, turn, slot);
+        rc = nm_sending_start(self, turn, slot);
         if (rc != NM_OK)
             return rc;
     }
@@ -244,10 +252,10 @@ s_write_provider(const nm_provider_t *provider, nm_buf_t *out)
     const nm_breaker_t *breaker = &provider->breaker;
     const char *state = !breaker->open ? "closed" : breaker->trying ? "half-open" : "open";
     nm_writer_map(out, 6);
-    nm_writer_pair_text(out, "name", provider->name);
-    nm_writer_pair_text(out, "kind", provider->driver->kind);
-    nm_writer_pair_bool(out, "active", provider->active);
-    nm_writer_pair_uint(out, "priority", provider->priority);
+    nm_writer_pair_text(out, "name", provider->setup.name);
+    nm_writer_pair_text(out, "kind", provider->setup.driver->kind);
+    nm_writer_pair_bool(out, "active", provider->setup.active);
+    nm_writer_pair_uint(out, "priority", provider->setup.priority);
     nm_writer_pair_text(out, "breaker", state);
     nm_writer_pair_uint(out, "failures", breaker->failures);
 }
@@ -260,8 +268,11 @@ nm_channel_status(void *state, nm_buf_t *out)
     nm_writer_pair_uint(out, "calling", nm_slots_calling(self->slots));
     nm_writer_pair_uint(out, "lined_up", nm_slots_waiting(self->slots));
     nm_writer_text(out, "providers");
-    nm_writer_list(out, self->lineup.count);
-    for (size_t i = 0; i < self->lineup.count; i++)
+    size_t there = 0;
+    while (there < self->lineup.count && self->lineup.at[there].retired_ms == INT64_MAX)
+        there++;
+    nm_writer_list(out, there);
+    for (size_t i = 0; i < there; i++)
         s_write_provider(&self->lineup.at[i], out);
     return 4;
 }

@@ -50,4 +50,9 @@ size_t nm_channel_status(void *state, nm_buf_t *out);
 enum { NM_CHANNEL_TABLE_COUNT = 3 };
 extern const nm_table_t *const nm_channel_tables[NM_CHANNEL_TABLE_COUNT];
 
+//  The book of providers, which every channel actor follows: a change counts from the turn in which it comes. Calls
+//  that are under way end as they began.
+enum { NM_CHANNEL_BOOK_COUNT = 1 };
+extern const nm_book_use_t nm_channel_books[NM_CHANNEL_BOOK_COUNT];
+
 #endif

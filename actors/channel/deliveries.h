@@ -32,6 +32,7 @@ extern const nm_table_t nm_deliveries_cancelled_table;
     F(R, 12, expires_at, TIME, 0, MAY, NULL, "Not after")                                                      \
     F(R, 13, provider, LINE, NM_NAME_MAX, MAY, NULL, "The one that was asked for")                             \
     F(R, 14, at_most_once, BOOL, 0, MAY, NULL, "Rather park than risk sending twice")                          \
+    F(R, 15, service, ID, 0, MAY, NULL, "The tenant; some providers serve only some")                          \
     F(R, 16, wait_ms, UINT, INT64_MAX, MAY, NULL, "How far off due_at was when it was set, whatever the clock does")
 NM_RECORD_DECLARE(progress, NM_PROGRESS_FIELDS);
 

@@ -1,122 +1,122 @@
 #include "actors/channel/lineup.h"
 
-enum { PRIORITY_MAX = 1000000, PRIORITY_DEFAULT = 100, KEYS_MAX = 64 };
-
-//  What every provider may say; its driver adds its own.
-static const char *const COMMON[] = { "kind", "channels", "priority", "active" };
-
-static nm_rc_t
-s_check_keys(const nm_zpl_t *node, const nm_driver_t *driver, nm_error_t *error)
-{
-    const char *keys[KEYS_MAX];
-    size_t count = 0;
-    for (size_t i = 0; i < NM_COUNT(COMMON); i++)
-        keys[count++] = COMMON[i];
-    for (size_t i = 0; i < driver->key_count && count < KEYS_MAX; i++)
-        keys[count++] = driver->keys[i];
-    return nm_zpl_only(node, keys, count, error);
-}
-
-//  Reads "email push": names of channels, separated by spaces or commas.
-static nm_rc_t
-s_open_channels(nm_provider_t *self, const nm_zpl_t *node, nm_error_t *error)
-{
-    const char *text = NULL;
-    nm_rc_t rc = nm_zpl_text(node, "channels", NULL, &text, error);
-    if (rc != NM_OK)
-        return rc;
-    self->channels = text ? 0 : self->driver->channels;
-    for (; text && *text;) {
-        size_t size = strcspn(text, " ,");
-        int channel = size ? nm_words_find(&nm_channel_words, nm_bytes(text, size)) : -1;
-        if (size && (channel < 0 || !(self->driver->channels & NM_CHANNEL_BIT(channel))))
-            return nm_zpl_fail(nm_zpl_find(node, "channels"), error,
-                               "a provider of kind %s does not send over \"%.*s\"", self->driver->kind, (int) size,
-                               text);
-        if (size)
-            self->channels |= NM_CHANNEL_BIT(channel);
-        text += size + (text[size] != 0);
-    }
-    return NM_OK;
-}
-
-static nm_rc_t
-s_open_provider(nm_provider_t *self, const nm_zpl_t *node, const nm_mesh_t *mesh, nm_error_t *error)
-{
-    if (strlen(node->name) > NM_NAME_MAX)
-        return nm_zpl_fail(node, error, "the name of a provider has at most %d bytes", NM_NAME_MAX);
-    snprintf(self->name, sizeof self->name, "%s", node->name);
-
-    const char *kind = NULL;
-    nm_rc_t rc = nm_zpl_text(node, "kind", NULL, &kind, error);
-    if (rc != NM_OK)
-        return rc;
-    self->driver = kind ? nm_driver_find(kind) : NULL;
-    if (!self->driver) {
-        char kinds[256];
-        nm_driver_list(kinds, sizeof kinds);
-        const nm_zpl_t *given = nm_zpl_find(node, "kind");
-        return nm_zpl_fail(given ? given : node, error, "provider %s needs a kind: %s", self->name, kinds);
-    }
-    rc = s_check_keys(node, self->driver, error);
-    if (rc == NM_OK)
-        rc = s_open_channels(self, node, error);
-    if (rc == NM_OK)
-        rc = nm_zpl_number(node, "priority", 0, PRIORITY_MAX, PRIORITY_DEFAULT, &self->priority, error);
-    if (rc == NM_OK)
-        rc = nm_zpl_bool(node, "active", true, &self->active, error);
-    return rc == NM_OK ? self->driver->open(&self->config, node, mesh, error) : rc;
-}
-
 static void
 s_open_metrics(nm_provider_t *self, nm_metrics_t *metrics)
 {
     for (unsigned i = 0; i < NM_OUTCOME_COUNT; i++) {
         char value[NM_NAME_MAX + 32];
-        snprintf(value, sizeof value, "%s:%s", self->name, nm_words_text(&nm_outcome_words, i));
+        snprintf(value, sizeof value, "%s:%s", self->setup.name, nm_words_text(&nm_outcome_words, i));
         self->outcomes[i] = nm_metrics_counter(metrics, "nmesh_attempts_total", "provider_outcome", value);
     }
-    self->open = nm_metrics_gauge(metrics, "nmesh_breaker_open", "provider", self->name);
+    self->open = nm_metrics_gauge(metrics, "nmesh_breaker_open", "provider", self->setup.name);
 }
 
-//  Sorts by priority; equal ones keep their order. There are few.
+static bool
+s_is_there(const nm_provider_t *self)
+{
+    return self->retired_ms == INT64_MAX;
+}
+
+static bool
+s_goes_before(const nm_provider_t *a, const nm_provider_t *b)
+{
+    if (s_is_there(a) != s_is_there(b))
+        return s_is_there(a);
+    return a->setup.priority < b->setup.priority;
+}
+
+//  Equal ones keep their order. There are few.
 static void
 s_sort(nm_lineup_t *self)
 {
     for (size_t i = 1; i < self->count; i++) {
         nm_provider_t moved = self->at[i];
         size_t place = i;
-        for (; place && self->at[place - 1].priority > moved.priority; place--)
+        for (; place && s_goes_before(&moved, &self->at[place - 1]); place--)
             self->at[place] = self->at[place - 1];
         self->at[place] = moved;
     }
 }
 
+//  The provider of that name which is there; NULL if there is none.
+static nm_provider_t *
+s_named(const nm_lineup_t *self, const char *name)
+{
+    int at = nm_lineup_find(self, nm_text(name));
+    return at < 0 ? NULL : &self->at[at];
+}
+
+static nm_provider_t
+s_provider(const nm_lineup_t *before, const nm_provider_setup_t *setup, nm_metrics_t *metrics)
+{
+    nm_provider_t provider = { .setup = *setup, .retired_ms = INT64_MAX };
+    const nm_provider_t *old = s_named(before, setup->name);
+    if (old && memcmp(old->setup.hash, setup->hash, sizeof setup->hash) == 0) {
+        provider.breaker = old->breaker;
+        provider.kept = old->kept;
+    }
+    s_open_metrics(&provider, metrics);
+    return provider;
+}
+
+//  Is it needed for results still? What has a follower of the same kind is not: that one knows its answers.
+static bool
+s_is_missed(const nm_lineup_t *next, const nm_provider_t *old)
+{
+    const nm_provider_t *follower = s_named(next, old->setup.name);
+    return !s_is_there(old) || !follower || follower->setup.driver != old->setup.driver;
+}
+
+void
+nm_lineup_renew(nm_lineup_t *self, const nm_provider_setup_t *setups, size_t count, nm_metrics_t *metrics,
+                int64_t now_ms, bool calling)
+{
+    nm_lineup_t next = { .at = nm_alloc((count + self->count) * sizeof *next.at) };
+    for (size_t i = 0; i < count; i++)
+        next.at[next.count++] = s_provider(self, &setups[i], metrics);
+    for (size_t i = 0; i < self->count; i++) {
+        nm_provider_t *old = &self->at[i];
+        if (!calling || !s_is_missed(&next, old)) {
+            nm_metric_set(old->open, 0);
+            nm_provider_setup_close(&old->setup);
+            continue;
+        }
+        if (s_is_there(old))
+            old->retired_ms = now_ms;
+        next.at[next.count++] = *old;
+    }
+    free(self->at);
+    *self = next;
+    s_sort(self);
+}
+
 nm_rc_t
 nm_lineup_open(nm_lineup_t *self, const nm_zpl_t *part, const nm_mesh_t *mesh, nm_metrics_t *metrics, nm_error_t *error)
 {
-    *self = (nm_lineup_t){ 0 };
-    size_t room = 0;
+    nm_rc_t rc = NM_OK;
+    size_t room = 0, count = 0;
     for (const nm_zpl_t *node = part ? part->child : NULL; node; node = node->next)
         room++;
-    self->at = nm_alloc(room * sizeof *self->at);
-    for (const nm_zpl_t *node = part ? part->child : NULL; node; node = node->next) {
-        nm_rc_t rc = s_open_provider(&self->at[self->count], node, mesh, error);
-        if (rc != NM_OK) {
-            nm_lineup_close(self);
-            return rc;
-        }
-        s_open_metrics(&self->at[self->count++], metrics);
+    nm_provider_setup_t *setups = nm_alloc(room * sizeof *setups);
+    for (const nm_zpl_t *node = part ? part->child : NULL; rc == NM_OK && node; node = node->next) {
+        rc = nm_provider_setup_open(&setups[count], node, mesh, error);
+        count += rc == NM_OK;
     }
-    s_sort(self);
-    return NM_OK;
+    *self = (nm_lineup_t){ 0 };
+    if (rc == NM_OK)
+        nm_lineup_renew(self, setups, count, metrics, 0, false);
+    else
+        while (count)
+            nm_provider_setup_close(&setups[--count]);
+    free(setups);
+    return rc;
 }
 
 void
 nm_lineup_close(nm_lineup_t *self)
 {
     for (size_t i = 0; i < self->count; i++)
-        self->at[i].driver->close(self->at[i].config);
+        nm_provider_setup_close(&self->at[i].setup);
     free(self->at);
     *self = (nm_lineup_t){ 0 };
 }
@@ -127,9 +127,23 @@ nm_lineup_find(const nm_lineup_t *self, nm_bytes_t name)
     if (!name.size)
         return NM_LINEUP_ANY;
     for (size_t i = 0; i < self->count; i++)
-        if (nm_bytes_is(name, self->at[i].name))
+        if (s_is_there(&self->at[i]) && nm_bytes_is(name, self->at[i].setup.name))
             return (int) i;
     return NM_LINEUP_UNKNOWN;
+}
+
+int
+nm_lineup_find_called(const nm_lineup_t *self, nm_bytes_t name, int64_t started_ms)
+{
+    int found = -1;
+    for (size_t i = 0; i < self->count; i++) {
+        const nm_provider_t *provider = &self->at[i];
+        if (!nm_bytes_is(name, provider->setup.name) || started_ms > provider->retired_ms)
+            continue;
+        if (found < 0 || provider->retired_ms < self->at[found].retired_ms)
+            found = (int) i;
+    }
+    return found;
 }
 
 static bool
@@ -137,7 +151,10 @@ s_could(const nm_lineup_t *self, size_t at, const nm_need_of_t *need)
 {
     const nm_provider_t *provider = &self->at[at];
     bool wished = need->wish == NM_LINEUP_ANY || need->wish == (int) at;
-    return wished && provider->active && (provider->channels & NM_CHANNEL_BIT(need->channel));
+    static const nm_id_t NOBODY = { { 0 } };
+    return wished && s_is_there(provider) && provider->setup.active &&
+           (provider->setup.channels & NM_CHANNEL_BIT(need->channel)) &&
+           nm_provider_setup_serves(&provider->setup, need->service ? need->service : &NOBODY);
 }
 
 nm_rc_t

@@ -1,14 +1,15 @@
-/*  lineup - the providers of the mesh file in order, each with its breaker.
+/*  lineup - the providers in order, each with its breaker.
  *
- *  Opened once from the part `providers`. Which one a delivery goes to is decided here,
- *  by values and `now`: asked for, sends over the channel, active, breaker admits, lowest
- *  priority number; and after a failure rather another one than the last.
+ *  Opened from the part `providers` of the mesh file, and made anew when the book of providers has
+ *  changed (following.c). Which one a delivery goes to is decided here, by values and `now`: asked for, serves the
+ *  tenant, sends over the channel, active, breaker admits, lowest priority number; and after a failure rather another
+ *  one than the last.
  */
 #ifndef NM_LINEUP_H
 #define NM_LINEUP_H
 
 #include "actors/channel/breaker.h"
-#include "actors/providers/provider.h"
+#include "actors/providers/setup.h"
 #include "broker/metrics.h"
 
 enum {
@@ -17,12 +18,8 @@ enum {
 };
 
 typedef struct {
-    char name[NM_NAME_MAX + 1];
-    const nm_driver_t *driver;
-    void *config;       //  The driver's
-    unsigned channels;  //  NM_CHANNEL_BIT of each
-    uint64_t priority;  //  The lowest goes first
-    bool active;
+    nm_provider_setup_t setup;
+    int64_t retired_ms;  //  Since when it is no longer there but to end the calls under way; INT64_MAX: it is there
     nm_breaker_t breaker;
     nm_breaker_t kept;  //  The breaker as of the last commit
 
@@ -31,7 +28,7 @@ typedef struct {
 } nm_provider_t;
 
 typedef struct {
-    nm_provider_t *at;  //  By priority, then as in the file
+    nm_provider_t *at;  //  By priority, then as in the file; retired ones last
     size_t count;
 } nm_lineup_t;
 
@@ -40,13 +37,22 @@ nm_rc_t nm_lineup_open(nm_lineup_t *self, const nm_zpl_t *part, const nm_mesh_t 
                        nm_error_t *error);
 void nm_lineup_close(nm_lineup_t *self);
 
+//  Goes on with these, whose setups it takes over. A breaker stays with a provider that calls as before. While calls are
+//  under way, providers that are gone are kept, for their results; no delivery goes to them.
+void nm_lineup_renew(nm_lineup_t *self, const nm_provider_setup_t *setups, size_t count, nm_metrics_t *metrics,
+                     int64_t now_ms, bool calling);
+
+//  The provider that a call went to which began at this time; -1 if it is not known.
+int nm_lineup_find_called(const nm_lineup_t *self, nm_bytes_t name, int64_t started_ms);
+
 //  The place of a provider by name, ANY for an empty one, UNKNOWN if there is none of that name.
 int nm_lineup_find(const nm_lineup_t *self, nm_bytes_t name);
 
 typedef struct {
     nm_channel_t channel;
-    int wish;  //  Place, ANY or UNKNOWN
-    int last;  //  Place of the provider that failed last, or ANY
+    int wish;                //  Place, ANY or UNKNOWN
+    int last;                //  Place of the provider that failed last, or ANY
+    const nm_id_t *service;  //  The tenant; NULL: not known
 } nm_need_of_t;
 
 //  NM_OK: at is its place. NM_ERR_BUSY: breakers keep all that could; until_ms is when to ask

@@ -30,15 +30,21 @@ nm_sending_due(const nm_slot_t *slot, int64_t due_ms)
     return due_ms < slot->expires_ms ? due_ms : slot->expires_ms;
 }
 
+static bool
+s_last_attempt(const nm_hand_t *hand, nm_attempt_t *last)
+{
+    nm_bytes_t raw;
+    memset(last, 0, sizeof *last);
+    return nm_progress_last_attempt(&hand->progress, &raw) &&
+           nm_record_decode(&nm_attempt_shape, last, raw, NULL, "") == NM_OK;
+}
+
 //  The provider of the last attempt, and what came of that; ANY if there was none.
 static int
 s_last_provider(const nm_hand_t *hand, uint8_t *outcome)
 {
-    nm_bytes_t raw;
     nm_attempt_t last;
-    memset(&last, 0, sizeof last);
-    if (!nm_progress_last_attempt(&hand->progress, &raw) ||
-        nm_record_decode(&nm_attempt_shape, &last, raw, NULL, "") != NM_OK)
+    if (!s_last_attempt(hand, &last))
         return NM_LINEUP_ANY;
     *outcome = last.outcome;
     return nm_lineup_find(&hand->worker->lineup, last.provider);
@@ -52,10 +58,13 @@ s_pick(const nm_hand_t *hand, int *at, int64_t *until_ms)
     uint8_t outcome = NM_OUTCOME_LATER;
     int64_t now_ms = nm_turn_now(hand->turn);
     const nm_lineup_t *lineup = &hand->worker->lineup;
-    nm_need_of_t need = { .channel = hand->progress.channel, .wish = nm_lineup_find(lineup, hand->progress.provider) };
+    const nm_id_t *service = NM_HAS(&hand->progress, progress, service) ? &hand->progress.service : NULL;
+    nm_need_of_t need = { .channel = hand->progress.channel,
+                          .wish = nm_lineup_find(lineup, hand->progress.provider),
+                          .service = service };
     int last = s_last_provider(hand, &outcome);
     if (outcome == NM_OUTCOME_UNCERTAIN && last >= 0 && (need.wish == NM_LINEUP_ANY || need.wish == last)) {
-        nm_need_of_t same = { need.channel, last, NM_LINEUP_ANY };
+        nm_need_of_t same = { need.channel, last, NM_LINEUP_ANY, service };
         if (nm_lineup_pick(lineup, &same, now_ms, at, until_ms) == NM_OK)
             return NM_OK;
     }
@@ -168,7 +177,7 @@ s_tell_breaker(nm_channel_worker_t *self, nm_provider_t *provider, bool counts, 
     }
     if (was_open != provider->breaker.open)
         nm_log(was_open ? NM_LOG_INFO : NM_LOG_WARNING, was_open ? "breaker_closed" : "breaker_opened",
-               "Provider %s %s.", provider->name,
+               "Provider %s %s.", provider->setup.name,
                was_open ? "works again" : "failed too often in a row: it gets a rest");
     return provider->breaker.open;
 }
@@ -187,13 +196,14 @@ nm_channel_result(void *state, nm_turn_t *turn, const nm_result_t *result)
     if (rc != NM_OK || hand.progress.attempt_count != attempt)
         return rc;
 
-    uint8_t outcome;
-    int at = s_last_provider(&hand, &outcome);
+    nm_attempt_t last;
+    bool known = s_last_attempt(&hand, &last);
+    int at = known ? nm_lineup_find_called(&self->lineup, last.provider, last.started_at) : -1;
     if (at < 0)
-        return NM_ERR_BUG;  //  This process started it, with the providers it has
+        return NM_ERR_BUG;  //  This process started it, and keeps providers until their calls have ended
     nm_provider_t *provider = &self->lineup.at[at];
     nm_verdict_t verdict;
-    provider->driver->classify(result, &verdict);
+    provider->setup.driver->classify(result, &verdict);
     nm_metric_add(provider->outcomes[verdict.outcome], 1);
     nm_metric_observe(self->attempt_us, (uint64_t) result->took_us);
 
@@ -236,7 +246,7 @@ s_open_attempt(nm_hand_t *hand, const nm_provider_t *provider)
     hand->progress.calling = true;
     hand->progress.boot = hand->worker->boot;
     NM_PUT(&attempt, attempt, number, hand->progress.attempt_count);
-    NM_PUT(&attempt, attempt, provider, nm_text(provider->name));
+    NM_PUT(&attempt, attempt, provider, nm_text(provider->setup.name));
     NM_PUT(&attempt, attempt, started_at, nm_turn_now(hand->turn));
     NM_PUT(&attempt, attempt, outcome, NM_OUTCOME_STARTED);
     nm_progress_add_attempt(nm_turn_txn(hand->turn), &hand->progress, &attempt);
@@ -266,7 +276,7 @@ s_prepare(nm_hand_t *hand, const nm_provider_t *provider, nm_effect_t **effect, 
     if (rc != NM_OK)
         return NM_ERR_CORRUPT;
     nm_order_t order = { &delivery, s_first_start(hand), s_token(&hand->key, hand->progress.attempt_count) };
-    return provider->driver->prepare(provider->config, &order, effect, error);
+    return provider->setup.driver->prepare(provider->setup.config, &order, effect, error);
 }
 
 //  A driver that cannot make a call of the delivery has refused it, without a call.

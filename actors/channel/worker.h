@@ -20,7 +20,10 @@ typedef struct {
     unsigned channels;
     nm_slots_t *slots;
     uint64_t boot;  //  A random number of this process; 0 before the first load
+    bool stale;     //  The book of providers has changed since the lineup was made
     const nm_directory_t *directory;
+    const nm_mesh_t *mesh;
+    nm_metrics_t *metrics;
     nm_metric_t *attempt_us;
     nm_metric_t *dead_letters;
     nm_buf_t packed;  //  Scratch
@@ -58,6 +61,11 @@ nm_rc_t nm_hand_end(nm_hand_t *self, const nm_news_t *news);
 
 //  A dead letter with all attempts, and the event failed; removes it.
 nm_rc_t nm_hand_bury(nm_hand_t *self, nm_reason_t reason, const char *detail);
+
+//  -- following.c
+
+//  Makes the lineup of the providers as they stand in the book, or in the mesh file while that counts.
+nm_rc_t nm_following_renew(nm_channel_worker_t *self, nm_turn_t *turn);
 
 //  -- sending.c
 

@@ -3,8 +3,7 @@
 #include <sodium.h>
 
 #include "actors/gateway/ops.h"
-#include "actors/gateway/tables.h"
-#include "lmdb_store/key.h"
+#include "lmdb_store/book.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -218,7 +217,7 @@ s_save(nm_case_t *it, unsigned status, nm_service_t *service, const nm_id_t *own
     if (taken)
         return nm_answer_problem(&it->answer, 409, NULL, "Another service has this name.");
     NM_PUT(service, service, updated_at, it->now_ms);
-    rc = nm_services_put(&it->gateway->services, it->txn, service);
+    rc = nm_services_put(it->turn, service);
     return rc == NM_OK ? s_answer_service(it, status, service) : rc;
 }
 
@@ -293,19 +292,18 @@ nm_op_services_delete(nm_case_t *it)
     NM_PUT(&service, service, is_active, false);
     NM_PUT(&service, service, updated_at, it->now_ms);
     NM_PUT(&service, service, deleted_at, it->now_ms);
-    rc = nm_services_put(&it->gateway->services, it->txn, &service);
+    rc = nm_services_put(it->turn, &service);
     return rc == NM_OK ? nm_answer(&it->answer, 204, nm_bytes(NULL, 0)) : rc;
 }
 
 //  -- Pages, newest first: what both lists have in common
 
 typedef struct {
-    const nm_table_t *table;
-    nm_key_t prefix;
+    nm_bytes_t prefix;  //  Of the entries, whose keys go on with an id
     nm_id_t before;
     uint64_t limit;
     //  Packs one value if it is to be shown, and tells whether it did.
-    nm_rc_t (*write)(nm_bytes_t value, nm_buf_t *out, bool *shown);
+    nm_rc_t (*write)(nm_case_t *it, nm_bytes_t value, nm_buf_t *out, bool *shown);
 } walk_t;
 
 static nm_rc_t
@@ -313,23 +311,27 @@ s_fill(nm_case_t *it, const walk_t *walk, nm_buf_t *items, size_t *count, nm_id_
 {
     nm_cursor_t cursor;
     nm_bytes_t key, value;
-    nm_key_t from = walk->prefix;
+    char from[NM_SERVICES_ENTRY_SIZE];
     nm_rc_t rc;
-    nm_key_id(&from, &walk->before);
+    nm_bytes_to_text(walk->prefix, from, sizeof from);
+    nm_id_to_text(&walk->before, from + walk->prefix.size);
     *more = false;
     *count = 0;
-    nm_cursor_open(&cursor, it->txn, walk->table, nm_key_view(&walk->prefix), nm_key_view(&from), true);
-    while ((rc = nm_cursor_next(&cursor, &key, &value)) == NM_OK) {
+    nm_book_open(&cursor, it->txn, NM_SERVICES_BOOK, walk->prefix, nm_text(from), true);
+    while ((rc = nm_book_next(&cursor, &key, &value)) == NM_OK) {
         nm_id_t id;
         bool shown = false;
-        memcpy(id.at, key.at + key.size - NM_ID_SIZE, NM_ID_SIZE);
+        if (nm_id_from_text(nm_bytes(key.at + walk->prefix.size, key.size - walk->prefix.size), &id) != NM_OK) {
+            rc = NM_ERR_CORRUPT;
+            break;
+        }
         if (memcmp(id.at, walk->before.at, NM_ID_SIZE) >= 0)
             continue;
         if (*count == walk->limit) {
             *more = true;
             break;
         }
-        if ((rc = walk->write(value, items, &shown)) != NM_OK)
+        if ((rc = walk->write(it, value, items, &shown)) != NM_OK)
             break;
         *last = id;
         *count += shown;
@@ -379,8 +381,9 @@ s_open_page(nm_case_t *it, nm_page_ask_t *ask, walk_t *walk)
 }
 
 static nm_rc_t
-s_show_service(nm_bytes_t value, nm_buf_t *out, bool *shown)
+s_show_service(nm_case_t *it, nm_bytes_t value, nm_buf_t *out, bool *shown)
 {
+    (void) it;
     nm_service_t service;
     if (nm_record_decode(&nm_service_shape, &service, value, NULL, "") != NM_OK)
         return NM_ERR_CORRUPT;
@@ -394,7 +397,7 @@ nm_rc_t
 nm_op_services_list(nm_case_t *it)
 {
     nm_page_ask_t ask;
-    walk_t walk = { .table = &nm_services_table, .write = s_show_service };
+    walk_t walk = { .prefix = nm_text(NM_SERVICE_PREFIX), .write = s_show_service };
     if (s_open_page(it, &ask, &walk) != NM_OK)
         return NM_OK;
     if (NM_HAS(&ask, page_ask, service_id))
@@ -421,10 +424,14 @@ s_write_key(nm_buf_t *out, const nm_api_key_t *key, const char *secret)
         if (key->scopes >> scope & 1)
             nm_writer_text(out, nm_words_text(&nm_scope_words, scope));
     nm_writer_pair_time(out, "created_at", key->created_at);
-    if (secret)
-        return;
-    if (NM_HAS(key, api_key, last_used_at)) {
-        nm_writer_pair_time(out, "last_used_at", key->last_used_at);
+}
+
+//  The last pair of a key that is listed.
+static void
+s_write_use(nm_buf_t *out, int64_t used_ms)
+{
+    if (used_ms) {
+        nm_writer_pair_time(out, "last_used_at", used_ms);
         return;
     }
     nm_writer_text(out, "last_used_at");
@@ -490,7 +497,7 @@ s_create_key(nm_case_t *it, nm_api_key_t *key)
     NM_PUT(key, api_key, id, id);
     NM_PUT(key, api_key, hash, nm_bytes(hash, sizeof hash));
     NM_PUT(key, api_key, created_at, it->now_ms);
-    nm_rc_t rc = nm_services_put_key(&it->gateway->services, it->txn, key);
+    nm_rc_t rc = nm_services_put_key(it->turn, key);
     if (rc == NM_OK) {
         nm_buf_clear(body);
         s_write_key(body, key, text);
@@ -532,12 +539,13 @@ nm_op_keys_create(nm_case_t *it)
 }
 
 static nm_rc_t
-s_show_key(nm_bytes_t value, nm_buf_t *out, bool *shown)
+s_show_key(nm_case_t *it, nm_bytes_t value, nm_buf_t *out, bool *shown)
 {
     nm_api_key_t key;
     if (nm_record_decode(&nm_api_key_shape, &key, value, NULL, "") != NM_OK)
         return NM_ERR_CORRUPT;
     s_write_key(out, &key, NULL);
+    s_write_use(out, nm_services_used(&it->gateway->services, &key.service, &key.id));
     *shown = true;
     return NM_OK;
 }
@@ -548,13 +556,14 @@ nm_op_keys_list(nm_case_t *it)
     nm_page_ask_t ask;
     nm_service_t service;
     nm_id_t id;
-    walk_t walk = { .table = &nm_keys_table, .write = s_show_key };
+    char prefix[NM_SERVICES_ENTRY_SIZE];
+    walk_t walk = { .write = s_show_key };
     if (s_open_page(it, &ask, &walk) != NM_OK)
         return NM_OK;
     nm_rc_t rc = s_find(it, NM_HAS(&ask, page_ask, service_id), ask.service_id, &id, &service);
     if (rc != NM_OK)
         return rc == NM_ERR_REFUSED ? NM_OK : rc;
-    nm_key_id(&walk.prefix, &id);
+    walk.prefix = nm_services_keys_of(&id, prefix);
     return s_answer_page(it, &walk);
 }
 
@@ -571,7 +580,7 @@ nm_op_keys_delete(nm_case_t *it)
         return rc == NM_ERR_REFUSED ? NM_OK : rc;
     if (!NM_HAS(&ask, key_ask, key_id) || nm_id_from_text(ask.key_id, &key) != NM_OK)
         return nm_case_unknown(it, "key");
-    rc = nm_services_delete_key(&it->gateway->services, it->txn, &id, &key);
+    rc = nm_services_delete_key(it->turn, &id, &key);
     if (rc == NM_ERR_MISSING)
         return nm_case_unknown(it, "key");
     return rc == NM_OK ? nm_answer(&it->answer, 204, nm_bytes(NULL, 0)) : rc;

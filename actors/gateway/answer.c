@@ -29,11 +29,17 @@ static nm_rc_t
 s_reply(const nm_answer_t *to, unsigned status, const header_t *more, size_t count, nm_bytes_t body)
 {
     nm_buf_t *headers = &to->gateway->headers;
+    bool marks = to->asker->book && status < 300;
     nm_buf_clear(headers);
-    nm_writer_map(headers, 1 + count);
+    nm_writer_map(headers, 1 + count + marks);
     nm_writer_pair_text(headers, "x-correlation-id", to->asker->correlation);
     for (size_t i = 0; i < count; i++)
         nm_writer_pair_text(headers, more[i].name, more[i].value);
+    if (marks) {
+        char mark[NM_BOOK_MARK_SIZE];
+        nm_turn_book_mark(to->turn, to->asker->book, mark);
+        nm_writer_pair_text(headers, "x-book-change", mark);
+    }
     nm_turn_reply(to->turn, &to->asker->caller, status, nm_buf_bytes(headers), body);
     nm_tally_answer(&to->gateway->tally, status);
     return NM_OK;

@@ -13,6 +13,7 @@ struct nm_gateway;
 typedef struct {
     nm_caller_t caller;
     char correlation[NM_CORRELATION_MAX + 1];
+    const char *book;  //  Another gateway, which wants to know which change of this book it was; else NULL
 } nm_asker_t;
 
 //  Who is answered: one that asks now or one that waits.

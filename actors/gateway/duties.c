@@ -293,6 +293,8 @@ nm_duties_due(nm_gateway_t *self, nm_turn_t *turn)
     if (rc == NM_OK)
         rc = nm_recovery_due(self, turn);
     if (rc == NM_OK)
+        rc = nm_passing_due(self, turn);
+    if (rc == NM_OK)
         rc = s_tidy(self, turn);
     if (rc == NM_OK)
         rc = s_save_counts(self, txn);

@@ -49,7 +49,13 @@ nm_rc_t nm_forwards_pass(struct nm_case *it, const nm_peer_t *gateway);
 nm_ask_headers_t nm_forwards_headers(const struct nm_case *it);
 
 //  The first byte of a token says whose ask it was.
-enum { NM_TOKEN_CANCEL = 1, NM_TOKEN_FORWARD = 2, NM_TOKEN_ERRAND = 3, NM_TOKEN_RECOVERY = 4 };
+enum {
+    NM_TOKEN_CANCEL = 1,
+    NM_TOKEN_FORWARD = 2,
+    NM_TOKEN_ERRAND = 3,
+    NM_TOKEN_RECOVERY = 4,
+    NM_TOKEN_PASSING = 5,
+};
 
 static inline uint64_t
 nm_token(unsigned kind, size_t slot, uint32_t serial)

@@ -4,6 +4,7 @@
 #include "actors/gateway/duties.h"
 #include "actors/gateway/ops.h"
 #include "actors/gateway/tables.h"
+#include "actors/providers/entry.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -12,11 +13,14 @@ static const int64_t DAY_MS = INT64_C(86400000);
 
 //  -- Operations
 
-static const struct {
+typedef struct {
     const char *op;
     nm_scope_t scope;
     nm_op_fn *run;
-} OPS[] = {
+    const char *book;  //  That it changes; NULL: none
+} nm_op_row_t;
+
+static const nm_op_row_t OPS[] = {
     { "notifications.create", NM_SCOPE_NOTIFICATIONS_WRITE, nm_op_create },
     { "notifications.batch", NM_SCOPE_NOTIFICATIONS_WRITE, nm_op_batch },
     { "notifications.get", NM_SCOPE_NOTIFICATIONS_READ, nm_op_get },
@@ -28,18 +32,23 @@ static const struct {
     { "dead_letters.replay", NM_SCOPE_DEAD_LETTERS, nm_op_dead_letters },
     { "dead_letters.replay_many", NM_SCOPE_DEAD_LETTERS, nm_op_dead_letters },
     { "dead_letters.discard", NM_SCOPE_DEAD_LETTERS, nm_op_dead_letters },
-    { "services.create", NM_SCOPE_ADMIN, nm_op_services_create },
+    { "services.create", NM_SCOPE_ADMIN, nm_op_services_create, NM_SERVICES_BOOK },
     { "services.list", NM_SCOPE_ADMIN, nm_op_services_list },
     { "services.get", NM_SCOPE_ADMIN, nm_op_services_get },
-    { "services.patch", NM_SCOPE_ADMIN, nm_op_services_patch },
-    { "services.delete", NM_SCOPE_ADMIN, nm_op_services_delete },
-    { "keys.create", NM_SCOPE_ADMIN, nm_op_keys_create },
+    { "services.patch", NM_SCOPE_ADMIN, nm_op_services_patch, NM_SERVICES_BOOK },
+    { "services.delete", NM_SCOPE_ADMIN, nm_op_services_delete, NM_SERVICES_BOOK },
+    { "keys.create", NM_SCOPE_ADMIN, nm_op_keys_create, NM_SERVICES_BOOK },
     { "keys.list", NM_SCOPE_ADMIN, nm_op_keys_list },
-    { "keys.delete", NM_SCOPE_ADMIN, nm_op_keys_delete },
+    { "keys.delete", NM_SCOPE_ADMIN, nm_op_keys_delete, NM_SERVICES_BOOK },
     { "idempotency.find.notifications.create", NM_SCOPE_NOTIFICATIONS_WRITE, nm_op_find },
     { "idempotency.find.notifications.batch", NM_SCOPE_NOTIFICATIONS_WRITE, nm_op_find },
     { "doors", NM_SCOPE_ANY, nm_op_doors },
     { "notifications.account", NM_SCOPE_ADMIN, nm_op_account },
+    { "providers.create", NM_SCOPE_ADMIN, nm_op_providers_create, NM_PROVIDERS_BOOK },
+    { "providers.list", NM_SCOPE_ADMIN, nm_op_providers_list },
+    { "providers.get", NM_SCOPE_ADMIN, nm_op_providers_get },
+    { "providers.patch", NM_SCOPE_ADMIN, nm_op_providers_patch, NM_PROVIDERS_BOOK },
+    { "providers.delete", NM_SCOPE_ADMIN, nm_op_providers_delete, NM_PROVIDERS_BOOK },
     { "health", NM_SCOPE_OPEN, nm_op_health },
     { "health.ready", NM_SCOPE_OPEN, nm_op_ready },
 };
@@ -290,6 +299,24 @@ s_authenticate(nm_case_t *it, nm_scope_t scope)
     return NM_ERR_REFUSED;
 }
 
+static const nm_op_row_t *
+s_row(nm_bytes_t op)
+{
+    for (size_t i = 0; i < NM_COUNT(OPS); i++)
+        if (nm_bytes_is(op, OPS[i].op))
+            return &OPS[i];
+    return NULL;
+}
+
+nm_rc_t
+nm_gateway_do(nm_case_t *it)
+{
+    const nm_op_row_t *row = s_row(it->ask->op);
+    if (row->book && nm_passing_take(it, row->book) != NM_OK)
+        return NM_OK;
+    return row->run(it);
+}
+
 nm_rc_t
 nm_gateway_run(nm_gateway_t *self, nm_turn_t *turn, const nm_ask_in_t *ask, nm_errand_t *errand)
 {
@@ -299,14 +326,12 @@ nm_gateway_run(nm_gateway_t *self, nm_turn_t *turn, const nm_ask_in_t *ask, nm_e
     it.answer = (nm_answer_t){ it.gateway, turn, &it.asker };
     s_set_asker(&it);
 
-    size_t row = 0;
-    while (row < NM_COUNT(OPS) && !nm_bytes_is(ask->op, OPS[row].op))
-        row++;
-    if (row == NM_COUNT(OPS))
+    const nm_op_row_t *row = s_row(ask->op);
+    if (!row)
         return nm_answer_problem(&it.answer, 404, NULL, "There is no operation %.*s.", NM_PRINT(ask->op));
-    if (OPS[row].scope != NM_SCOPE_OPEN && s_authenticate(&it, OPS[row].scope) != NM_OK)
+    if (row->scope != NM_SCOPE_OPEN && s_authenticate(&it, row->scope) != NM_OK)
         return NM_OK;
-    return OPS[row].run(&it);
+    return nm_gateway_do(&it);
 }
 
 static nm_rc_t
@@ -323,6 +348,7 @@ s_on_reply(void *state, nm_turn_t *turn, const nm_reply_in_t *reply)
     case NM_TOKEN_FORWARD: return nm_forwards_reply(state, turn, reply);
     case NM_TOKEN_ERRAND: return nm_errands_reply(state, turn, reply);
     case NM_TOKEN_RECOVERY: return nm_recovery_reply(state, turn, reply);
+    case NM_TOKEN_PASSING: return nm_passing_reply(state, turn, reply);
     default: return NM_OK;
     }
 }
@@ -405,6 +431,7 @@ s_close(void *state)
     nm_forwards_free(&self->forwards);
     nm_errands_free(&self->errands);
     nm_recovery_free(&self->recovery);
+    nm_passing_free(&self->passing);
     nm_history_free(&self->history);
     nm_buf_free(&self->body);
     nm_buf_free(&self->headers);
@@ -418,6 +445,7 @@ static nm_rc_t
 s_open(void **state, const nm_setup_t *setup, nm_error_t *error)
 {
     nm_gateway_t *self = nm_alloc(sizeof *self);
+    self->mesh = setup->mesh;
     self->directory = setup->directory;
     self->number = setup->self->number;
     self->owners = (nm_owners_t){ .directory = setup->directory,
@@ -445,6 +473,7 @@ s_load(void *state, nm_turn_t *turn)
     nm_cancels_undo(&self->cancels, nm_turn_now(turn));
     nm_forwards_undo(&self->forwards);
     nm_errands_undo(&self->errands);
+    nm_passing_undo(&self->passing);
     nm_rc_t rc = nm_services_load(&self->services, txn);
     if (rc == NM_OK)
         rc = nm_journal_load(&self->journal, txn);
@@ -465,6 +494,7 @@ s_committed(void *state)
     nm_cancels_commit(&self->cancels);
     nm_forwards_commit(&self->forwards);
     nm_errands_commit(&self->errands);
+    nm_passing_commit(&self->passing);
 }
 
 static void
@@ -490,11 +520,33 @@ s_status(void *state, nm_buf_t *out)
     return 5;
 }
 
+static nm_rc_t
+s_service_changed(void *state, nm_turn_t *turn, nm_bytes_t key)
+{
+    nm_gateway_t *self = state;
+    return nm_services_changed(&self->services, nm_turn_txn(turn), key);
+}
+
+//  Providers are read from the book when they are asked for.
+static nm_rc_t
+s_provider_changed(void *state, nm_turn_t *turn, nm_bytes_t key)
+{
+    (void) state, (void) turn, (void) key;
+    return NM_OK;
+}
+
+static const nm_book_use_t BOOKS[] = {
+    { NM_SERVICES_BOOK, s_service_changed },
+    { NM_PROVIDERS_BOOK, s_provider_changed },
+};
+
 const nm_role_t nm_gateway_role = {
     .name = "gateway",
     .id = NM_ROLE_GATEWAY,
     .tables = nm_gateway_tables,
     .table_count = NM_GATEWAY_TABLE_COUNT,
+    .books = BOOKS,
+    .book_count = NM_COUNT(BOOKS),
     .mail_drains = true,
     .pace_ms = 4,
     .open = s_open,

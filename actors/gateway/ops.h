@@ -14,6 +14,8 @@ nm_op_fn nm_op_events;                                                          
 nm_op_fn nm_op_dead_letters;                                                                    //  forward.c
 nm_op_fn nm_op_services_create, nm_op_services_list, nm_op_services_get, nm_op_services_patch;  //  admin.c
 nm_op_fn nm_op_services_delete, nm_op_keys_create, nm_op_keys_list, nm_op_keys_delete;
+nm_op_fn nm_op_providers_create, nm_op_providers_list, nm_op_providers_get, nm_op_providers_patch;  //  providers.c
+nm_op_fn nm_op_providers_delete;
 nm_op_fn nm_op_health, nm_op_ready;  //  gateway.c
 nm_op_fn nm_op_find;                 //  idempotency.c
 nm_op_fn nm_op_doors;                //  doors.c

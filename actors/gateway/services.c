@@ -3,7 +3,9 @@
 #include <sodium.h>
 
 #include "actors/gateway/tables.h"
+#include "lmdb_store/book.h"
 #include "lmdb_store/key.h"
+#include "wire/id.h"
 
 static const char *const SCOPES[] = { "notifications:write", "notifications:read", "users:write", "users:read",
                                       "templates:write",     "templates:read",     "webhooks",    "dead_letters" };
@@ -57,7 +59,7 @@ s_remember(nm_services_t *self, const nm_service_t *service)
 }
 
 static nm_tenant_key_t *
-s_key_find(nm_services_t *self, const nm_id_t *service, const nm_id_t *id)
+s_key_find(const nm_services_t *self, const nm_id_t *service, const nm_id_t *id)
 {
     for (size_t i = 0; i < self->key_count; i++)
         if (nm_id_equal(&self->keys[i].id, id) && nm_id_equal(&self->keys[i].service, service))
@@ -69,6 +71,8 @@ static void
 s_remember_key(nm_services_t *self, const nm_api_key_t *key)
 {
     nm_tenant_key_t *place = s_key_find(self, &key->service, &key->id);
+    int64_t used_ms = place ? place->used_ms : 0;
+    bool used_changed = place && place->used_changed;
     if (!place) {
         if (self->key_count == self->key_room) {
             self->key_room = self->key_room ? self->key_room * 2 : 16;
@@ -80,7 +84,8 @@ s_remember_key(nm_services_t *self, const nm_api_key_t *key)
         .service = key->service,
         .id = key->id,
         .scopes = (uint32_t) key->scopes,
-        .used_ms = NM_HAS(key, api_key, last_used_at) ? key->last_used_at : 0,
+        .used_ms = used_ms,
+        .used_changed = used_changed,
     };
     memcpy(place->hash, key->hash.at, sizeof place->hash);
     self->changes++;
@@ -108,24 +113,64 @@ s_read_key(nm_bytes_t value, nm_api_key_t *key)
     return rc == NM_OK && key->hash.size != NM_SECRET_SIZE ? NM_ERR_CORRUPT : rc;
 }
 
-static nm_key_t
-s_key_key(const nm_id_t *service, const nm_id_t *id)
+//  -- Entries of the book
+
+static void
+s_add_id(char *out, const nm_id_t *id)
 {
-    nm_key_t key = { .size = 0 };
-    nm_key_id(&key, service);
-    nm_key_id(&key, id);
-    return key;
+    nm_id_to_text(id, out + strlen(out));
+}
+
+nm_bytes_t
+nm_services_entry(const nm_id_t *id, char out[NM_SERVICES_ENTRY_SIZE])
+{
+    strcpy(out, NM_SERVICE_PREFIX);
+    s_add_id(out, id);
+    return nm_text(out);
+}
+
+nm_bytes_t
+nm_services_keys_of(const nm_id_t *service, char out[NM_SERVICES_ENTRY_SIZE])
+{
+    strcpy(out, NM_KEY_PREFIX);
+    s_add_id(out, service);
+    strcat(out, "/");
+    return nm_text(out);
+}
+
+nm_bytes_t
+nm_services_key_entry(const nm_id_t *service, const nm_id_t *id, char out[NM_SERVICES_ENTRY_SIZE])
+{
+    nm_services_keys_of(service, out);
+    s_add_id(out, id);
+    return nm_text(out);
+}
+
+//  Reads "service/{id}" or "key/{service}/{id}"; is_key tells which.
+static nm_rc_t
+s_read_entry(nm_bytes_t entry, nm_id_t *service, nm_id_t *id, bool *is_key)
+{
+    enum { ID = NM_ID_TEXT_SIZE, SERVICE = sizeof NM_SERVICE_PREFIX - 1, KEY = sizeof NM_KEY_PREFIX - 1 };
+    *is_key = entry.size == KEY + ID + 1 + ID && memcmp(entry.at, NM_KEY_PREFIX, KEY) == 0;
+    if (*is_key)
+        return nm_id_from_text(nm_bytes(entry.at + KEY, ID), service) == NM_OK &&
+                       nm_id_from_text(nm_bytes(entry.at + KEY + ID + 1, ID), id) == NM_OK
+                   ? NM_OK
+                   : NM_ERR_CORRUPT;
+    if (entry.size != SERVICE + ID || memcmp(entry.at, NM_SERVICE_PREFIX, SERVICE) != 0)
+        return NM_ERR_CORRUPT;
+    return nm_id_from_text(nm_bytes(entry.at + SERVICE, ID), service) == NM_OK ? NM_OK : NM_ERR_CORRUPT;
 }
 
 static nm_rc_t
 s_load_services(nm_services_t *self, nm_txn_t *txn)
 {
     nm_cursor_t cursor;
-    nm_bytes_t value;
+    nm_bytes_t entry, value;
     nm_service_t service;
     nm_rc_t rc;
-    nm_cursor_open(&cursor, txn, &nm_services_table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
-    while ((rc = nm_cursor_next(&cursor, NULL, &value)) == NM_OK) {
+    nm_book_open(&cursor, txn, NM_SERVICES_BOOK, nm_text(NM_SERVICE_PREFIX), nm_bytes(NULL, 0), false);
+    while ((rc = nm_book_next(&cursor, &entry, &value)) == NM_OK) {
         if ((rc = s_read(&nm_service_shape, &service, value)) != NM_OK)
             break;
         s_remember(self, &service);
@@ -138,11 +183,11 @@ static nm_rc_t
 s_load_keys(nm_services_t *self, nm_txn_t *txn)
 {
     nm_cursor_t cursor;
-    nm_bytes_t value;
+    nm_bytes_t entry, value;
     nm_api_key_t key;
     nm_rc_t rc;
-    nm_cursor_open(&cursor, txn, &nm_keys_table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
-    while ((rc = nm_cursor_next(&cursor, NULL, &value)) == NM_OK) {
+    nm_book_open(&cursor, txn, NM_SERVICES_BOOK, nm_text(NM_KEY_PREFIX), nm_bytes(NULL, 0), false);
+    while ((rc = nm_book_next(&cursor, &entry, &value)) == NM_OK) {
         if ((rc = s_read_key(value, &key)) != NM_OK)
             break;
         s_remember_key(self, &key);
@@ -151,6 +196,72 @@ s_load_keys(nm_services_t *self, nm_txn_t *txn)
     return rc == NM_ERR_MISSING ? NM_OK : rc;
 }
 
+//  -- When keys were used
+
+static nm_key_t
+s_use_key(const nm_id_t *service, const nm_id_t *id)
+{
+    nm_key_t key = { .size = 0 };
+    nm_key_id(&key, service);
+    nm_key_id(&key, id);
+    return key;
+}
+
+static nm_rc_t
+s_load_uses(nm_services_t *self, nm_txn_t *txn)
+{
+    for (size_t i = 0; i < self->key_count; i++) {
+        nm_tenant_key_t *key = &self->keys[i];
+        nm_key_t place = s_use_key(&key->service, &key->id);
+        nm_bytes_t value;
+        nm_rc_t rc = nm_table_get(txn, &nm_key_uses_table, nm_key_view(&place), &value);
+        if (rc == NM_OK && value.size == 8)
+            key->used_ms = (int64_t) nm_get_u64(value.at);
+        else if (rc != NM_ERR_MISSING)
+            return rc == NM_OK ? NM_ERR_CORRUPT : rc;
+    }
+    return NM_OK;
+}
+
+int64_t
+nm_services_used(const nm_services_t *self, const nm_id_t *service, const nm_id_t *id)
+{
+    const nm_tenant_key_t *key = s_key_find(self, service, id);
+    return key ? key->used_ms : 0;
+}
+
+nm_rc_t
+nm_services_save_used(nm_services_t *self, nm_txn_t *txn)
+{
+    nm_rc_t rc = NM_OK;
+    for (size_t i = 0; rc == NM_OK && i < self->key_count; i++) {
+        nm_tenant_key_t *key = &self->keys[i];
+        uint8_t raw[8];
+        if (!key->used_changed)
+            continue;
+        nm_put_u64(raw, (uint64_t) key->used_ms);
+        nm_key_t place = s_use_key(&key->service, &key->id);
+        rc = nm_table_put(txn, &nm_key_uses_table, nm_key_view(&place), nm_bytes(raw, sizeof raw));
+        key->used_changed = false;
+    }
+    return rc;
+}
+
+static nm_rc_t
+s_forget_key(nm_services_t *self, nm_txn_t *txn, const nm_id_t *service, const nm_id_t *id)
+{
+    nm_key_t place = s_use_key(service, id);
+    nm_rc_t rc = nm_table_delete(txn, &nm_key_uses_table, nm_key_view(&place));
+    nm_tenant_key_t *key = s_key_find(self, service, id);
+    if (key) {
+        *key = self->keys[--self->key_count];
+        self->changes++;
+    }
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+//  -- Memory and book
+
 nm_rc_t
 nm_services_load(nm_services_t *self, nm_txn_t *txn)
 {
@@ -158,7 +269,9 @@ nm_services_load(nm_services_t *self, nm_txn_t *txn)
     self->key_count = 0;
     self->changes++;
     nm_rc_t rc = s_load_services(self, txn);
-    return rc == NM_OK ? s_load_keys(self, txn) : rc;
+    if (rc == NM_OK)
+        rc = s_load_keys(self, txn);
+    return rc == NM_OK ? s_load_uses(self, txn) : rc;
 }
 
 void
@@ -171,11 +284,45 @@ nm_services_free(nm_services_t *self)
     *self = (nm_services_t){ 0 };
 }
 
+static void
+s_forget(nm_services_t *self, const nm_id_t *id)
+{
+    size_t at = s_tenant_place(self, id);
+    if (at == self->tenant_count || !nm_id_equal(&self->tenants[at].id, id))
+        return;
+    self->tenant_count--;
+    memmove(self->tenants + at, self->tenants + at + 1, (self->tenant_count - at) * sizeof *self->tenants);
+    self->changes++;
+}
+
+nm_rc_t
+nm_services_changed(nm_services_t *self, nm_txn_t *txn, nm_bytes_t entry)
+{
+    nm_id_t service_id, id;
+    nm_service_t service;
+    nm_api_key_t key;
+    bool is_key;
+    nm_rc_t rc = s_read_entry(entry, &service_id, &id, &is_key);
+    if (rc != NM_OK)
+        return rc;
+    rc = is_key ? nm_services_get_key(txn, &service_id, &id, &key) : nm_services_get(txn, &service_id, &service);
+    if (rc == NM_ERR_MISSING && is_key)
+        return s_forget_key(self, txn, &service_id, &id);
+    if (rc == NM_ERR_MISSING)
+        s_forget(self, &service_id);
+    else if (rc == NM_OK && is_key)
+        s_remember_key(self, &key);
+    else if (rc == NM_OK)
+        s_remember(self, &service);
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
 nm_rc_t
 nm_services_get(nm_txn_t *txn, const nm_id_t *id, nm_service_t *service)
 {
     nm_bytes_t value;
-    nm_rc_t rc = nm_table_get(txn, &nm_services_table, nm_bytes(id->at, NM_ID_SIZE), &value);
+    char entry[NM_SERVICES_ENTRY_SIZE];
+    nm_rc_t rc = nm_book_get(txn, NM_SERVICES_BOOK, nm_services_entry(id, entry), &value);
     return rc == NM_OK ? s_read(&nm_service_shape, service, value) : rc;
 }
 
@@ -183,69 +330,40 @@ nm_rc_t
 nm_services_get_key(nm_txn_t *txn, const nm_id_t *service, const nm_id_t *id, nm_api_key_t *key)
 {
     nm_bytes_t value;
-    nm_key_t place = s_key_key(service, id);
-    nm_rc_t rc = nm_table_get(txn, &nm_keys_table, nm_key_view(&place), &value);
+    char entry[NM_SERVICES_ENTRY_SIZE];
+    nm_rc_t rc = nm_book_get(txn, NM_SERVICES_BOOK, nm_services_key_entry(service, id, entry), &value);
     return rc == NM_OK ? s_read_key(value, key) : rc;
 }
 
 static nm_rc_t
-s_put(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t key, const nm_shape_t *shape, const void *record)
+s_put(nm_turn_t *turn, nm_bytes_t entry, const nm_shape_t *shape, const void *record)
 {
     nm_buf_t packed = { 0 };
     nm_record_encode(shape, record, NM_BY_TAG, &packed);
-    nm_rc_t rc = nm_table_put(txn, table, key, nm_buf_bytes(&packed));
+    nm_rc_t rc = nm_turn_book_put(turn, NM_SERVICES_BOOK, entry, nm_buf_bytes(&packed));
     nm_buf_free(&packed);
     return rc;
 }
 
 nm_rc_t
-nm_services_put(nm_services_t *self, nm_txn_t *txn, const nm_service_t *service)
+nm_services_put(nm_turn_t *turn, const nm_service_t *service)
 {
-    nm_rc_t rc = s_put(txn, &nm_services_table, nm_bytes(service->id.at, NM_ID_SIZE), &nm_service_shape, service);
-    if (rc == NM_OK)
-        s_remember(self, service);
-    return rc;
+    char entry[NM_SERVICES_ENTRY_SIZE];
+    return s_put(turn, nm_services_entry(&service->id, entry), &nm_service_shape, service);
 }
 
 nm_rc_t
-nm_services_put_key(nm_services_t *self, nm_txn_t *txn, const nm_api_key_t *key)
+nm_services_put_key(nm_turn_t *turn, const nm_api_key_t *key)
 {
-    nm_key_t place = s_key_key(&key->service, &key->id);
-    nm_rc_t rc = s_put(txn, &nm_keys_table, nm_key_view(&place), &nm_api_key_shape, key);
-    if (rc == NM_OK)
-        s_remember_key(self, key);
-    return rc;
+    char entry[NM_SERVICES_ENTRY_SIZE];
+    return s_put(turn, nm_services_key_entry(&key->service, &key->id, entry), &nm_api_key_shape, key);
 }
 
 nm_rc_t
-nm_services_delete_key(nm_services_t *self, nm_txn_t *txn, const nm_id_t *service, const nm_id_t *id)
+nm_services_delete_key(nm_turn_t *turn, const nm_id_t *service, const nm_id_t *id)
 {
-    nm_key_t place = s_key_key(service, id);
-    nm_rc_t rc = nm_table_delete(txn, &nm_keys_table, nm_key_view(&place));
-    nm_tenant_key_t *key = rc == NM_OK ? s_key_find(self, service, id) : NULL;
-    if (key) {
-        *key = self->keys[--self->key_count];
-        self->changes++;
-    }
-    return rc;
-}
-
-nm_rc_t
-nm_services_save_used(nm_services_t *self, nm_txn_t *txn)
-{
-    nm_rc_t rc = NM_OK;
-    for (size_t i = 0; rc == NM_OK && i < self->key_count; i++) {
-        nm_tenant_key_t *key = &self->keys[i];
-        nm_api_key_t stored;
-        if (!key->used_changed)
-            continue;
-        rc = nm_services_get_key(txn, &key->service, &key->id, &stored);
-        if (rc != NM_OK)
-            break;
-        NM_PUT(&stored, api_key, last_used_at, key->used_ms);
-        nm_key_t place = s_key_key(&key->service, &key->id);
-        rc = s_put(txn, &nm_keys_table, nm_key_view(&place), &nm_api_key_shape, &stored);
-        key->used_changed = false;
-    }
-    return rc;
+    char entry[NM_SERVICES_ENTRY_SIZE];
+    nm_api_key_t key;
+    nm_rc_t rc = nm_services_get_key(nm_turn_txn(turn), service, id, &key);
+    return rc == NM_OK ? nm_turn_book_delete(turn, NM_SERVICES_BOOK, nm_services_key_entry(service, id, entry)) : rc;
 }

@@ -1,12 +1,12 @@
-/*  services - the tenants and their API keys: on disk, and in memory for every ask.
+/*  services - the tenants and their API keys: a book, and in memory for every ask.
  *
  *  An ask is authenticated without a look at the disk: all services and keys are loaded
- *  at start and follow each change that is made here. A key is shown once; what is kept is
- *  BLAKE2b-256 of its secret half, the 32 hex digits as they were written.
+ *  at start and follow each change of the book, whoever made it. A key is shown once; what is
+ *  kept is BLAKE2b-256 of its secret half, the 32 hex digits as they were written.
  *
- *  The book of services is this gateway's own. Where there are several, a change has to be
- *  made at each: everything that changes goes through nm_services_put and
- *  nm_services_put_key, which is where a book that others follow will stand.
+ *  The book `services` has the entries service/{id} and key/{service}/{id}. Every gateway has a copy and
+ *  authenticates from it; its owner makes the changes (passing.h). When a key was used last is each
+ *  gateway's own knowledge.
  */
 #ifndef NM_SERVICES_H
 #define NM_SERVICES_H
@@ -64,8 +64,7 @@ NM_RECORD_DECLARE(service, NM_SERVICE_FIELDS);
     F(R, 3, name, LINE, NM_NAME_MAX, MUST, NULL, "For people")            \
     F(R, 4, scopes, UINT, UINT32_MAX, MUST, NULL, "A bit for each scope") \
     F(R, 5, hash, BIN, 32, MUST, NULL, "BLAKE2b-256 of the secret half")  \
-    F(R, 6, created_at, TIME, 0, MUST, NULL, "When it was made")          \
-    F(R, 7, last_used_at, TIME, 0, MAY, NULL, "Up to a minute old")
+    F(R, 6, created_at, TIME, 0, MUST, NULL, "When it was made")
 NM_RECORD_DECLARE(api_key, NM_API_KEY_FIELDS);
 
 //  What is kept in memory of a service and of a key.
@@ -96,22 +95,38 @@ typedef struct {
     uint64_t changes;
 } nm_services_t;
 
+#define NM_SERVICES_BOOK "services"
+#define NM_SERVICE_PREFIX "service/"
+#define NM_KEY_PREFIX "key/"
+
 //  Takes everything from the disk, forgetting what was in memory.
 nm_rc_t nm_services_load(nm_services_t *self, nm_txn_t *txn);
 void nm_services_free(nm_services_t *self);
 
+//  An entry of the book was changed: memory follows.
+nm_rc_t nm_services_changed(nm_services_t *self, nm_txn_t *txn, nm_bytes_t entry);
+
 const nm_tenant_t *nm_services_find(const nm_services_t *self, const nm_id_t *id);
 
-//  Reads a service or key of the disk; views live until the transaction ends.
+//  Reads a service or key of the book; views live until the transaction ends.
 nm_rc_t nm_services_get(nm_txn_t *txn, const nm_id_t *id, nm_service_t *service);
 nm_rc_t nm_services_get_key(nm_txn_t *txn, const nm_id_t *service, const nm_id_t *id, nm_api_key_t *key);
 
-//  Adds or replaces, on disk and in memory.
-nm_rc_t nm_services_put(nm_services_t *self, nm_txn_t *txn, const nm_service_t *service);
-nm_rc_t nm_services_put_key(nm_services_t *self, nm_txn_t *txn, const nm_api_key_t *key);
-nm_rc_t nm_services_delete_key(nm_services_t *self, nm_txn_t *txn, const nm_id_t *service, const nm_id_t *id);
+//  Adds or replaces, where the book is this actor's; memory follows by nm_services_changed.
+nm_rc_t nm_services_put(nm_turn_t *turn, const nm_service_t *service);
+nm_rc_t nm_services_put_key(nm_turn_t *turn, const nm_api_key_t *key);
+nm_rc_t nm_services_delete_key(nm_turn_t *turn, const nm_id_t *service, const nm_id_t *id);
+
+//  When a key was used last at this gateway; 0: never, or a while ago and not noted.
+int64_t nm_services_used(const nm_services_t *self, const nm_id_t *service, const nm_id_t *id);
 
 //  Writes down when keys were used last, for those that were used since.
 nm_rc_t nm_services_save_used(nm_services_t *self, nm_txn_t *txn);
+
+//  Keys of entries in the book, as text; the keys of a service start with the last one.
+enum { NM_SERVICES_ENTRY_SIZE = 96 };
+nm_bytes_t nm_services_entry(const nm_id_t *id, char out[NM_SERVICES_ENTRY_SIZE]);
+nm_bytes_t nm_services_key_entry(const nm_id_t *service, const nm_id_t *id, char out[NM_SERVICES_ENTRY_SIZE]);
+nm_bytes_t nm_services_keys_of(const nm_id_t *service, char out[NM_SERVICES_ENTRY_SIZE]);
 
 #endif

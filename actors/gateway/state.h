@@ -15,12 +15,14 @@
 #include "actors/gateway/history.h"
 #include "actors/gateway/journal.h"
 #include "actors/gateway/owners.h"
+#include "actors/gateway/passing.h"
 #include "actors/gateway/polls.h"
 #include "actors/gateway/recovery.h"
 #include "actors/gateway/services.h"
 #include "actors/gateway/tally.h"
 
 typedef struct nm_gateway {
+    const nm_mesh_t *mesh;
     const nm_directory_t *directory;
     uint16_t number;        //  That the ids of this gateway carry
     int64_t retention_ms;   //  How long ended notifications are kept
@@ -34,6 +36,7 @@ typedef struct nm_gateway {
     nm_errands_t errands;
     nm_owners_t owners;
     nm_recovery_t recovery;
+    nm_passing_t passing;
     nm_tally_t tally;
 
     uint8_t secret[NM_FINGERPRINT_KEY_SIZE];  //  Keys the hashes on disk
@@ -73,6 +76,9 @@ typedef nm_rc_t(nm_op_fn)(nm_case_t *it);
 
 //  Runs an ask; errand as in nm_case_t.
 nm_rc_t nm_gateway_run(nm_gateway_t *self, nm_turn_t *turn, const nm_ask_in_t *ask, nm_errand_t *errand);
+
+//  Does the operation of an ask whose asker is known and may do it; what another gateway has to do is passed on.
+nm_rc_t nm_gateway_do(nm_case_t *it);
 
 //  Was it another gateway that passed this ask on? Then it is not passed on again.
 static inline bool

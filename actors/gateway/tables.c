@@ -8,8 +8,7 @@ const nm_table_t nm_journal_table = { NM_TABLE_ROLE + 4, true, "journal" };
 const nm_table_t nm_answers_table = { NM_TABLE_ROLE + 5, true, "answers" };
 const nm_table_t nm_duplicates_table = { NM_TABLE_ROLE + 6, false, "duplicates" };
 const nm_table_t nm_facts_table = { NM_TABLE_ROLE + 7, true, "facts" };
-const nm_table_t nm_services_table = { NM_TABLE_ROLE + 8, true, "services" };
-const nm_table_t nm_keys_table = { NM_TABLE_ROLE + 9, true, "keys" };
+const nm_table_t nm_key_uses_table = { NM_TABLE_ROLE + 8, false, "key_uses" };
 const nm_table_t nm_moved_table = { NM_TABLE_ROLE + 10, false, "moved" };
 const nm_table_t nm_copies_table = { NM_TABLE_ROLE + 11, true, "copies" };
 const nm_table_t nm_copy_contents_table = { NM_TABLE_ROLE + 12, true, "copy_contents" };
@@ -19,8 +18,8 @@ const nm_table_t nm_recoveries_table = { NM_TABLE_ROLE + 15, false, "recoveries"
 const nm_table_t nm_suspects_table = { NM_TABLE_ROLE + 16, false, "suspects" };
 
 const nm_table_t *const nm_gateway_tables[NM_GATEWAY_TABLE_COUNT] = {
-    &nm_notes_table,      &nm_contents_table,   &nm_by_service_table,    &nm_due_table,       &nm_journal_table,
-    &nm_answers_table,    &nm_duplicates_table, &nm_facts_table,         &nm_services_table,  &nm_keys_table,
-    &nm_moved_table,      &nm_copies_table,     &nm_copy_contents_table, &nm_copy_ends_table, &nm_awaited_table,
-    &nm_recoveries_table, &nm_suspects_table,
+    &nm_notes_table,     &nm_contents_table, &nm_by_service_table, &nm_due_table,
+    &nm_journal_table,   &nm_answers_table,  &nm_duplicates_table, &nm_facts_table,
+    &nm_key_uses_table,  &nm_moved_table,    &nm_copies_table,     &nm_copy_contents_table,
+    &nm_copy_ends_table, &nm_awaited_table,  &nm_recoveries_table, &nm_suspects_table,
 };

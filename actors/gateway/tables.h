@@ -9,14 +9,16 @@
  *      moved        hash of service and key, time      -> the gateway that answers for the key now; 26 h
  *      duplicates   hash of service and content, time  -> notification id; one day
  *      facts        name                               -> counts by status, the secret of the hashes, when the store was made
- *      services     service id                         -> nm_service_t
- *      keys         service id, key id                 -> nm_api_key_t
+ *      key_uses     service id, key id                 -> when the key was used last, here
  *      copies       notification id                    -> nm_note_t of another gateway's, kept for it
  *      copy_contents  notification id                  -> its request; unfinished ones only
  *      copy_ends    notification id                    -> nothing: no copy of it is taken any more; one day
  *      awaited      notification id                    -> nm_awaited_t: not accepted yet, its copy is being made
  *      recoveries   name of a lost actor               -> nm_recovering_t: how far it is accounted for
  *      suspects     notification id                    -> how it is to be looked into, while that goes on
+ *
+ *  Services and their keys are entries of the book `services` (services.h), providers of the book
+ *  `providers` (actors/providers/entry.h).
  */
 #ifndef NM_GATEWAY_TABLES_H
 #define NM_GATEWAY_TABLES_H
@@ -31,8 +33,7 @@ extern const nm_table_t nm_journal_table;
 extern const nm_table_t nm_answers_table;
 extern const nm_table_t nm_duplicates_table;
 extern const nm_table_t nm_facts_table;
-extern const nm_table_t nm_services_table;
-extern const nm_table_t nm_keys_table;
+extern const nm_table_t nm_key_uses_table;
 extern const nm_table_t nm_moved_table;
 extern const nm_table_t nm_copies_table;
 extern const nm_table_t nm_copy_contents_table;
@@ -41,7 +42,7 @@ extern const nm_table_t nm_awaited_table;
 extern const nm_table_t nm_recoveries_table;
 extern const nm_table_t nm_suspects_table;
 
-enum { NM_GATEWAY_TABLE_COUNT = 17 };
+enum { NM_GATEWAY_TABLE_COUNT = 16 };
 extern const nm_table_t *const nm_gateway_tables[NM_GATEWAY_TABLE_COUNT];
 
 #endif

@@ -36,6 +36,8 @@ typedef struct {
     unsigned channels;        //  NM_CHANNEL_BIT of each it can send over
     const char *const *keys;  //  Its own settings; others are a fault
     size_t key_count;
+    const char *const *secrets;  //  Those of them that nobody is shown; NAME_file may name a file with one
+    size_t secret_count;
 
     //  Reads and checks its settings. config is the driver's own; error has line and reason.
     nm_rc_t (*open)(void **config, const nm_zpl_t *node, const nm_mesh_t *mesh, nm_error_t *error);

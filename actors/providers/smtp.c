@@ -124,23 +124,33 @@ done:
 static nm_rc_t
 s_open_login(smtp_t *self, const nm_zpl_t *node, const nm_mesh_t *mesh, nm_error_t *error)
 {
-    const nm_zpl_t *inline_password = nm_zpl_find(node, "password");
-    if (inline_password)
-        return nm_zpl_fail(inline_password, error, "a mesh file holds no secrets: name a password_file instead");
+    const nm_zpl_t *given = nm_zpl_find(node, "password");
+    if (given && given->line)
+        return nm_zpl_fail(given, error, "a mesh file holds no secrets: name a password_file instead");
 
-    const char *user = NULL, *file = NULL;
+    const char *user = NULL, *file = NULL, *password = NULL;
     nm_rc_t rc = nm_zpl_text(node, "user", NULL, &user, error);
     if (rc == NM_OK)
         rc = nm_zpl_text(node, "password_file", NULL, &file, error);
+    if (rc == NM_OK)
+        rc = nm_zpl_text(node, "password", NULL, &password, error);
     if (rc != NM_OK)
         return rc;
-    if (!user != !file)
-        return nm_zpl_fail(node, error, "user and password_file come together");
+    if (file && password)
+        return nm_zpl_fail(given, error, "there is a password_file already");
+    if (!user != (!file && !password))
+        return nm_zpl_fail(node, error, "user and %s come together", node->line ? "password_file" : "password");
+    if (password && strlen(password) > PASSWORD_MAX)
+        return nm_zpl_fail(given, error, "a password has at most %d bytes", PASSWORD_MAX);
     if (!user)
         return NM_OK;
+    nm_effect_set(&self->user, user);
+    if (password) {
+        nm_effect_set(&self->password, password);
+        return NM_OK;
+    }
     char path[NM_MESH_PATH_MAX];
     nm_mesh_path(mesh, file, path, sizeof path);
-    nm_effect_set(&self->user, user);
     return s_read_password(path, nm_zpl_find(node, "password_file"), &self->password, error);
 }
 
@@ -252,11 +262,15 @@ static const char *const KEYS[] = {
     "ca_file",  "insecure", "timeout_ms",    "connect_timeout_ms",
 };
 
+static const char *const SECRETS[] = { "password" };
+
 const nm_driver_t nm_smtp_driver = {
     .kind = "smtp",
     .channels = NM_CHANNEL_BIT(NM_CHANNEL_EMAIL),
     .keys = KEYS,
     .key_count = NM_COUNT(KEYS),
+    .secrets = SECRETS,
+    .secret_count = NM_COUNT(SECRETS),
     .open = s_open,
     .close = s_close,
     .prepare = s_prepare,

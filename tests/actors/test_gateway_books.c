@@ -1,0 +1,309 @@
+//  About actors/gateway/passing.c, providers.c and services.c: two gateways, one book of services, one of providers.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "actors/gateway/gateway.h"
+#include "lmdb_store/book.h"
+#include "tests/actors/gateway_client.h"
+#include "tests/actors/relay.h"
+#include "wire/reader.h"
+#include "wire/writer.h"
+
+static const char PROVIDERS[] = "providers\n"
+                                "    box\n        kind = \"maildir\"\n        path = \"mail\"\n        priority = 5\n"
+                                "    post\n        kind = \"smtp\"\n        host = \"post.test\"\n"
+                                "        user = \"me\"\n        password_file = \"nowhere\"\n";
+
+typedef struct {
+    nm_relay_t relay;
+    nm_bench_t *one, *two;
+} s_two_t;
+
+static int
+s_setup(void **state)
+{
+    s_two_t *self = nm_alloc(sizeof *self);
+    self->one = nm_bench_new(&nm_gateway_role, "gateway-1", PROVIDERS);
+    self->two = nm_bench_new(&nm_gateway_role, "gateway-2", PROVIDERS);
+    nm_relay_add(&self->relay, "gateway-1", self->one);
+    nm_relay_add(&self->relay, "gateway-2", self->two);
+    nm_relay_run(&self->relay, 2500);
+    *state = self;
+    return 0;
+}
+
+static int
+s_teardown(void **state)
+{
+    s_two_t *self = *state;
+    nm_bench_destroy(&self->one);
+    nm_bench_destroy(&self->two);
+    free(self);
+    return 0;
+}
+
+//  Asks as the operator and lets ms pass. Status 0: not answered yet.
+static nm_bench_reply_t
+s_ask(s_two_t *self, nm_bench_t *bench, const char *op, nm_bytes_t body, int64_t ms)
+{
+    uint64_t id = nm_bench_ask(bench, "operator", op, NULL, body);
+    nm_relay_run(&self->relay, ms);
+    const nm_bench_reply_t *reply = nm_bench_reply(bench, id);
+    return reply ? *reply : (nm_bench_reply_t){ .status = 0 };
+}
+
+static nm_bench_reply_t
+s_create(s_two_t *self, nm_bench_t *bench, const char *name, int64_t ms)
+{
+    nm_buf_t body = { 0 };
+    nm_bench_reply_t reply = s_ask(self, bench, "services.create", nm_client_map(&body, "name", name, NULL), ms);
+    nm_buf_free(&body);
+    return reply;
+}
+
+static nm_bench_reply_t
+s_get(s_two_t *self, nm_bench_t *bench, const char *id)
+{
+    nm_buf_t body = { 0 };
+    nm_bench_reply_t reply = s_ask(self, bench, "services.get", nm_client_map(&body, "id", id, NULL), 25);
+    nm_buf_free(&body);
+    return reply;
+}
+
+static void
+a_change_is_made_by_the_owner_and_read_where_it_was_asked(void **state)
+{
+    s_two_t *self = *state;
+    nm_bench_reply_t made = s_create(self, self->two, "shop", 500);
+    assert_int_equal(made.status, 201);
+    assert_string_equal(nm_client_text(made.body, "name"), "shop");
+    const char *id = nm_client_text(made.body, "id");
+    assert_int_equal(s_get(self, self->two, id).status, 200);
+    assert_int_equal(s_get(self, self->one, id).status, 200);
+    assert_int_equal(s_create(self, self->two, "shop", 500).status, 409);
+    assert_int_equal(s_create(self, self->two, "", 500).status, 422);
+}
+
+//  The owner has it and this gateway has not: an answer now would name what the asker cannot read here.
+static void
+no_answer_is_given_before_the_change_is_here(void **state)
+{
+    s_two_t *self = *state;
+    nm_buf_t body = { 0 };
+    uint64_t id =
+        nm_bench_ask(self->two, "operator", "services.create", NULL, nm_client_map(&body, "name", "shop", NULL));
+    assert_int_equal(nm_bench_turn(self->two), NM_OK);
+    const nm_bench_asked_t *asked = nm_bench_asked(self->two, nm_bench_asks(self->two) - 1);
+    assert_string_equal(asked->op, "services.create");
+    assert_string_equal(asked->peer, "gateway-1");
+    uint64_t there = nm_bench_ask(self->one, "gateway-2", asked->op, NULL, asked->body);
+    assert_int_equal(nm_bench_turn(self->one), NM_OK);
+    const nm_bench_reply_t *reply = nm_bench_reply(self->one, there);
+    assert_int_equal(reply->status, 201);
+    assert_string_not_equal(nm_client_text(reply->headers, "x-book-change"), "");
+    nm_bench_answer_with(self->two, asked->id, "gateway-1", reply->status, reply->headers, reply->body);
+    assert_int_equal(nm_bench_turn(self->two), NM_OK);
+    assert_null(nm_bench_reply(self->two, id));
+    nm_relay_run(&self->relay, 200);
+    assert_non_null(nm_bench_reply(self->two, id));
+    assert_int_equal(nm_bench_reply(self->two, id)->status, 201);
+    nm_buf_free(&body);
+}
+
+static void
+while_the_owner_is_away_changes_are_503_and_reads_go_on(void **state)
+{
+    s_two_t *self = *state;
+    nm_bench_reply_t made = s_create(self, self->one, "shop", 500);
+    char id[37];
+    snprintf(id, sizeof id, "%s", nm_client_text(made.body, "id"));
+    self->relay.away[0] = true;
+    assert_int_equal(s_create(self, self->two, "late", 25).status, 0);
+    nm_relay_run(&self->relay, 4000);
+    assert_int_equal(s_create(self, self->two, "later", 25).status, 503);  //  Known by now: at once
+    assert_int_equal(s_get(self, self->two, id).status, 200);
+    self->relay.away[0] = false;
+    nm_relay_run(&self->relay, 4000);
+    assert_int_equal(s_create(self, self->two, "late", 500).status, 201);
+}
+
+static void
+what_was_passed_on_once_is_not_passed_on_again(void **state)
+{
+    s_two_t *self = *state;
+    nm_buf_t body = { 0 };
+    nm_relay_forget(&self->relay);
+    uint64_t id =
+        nm_bench_ask(self->two, "gateway-1", "services.create", NULL, nm_client_map(&body, "name", "shop", NULL));
+    assert_int_equal(nm_bench_turn(self->two), NM_OK);
+    assert_int_equal(nm_bench_reply(self->two, id)->status, 503);
+    for (size_t i = 0; i < nm_bench_asks(self->two); i++)
+        assert_memory_equal(nm_bench_asked(self->two, i)->op, "book.", 5);
+    nm_buf_free(&body);
+}
+
+static void
+a_change_that_comes_too_early_waits_until_the_owner_has_looked_around(void **state)
+{
+    s_two_t *self = *state;
+    nm_bench_restart(self->one);
+    nm_bench_reply_t made = s_create(self, self->one, "early", 25);
+    assert_int_equal(made.status, 0);
+    uint64_t id = 1;
+    while (!nm_bench_reply(self->one, id))  //  The only one that is open
+        if (++id > 1000) {
+            id = 1;
+            nm_relay_run(&self->relay, 100);
+        }
+    assert_int_equal(nm_bench_reply(self->one, id)->status, 201);
+}
+
+//  -- Providers
+
+//  {name, kind, config: {path}}
+static nm_bytes_t
+s_provider(nm_buf_t *out, const char *name, const char *path)
+{
+    size_t start = out->size;
+    nm_writer_map(out, 3);
+    nm_writer_pair_text(out, "name", name);
+    nm_writer_pair_text(out, "kind", "maildir");
+    nm_writer_text(out, "config");
+    nm_writer_map(out, 1);
+    nm_writer_pair_text(out, "path", path);
+    return nm_bytes(out->at + start, out->size - start);
+}
+
+typedef struct {
+    uint64_t number;
+    uint32_t entry_count;
+} s_stand_t;
+
+static nm_rc_t
+s_load_head(nm_txn_t *txn, void *arg)
+{
+    nm_book_head_t head;
+    s_stand_t *stand = arg;
+    nm_rc_t rc = nm_book_load(txn, "providers", &head);
+    *stand = (s_stand_t){ head.number, head.entry_count };
+    return rc;
+}
+
+static s_stand_t
+s_stand(nm_bench_t *bench)
+{
+    s_stand_t stand;
+    assert_int_equal(nm_store_view(nm_bench_store(bench), s_load_head, &stand), NM_OK);
+    return stand;
+}
+
+static void
+the_mesh_files_providers_are_shown_until_the_first_change_takes_them_over(void **state)
+{
+    s_two_t *self = *state;
+    nm_buf_t body = { 0 };
+    nm_bench_reply_t list = s_ask(self, self->two, "providers.list", nm_bytes(NULL, 0), 25);
+    assert_int_equal(nm_client_count(list.body, "items"), 2);
+    assert_int_equal(s_stand(self->one).number, 0);
+    nm_bench_reply_t made = s_ask(self, self->two, "providers.create", s_provider(&body, "other", "p"), 500);
+    assert_int_equal(made.status, 201);
+    assert_int_equal(s_stand(self->one).number, 3);
+    assert_int_equal(s_stand(self->two).entry_count, 3);
+    list = s_ask(self, self->two, "providers.list", nm_bytes(NULL, 0), 25);
+    assert_int_equal(nm_client_count(list.body, "items"), 3);
+    assert_string_equal(nm_client_text(nm_client_item(list.body, "items", 0), "name"), "box");
+    assert_int_equal(nm_client_number(nm_client_item(list.body, "items", 0), "priority"), 5);
+    assert_int_equal(s_ask(self, self->one, "providers.create", s_provider(&body, "box", "p"), 25).status, 409);
+    nm_buf_free(&body);
+}
+
+//  {name, config: {user: null, password_file: null, port: 2525}, is_active: false}
+static void
+a_patch_merges_and_null_clears(void **state)
+{
+    s_two_t *self = *state;
+    nm_buf_t body = { 0 };
+    nm_writer_map(&body, 3);
+    nm_writer_pair_text(&body, "name", "post");
+    nm_writer_text(&body, "config");
+    nm_writer_map(&body, 3);
+    nm_writer_text(&body, "user");
+    nm_writer_nil(&body);
+    nm_writer_text(&body, "password_file");
+    nm_writer_nil(&body);
+    nm_writer_pair_uint(&body, "port", 2525);
+    nm_writer_pair_bool(&body, "is_active", false);
+    nm_bench_reply_t reply = s_ask(self, self->one, "providers.patch", nm_buf_bytes(&body), 25);
+    assert_int_equal(reply.status, 200);
+    nm_bytes_t config = nm_client_raw(reply.body, "config");
+    assert_string_equal(nm_client_text(config, "host"), "post.test");
+    assert_int_equal(nm_client_number(config, "port"), 2525);
+    assert_int_equal(nm_client_raw(config, "user").size, 0);
+    assert_int_equal(nm_client_raw(config, "password_file").size, 0);
+    nm_buf_free(&body);
+}
+
+//  {name, config: {...}} with one setting.
+static nm_bench_reply_t
+s_patch_one(s_two_t *self, const char *name, const char *setting, const char *value)
+{
+    nm_buf_t body = { 0 };
+    nm_writer_map(&body, 2);
+    nm_writer_pair_text(&body, "name", name);
+    nm_writer_text(&body, "config");
+    nm_writer_map(&body, 1);
+    nm_writer_pair_text(&body, setting, value);
+    nm_bench_reply_t reply = s_ask(self, self->one, "providers.patch", nm_buf_bytes(&body), 25);
+    nm_buf_free(&body);
+    return reply;
+}
+
+static void
+a_file_of_secrets_cannot_be_named_by_an_ask_and_one_of_the_mesh_file_stays(void **state)
+{
+    s_two_t *self = *state;
+    nm_bench_reply_t refused = s_patch_one(self, "post", "password_file", "/etc/shadow");
+    assert_int_equal(refused.status, 422);
+    assert_string_equal(nm_client_text(nm_client_item(refused.body, "errors", 0), "pointer"), "/config/password_file");
+    //  The file is not here, and need not be: whoever sends reads it
+    nm_bench_reply_t patched = s_patch_one(self, "post", "host", "other.test");
+    assert_int_equal(patched.status, 200);
+    assert_string_equal(nm_client_text(nm_client_raw(patched.body, "config"), "password_file"), "nowhere");
+    assert_int_equal(s_patch_one(self, "post", "password", "x").status, 422);  //  There is one already
+}
+
+static void
+only_the_admin_changes_providers(void **state)
+{
+    (void) state;
+    nm_buf_t body = { 0 };
+    nm_client_t *client = nm_client_new(PROVIDERS);
+    static const char *const OPS[] = { "providers.create", "providers.list", "providers.get", "providers.patch",
+                                       "providers.delete" };
+    for (size_t i = 0; i < NM_COUNT(OPS); i++)
+        assert_int_equal(nm_client_ask(client, OPS[i], nm_client_map(&body, "name", "box", NULL))->status, 403);
+    nm_client_destroy(&client);
+    nm_buf_free(&body);
+}
+
+#define CLAIM(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CLAIM(a_change_is_made_by_the_owner_and_read_where_it_was_asked),
+        CLAIM(no_answer_is_given_before_the_change_is_here),
+        CLAIM(while_the_owner_is_away_changes_are_503_and_reads_go_on),
+        CLAIM(what_was_passed_on_once_is_not_passed_on_again),
+        CLAIM(a_change_that_comes_too_early_waits_until_the_owner_has_looked_around),
+        CLAIM(the_mesh_files_providers_are_shown_until_the_first_change_takes_them_over),
+        CLAIM(a_patch_merges_and_null_clears),
+        CLAIM(a_file_of_secrets_cannot_be_named_by_an_ask_and_one_of_the_mesh_file_stays),
+        cmocka_unit_test(only_the_admin_changes_providers),
+    };
+    return cmocka_run_group_tests_name("gateway/books", tests, NULL, NULL);
+}
