@@ -32,6 +32,15 @@ const nm_command_t nm_commands[] = {
       nm_service_options, 1, 2, NULL },
     { "key", nm_cmd_key, "create SERVICE|list SERVICE|delete SERVICE KEY", "API keys of a service", nm_key_options, 2, 3,
       "A new key is shown once." },
+    { "provider", nm_cmd_provider, "create NAME|list|show NAME|patch NAME|delete NAME", "Providers, that is the way out",
+      nm_provider_options, 1, 2,
+      "A change counts everywhere within about a second, without a restart. The first one copies the providers of the "
+      "mesh file into the book of providers; from then on the mesh file's are no longer looked at. Secrets are never "
+      "shown again." },
+    { "book", nm_cmd_book, "list|promote BOOK ACTOR|aside BOOK ACTOR", "Books: services and providers, who owns them",
+      nm_book_options, 1, 3,
+      "promote makes ACTOR the owner of BOOK, as when the old owner is gone for good. Changes of the old owner that "
+      "ACTOR does not have are set aside there when it comes back; aside names them." },
     { "cert", nm_cmd_cert, "issue NAME ROLE|renew NAME|revoke NAME|publish FILE|list|show NAME",
       "Certificates of actors and operators", nm_cert_options, 1, 3,
       "issue, renew and revoke need authority.key in the mesh's folder. Where that is kept elsewhere, revoke --statement "

@@ -20,8 +20,8 @@ s_cell(nm_grid_t *grid, const json_t *value)
     }
 }
 
-static void
-s_print_items(const json_t *items, const nm_column_t *columns, size_t column_count)
+void
+nm_pages_table(const json_t *items, const nm_column_t *columns, size_t column_count)
 {
     size_t i;
     json_t *item;
@@ -50,7 +50,7 @@ nm_pages_print(nm_nctl_t *nctl, const char *op, json_t *body, const nm_column_t 
     if (nctl->json) {
         nm_json_print(page, false, stdout);
     } else {
-        s_print_items(json_object_get(page, "items"), columns, column_count);
+        nm_pages_table(json_object_get(page, "items"), columns, column_count);
         if (nm_json_text(page, "next_cursor")[0])
             nm_nctl_say("There is more: --cursor %s", nm_json_text(page, "next_cursor"));
     }

@@ -16,6 +16,9 @@ typedef struct {
 //  Asks, prints, and says how to get the next page if there is one. Takes body over.
 int nm_pages_print(nm_nctl_t *nctl, const char *op, json_t *body, const nm_column_t *columns, size_t column_count);
 
+//  Prints a list of objects as a table.
+void nm_pages_table(const json_t *items, const nm_column_t *columns, size_t column_count);
+
 //  Sets body[field] from an option, if it was given.
 void nm_pages_text(json_t *body, const nm_options_t *options, const char *option, const char *field);
 nm_rc_t nm_pages_time(json_t *body, const nm_options_t *options, const char *option, const char *field,
