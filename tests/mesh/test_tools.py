@@ -34,8 +34,8 @@ def running(folder):
 
 def test_every_command_has_help():
     listed = nctl("--help").stdout
-    for command in ("init up down ps top send show list tail cancel dlq replay service key cert launch forget backup "
-                    "restore check bench").split():
+    for command in ("init up down ps top send show list tail cancel dlq replay service key provider book cert launch forget "
+                    "backup restore check bench").split():
         assert command in listed
         shown = nctl(command, "--help").stdout
         assert shown.startswith(f"usage: nctl {command}") and len(shown.splitlines()) > 3
@@ -116,6 +116,33 @@ def test_services_and_keys(running):
     assert "shop" in nctl("service", "list", "-C", running).stdout
     listed = nctl("key", "list", made["id"], "-C", running).stdout
     assert key["key_id"] in listed and key["key"] not in listed
+
+
+def test_providers_and_books(running, tmp_path):
+    listed = json.loads(nctl("provider", "list", "-C", running, "--json").stdout)["items"]
+    assert [item["name"] for item in listed] == ["maildir"]
+    secret = tmp_path / "secret"
+    secret.write_text("correct horse\nsecond line\n", encoding="ascii")
+    nctl("provider", "create", "relay", "-C", running, "--kind", "smtp", "--set", "host=relay.test", "--set", "port=2525",
+         "--set", "user=me", "--secret", f"password={secret}", "--priority", 200, "--channel", "email")
+    shown = json.loads(nctl("provider", "show", "relay", "-C", running, "--json").stdout)
+    assert shown["config"] == {"host": "relay.test", "port": 2525, "user": "me"} and shown["secrets"] == ["password"]
+    nctl("provider", "patch", "relay", "-C", running, "--active", "no", "--set", "port=25")
+    table = nctl("provider", "list", "-C", running).stdout
+    assert "relay" in table and "maildir" in table and "correct horse" not in table
+    refused = nctl("provider", "patch", "relay", "-C", running, "--set", "colour=red", code=1).stderr
+    assert "/config/colour" in refused
+    nctl("provider", "delete", "relay", "-C", running)
+    assert "relay" not in nctl("provider", "list", "-C", running).stdout
+
+    books = json.loads(nctl("book", "list", "-C", running, "--json").stdout)
+    assert {(copy["book"], copy["actor"], copy["state"]) for copy in books} == {
+        ("services", "gateway-1", "owner"), ("providers", "gateway-1", "owner"), ("providers", "email-1", "follower")}
+    assert "services" in nctl("book", "list", "-C", running).stdout
+    assert "gateway-1" in nctl("book", "promote", "services", "gateway-1", "-C", running).stdout
+    assert "no book" in nctl("book", "promote", "services", "router-1", "-C", running, code=1).stderr
+    assert nctl("book", "aside", "services", "gateway-1", "-C", running).stdout.startswith("ROUND")
+    nctl("book", "promote", "services", "-C", running, code=2)
 
 
 def test_tail_shows_what_happens(running):
