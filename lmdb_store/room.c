@@ -99,7 +99,8 @@ nm_store_room(nm_store_t *self, nm_store_room_t *room)
     //  A store that cannot be measured is not one to take on more.
     bool measured = nm_store_view(self, s_measure, room) == NM_OK;
     uint64_t percent = self->quota / 100 ? room->used / (self->quota / 100) : UINT64_MAX;
-    room->tight = !measured || percent >= S_TIGHT_PERCENT || room->free_space < self->reserve;
+    room->tight = !measured || percent >= S_TIGHT_PERCENT || room->free_space < self->reserve ||
+                  nm_store_fault(self, NM_STORE_AT_ROOM) != NM_OK;
     room->critical = percent >= S_CRITICAL_PERCENT || room->free_space < self->reserve / S_CRITICAL_PART;
 
     if (room->critical && self->has_ballast) {

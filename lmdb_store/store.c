@@ -373,8 +373,18 @@ s_build(nm_store_t *self, const s_opening_t *template)
         rc = s_provision(self, opening.error);
     if (rc != NM_OK || opening.copy)
         return rc == NM_OK ? nm_redo_do_without(self) : rc;
+    if (config->volatile_for_tests) {
+        self->fault = config->fault;
+        self->fault_arg = config->fault_arg;
+    }
     //  Without syncs there is nothing to save by a log.
     return self->folder.syncs ? nm_redo_open(self, opening.error) : NM_OK;
+}
+
+nm_rc_t
+nm_store_fault(const nm_store_t *self, nm_store_point_t point)
+{
+    return self->fault ? self->fault(self->fault_arg, point) : NM_OK;
 }
 
 static nm_rc_t

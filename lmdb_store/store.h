@@ -69,6 +69,12 @@ typedef struct {
     uint8_t secret[NM_STORE_SECRET_SIZE];
 } nm_store_key_t;
 
+//  Where the simulator may make a store fail. At COMMIT the update has done its work and nothing
+//  of it is on the disk: a result other than NM_OK undoes it and is what the update returns. At
+//  ROOM a result other than NM_OK lets the store look tight.
+typedef enum { NM_STORE_AT_COMMIT, NM_STORE_AT_ROOM } nm_store_point_t;
+typedef nm_rc_t(nm_store_fault_fn)(void *arg, nm_store_point_t point);
+
 typedef struct {
     const char *path;                 //  Folder of the store; made if it is not there
     const char *owner;                //  Name of the actor; a store of another owner is refused
@@ -80,6 +86,10 @@ typedef struct {
     uint64_t quota;           //  Soft quota in bytes of used pages; 0: 64 GiB
     uint64_t reserve;         //  Free bytes the file system must keep; 0: 64 MiB
     bool volatile_for_tests;  //  No sync at all: unit tests and the simulator only
+
+    //  Called at each of these points once the store is open; NULL: never. Ignored unless volatile_for_tests.
+    nm_store_fault_fn *fault;
+    void *fault_arg;
 } nm_store_config_t;
 
 //  Opens or creates. On failure returns NULL and error says what, where, and

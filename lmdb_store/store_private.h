@@ -122,7 +122,12 @@ struct nm_store {
     uint64_t free_pages;   //  What that count gave
     bool has_ballast;
     bool damaged;  //  Something could not be vouched for: LMDB gets nothing more
+    nm_store_fault_fn *fault;  //  Of a volatile store that is open; else NULL
+    void *fault_arg;
 };
+
+//  What the simulator wants to happen at this point; NM_OK in every store that is not volatile.
+nm_rc_t nm_store_fault(const nm_store_t *self, nm_store_point_t point);
 
 //  LMDB's codes stop here. NM_ERR_IO is logged with LMDB's text.
 nm_rc_t nm_store_rc(const nm_store_t *self, int err);

@@ -183,6 +183,8 @@ nm_store_update(nm_store_t *self, nm_store_fn *work, void *arg)
         rc = self->txn.failed;
     if (rc == NM_OK)
         rc = s_put_counters(&self->txn);
+    if (rc == NM_OK && self->txn.changed)
+        rc = nm_store_fault(self, NM_STORE_AT_COMMIT);
     s_close_cursors(&self->txn);
     if (rc != NM_OK)
         s_undo(self);

@@ -150,6 +150,36 @@ a_disk_below_the_reserve_is_tight(void **state)
 
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, s_setup, fx_teardown)
 
+static nm_rc_t
+s_is_full(void *arg, nm_store_point_t point)
+{
+    const bool *full = arg;
+    (void) point;
+    return *full ? NM_ERR_FULL : NM_OK;
+}
+
+static void
+a_simulated_fault_undoes_an_update_and_makes_it_tight(void **state)
+{
+    fx_t *self = *state;
+    nm_store_room_t room;
+    bool full = false;
+    fx_close(self);
+    self->config.fault = s_is_full;
+    self->config.fault_arg = &full;
+    fx_open(self);
+    assert_int_equal(fx_put(self, &fx_plain, "kept", "before"), NM_OK);
+    full = true;
+    assert_int_equal(fx_put(self, &fx_plain, "kept", "after"), NM_ERR_FULL);
+    nm_store_room(self->store, &room);
+    assert_true(room.tight);
+    fx_has(self, &fx_plain, "kept", "before");
+    full = false;
+    nm_store_room(self->store, &room);
+    assert_false(room.tight);
+    assert_int_equal(fx_put(self, &fx_plain, "kept", "after"), NM_OK);
+}
+
 int
 main(void)
 {
@@ -160,6 +190,7 @@ main(void)
         CLAIM(drains_one_by_one_when_critical),
         CLAIM(deleted_records_are_room_again),
         CLAIM(a_disk_below_the_reserve_is_tight),
+        CLAIM(a_simulated_fault_undoes_an_update_and_makes_it_tight),
     };
     return cmocka_run_group_tests_name("lmdb_store/room", tests, NULL, NULL);
 }
