@@ -141,7 +141,7 @@ s_fill_progress(const nm_delivery_t *delivery, nm_progress_t *progress)
     NM_PUT(progress, progress, boot, 0);
     NM_PUT(progress, progress, attempt_count, NM_HAS(delivery, delivery, earlier) ? delivery->earlier : 0);
     NM_PUT(progress, progress, attempts, nm_bytes(EMPTY_LIST, sizeof EMPTY_LIST));
-    NM_PUT(progress, progress, due_at, delivery->created_at);
+    NM_PUT(progress, progress, due_at, 0);  //  At once: the gateway's clock, which may be ahead, says nothing of it
     if (NM_HAS(delivery, delivery, expires_at))
         NM_PUT(progress, progress, expires_at, delivery->expires_at);
     if (delivery->provider.size)

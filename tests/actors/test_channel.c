@@ -20,6 +20,8 @@ static const char TWO[] = "providers\n"
                           "    first\n        kind = \"smtp\"\n        host = \"one.example\"\n        priority = 10\n"
                           "    off\n        kind = \"sandbox\"\n        priority = 1\n        active = 0\n"
                           "email\n    jitter_percent = 0\n    breaker_failures = 2\n";
+static const char NARROW[] = "providers\n    first\n        kind = \"smtp\"\n        host = \"one.example\"\n"
+                             "email\n    concurrency = 1\n";
 static const char PARK[] = "providers\n    first\n        kind = \"smtp\"\n        host = \"one.example\"\n"
                            "email\n    on_unknown = \"park\"\n";
 
@@ -313,6 +315,26 @@ keeps_a_due_time_over_a_restart(void **state)
     assert_int_equal(nm_bench_turn(bench), NM_OK);
     assert_int_equal(nm_bench_effects(bench), 1);
     assert_int_equal(s_attempt(&(nm_event_t){ .attempt = s_event(bench, 0).attempt }).number, 2);
+    nm_bench_destroy(&bench);
+}
+
+static void
+a_gateway_whose_clock_is_ahead_delays_nothing_over_a_restart(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench(NARROW);
+    nm_delivery_t delivery = s_delivery(bench, 1);
+    s_send(bench, &delivery);
+    delivery = s_delivery(bench, 2);
+    NM_PUT(&delivery, delivery, created_at, nm_bench_now(bench) + 7200000);
+    s_send(bench, &delivery);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_effects(bench), 1);
+
+    nm_bench_restart(bench);
+    s_answer(bench, NM_CALL_ANSWERED, 250, "250 ok");
+    s_answer(bench, NM_CALL_ANSWERED, 250, "250 ok");
+    assert_int_equal(s_held(bench), 0);
     nm_bench_destroy(&bench);
 }
 
@@ -794,6 +816,7 @@ main(void)
         cmocka_unit_test(tries_after_two_four_and_eight_seconds_and_then_gives_up),
         cmocka_unit_test(keeps_a_due_time_over_a_restart),
         cmocka_unit_test(waits_no_longer_because_the_clock_was_set_back),
+        cmocka_unit_test(a_gateway_whose_clock_is_ahead_delays_nothing_over_a_restart),
         cmocka_unit_test(sends_a_refused_one_to_the_dead_letters_at_once),
         cmocka_unit_test(refuses_without_a_call_what_a_driver_cannot_send),
         cmocka_unit_test(goes_to_the_next_provider_after_a_failure),
