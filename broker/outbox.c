@@ -149,22 +149,38 @@ s_load_claim(nm_link_t *link, uint64_t seq, bool empty)
     nm_claims_set(&link->claim, seq, state);
 }
 
-//  Receipts that came in this life hold, whatever became of the turn that wanted to write them down.
+//  Numbers that were given away and are not open have been receipted, and forgotten.
+static void
+s_note_receipted(nm_link_t *link, uint64_t from, uint64_t below)
+{
+    for (uint64_t seq = from; seq < below; seq++)
+        nm_spans_add(&link->receipted, seq);
+}
+
+//  Receipts that came in this life hold, whatever became of the turn that wanted to write them down. Of
+//  an earlier life those count that were: fresh.
 static nm_rc_t
-s_count_open(nm_txn_t *txn, nm_link_t *link)
+s_count_open(nm_txn_t *txn, nm_link_t *link, bool fresh)
 {
     nm_key_t prefix = s_lane_key(link->lane);
     nm_cursor_t cursor;
     nm_bytes_t key, value;
     nm_rc_t rc;
-    uint64_t first = link->next;
+    uint64_t first = link->next, after = link->next;
     link->low = link->next;
+    if (fresh)
+        link->receipted = (nm_spans_t){ .seen = link->next - 1 };
     nm_cursor_open(&cursor, txn, &nm_outbox_open, nm_key_view(&prefix), nm_bytes(NULL, 0), false);
     while ((rc = nm_cursor_next(&cursor, &key, &value)) == NM_OK) {
         uint64_t seq = nm_get_u64(key.at + 4);
+        if (fresh && seq < first)
+            link->receipted.seen = seq - 1;
+        else if (fresh)
+            s_note_receipted(link, after, seq);
         if (seq < first)
             first = seq;
-        if (link->loaded && nm_spans_has(&link->receipted, seq))
+        after = seq + 1;
+        if (nm_spans_has(&link->receipted, seq))
             continue;
         if (link->open_count++ == 0)
             link->low = seq;
@@ -172,8 +188,8 @@ s_count_open(nm_txn_t *txn, nm_link_t *link)
         s_load_claim(link, seq, s_is_void(value));
     }
     nm_cursor_close(&cursor);
-    if (!link->loaded)
-        link->receipted = (nm_spans_t){ .seen = link->low - 1 };
+    if (fresh)
+        s_note_receipted(link, after, link->next);
     link->forgotten = first - 1;
     link->loaded = true;
     return rc == NM_ERR_MISSING ? NM_OK : rc;
@@ -220,7 +236,7 @@ nm_outbox_load_link(nm_txn_t *txn, nm_link_t *link, uint32_t epoch)
     link->next = nm_get_u64(value.at + 8);
     if (nm_get_u32(value.at + 4) != epoch)
         rc = s_renumber(txn, link, epoch);
-    return rc == NM_OK ? s_count_open(txn, link) : rc;
+    return rc == NM_OK ? s_count_open(txn, link, !link->loaded) : rc;
 }
 
 nm_rc_t

@@ -23,6 +23,30 @@ nm_spans_count(const nm_spans_t *self)
     return count;
 }
 
+uint64_t
+nm_spans_last(const nm_spans_t *self)
+{
+    return self->run_count ? self->runs[self->run_count - 1].last : self->seen;
+}
+
+//  Runs are apart, so each run of other lies within one of self, or it is not covered.
+bool
+nm_spans_has_all(const nm_spans_t *self, const nm_spans_t *other)
+{
+    if (self->seen < other->seen)
+        return false;
+    for (uint32_t i = 0, j = 0; i < other->run_count; i++) {
+        const nm_run_t *run = &other->runs[i];
+        if (run->last <= self->seen)
+            continue;
+        while (j < self->run_count && self->runs[j].last < run->last)
+            j++;
+        if (j == self->run_count || run->first < self->runs[j].first)
+            return false;
+    }
+    return true;
+}
+
 static void
 s_remove(nm_spans_t *self, uint32_t at)
 {
@@ -102,6 +126,35 @@ s_read(nm_bytes_t raw, uint64_t least, nm_run_t runs[NM_SPAN_MAX], uint32_t *cou
         runs[(*count)++] = (nm_run_t){ span.first, span.last };
         least = span.last + 2;
     }
+    return NM_OK;
+}
+
+//  Takes the run that begins first off the two lists, all within one.
+static nm_run_t
+s_take_first(const nm_spans_t *a, uint32_t *i, const nm_spans_t *b, uint32_t *j)
+{
+    bool from_a = *j == b->run_count || (*i < a->run_count && a->runs[*i].first <= b->runs[*j].first);
+    return from_a ? a->runs[(*i)++] : b->runs[(*j)++];
+}
+
+nm_rc_t
+nm_spans_join(nm_spans_t *self, const nm_spans_t *other)
+{
+    nm_spans_t joined = { .seen = self->seen > other->seen ? self->seen : other->seen };
+    for (uint32_t i = 0, j = 0; i < self->run_count || j < other->run_count;) {
+        nm_run_t run = s_take_first(self, &i, other, &j);
+        uint64_t *end = joined.run_count ? &joined.runs[joined.run_count - 1].last : &joined.seen;
+        if (run.last <= *end)
+            continue;
+        if (run.first <= *end + 1) {
+            *end = run.last;
+            continue;
+        }
+        if (joined.run_count == NM_SPAN_MAX)
+            return NM_ERR_FULL;
+        joined.runs[joined.run_count++] = run;
+    }
+    *self = joined;
     return NM_OK;
 }
 

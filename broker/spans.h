@@ -32,8 +32,17 @@ bool nm_spans_has(const nm_spans_t *self, uint64_t seq);
 //  How many numbers have been seen.
 uint64_t nm_spans_count(const nm_spans_t *self);
 
+//  The highest number that was seen.
+uint64_t nm_spans_last(const nm_spans_t *self);
+
+//  Does self have all that other has?
+bool nm_spans_has_all(const nm_spans_t *self, const nm_spans_t *other);
+
 //  NM_ERR_DUPLICATE if it is there; NM_ERR_FULL if it would need one run too many, and nothing changes.
 nm_rc_t nm_spans_add(nm_spans_t *self, uint64_t seq);
+
+//  Adds all that other has. NM_ERR_FULL if that would need too many runs, and nothing changes.
+nm_rc_t nm_spans_join(nm_spans_t *self, const nm_spans_t *other);
 
 //  Adds the runs as `above` of a frame: a raw list of span records.
 void nm_spans_write(const nm_spans_t *self, nm_buf_t *out);

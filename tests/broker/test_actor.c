@@ -394,6 +394,125 @@ scrubs_a_large_store_in_steps(void **state)
     nm_bench_destroy(&bench);
 }
 
+//  -- Late words, undone turns, restores: what the simulator found
+
+enum { BOOT = 77 };  //  Of the bench's played peers
+
+static nm_id_t
+s_store_of(const char *peer)
+{
+    nm_id_t store = { { 0 } };
+    snprintf((char *) store.at, sizeof store.at, "%.15s", peer);
+    return store;
+}
+
+//  A greeting of a played peer that has seen nothing of ours and has all that it ever sent still open.
+static nm_greet_t
+s_greeting(const char *peer, uint64_t boot, uint64_t next)
+{
+    nm_greet_t greet = { 0 };
+    NM_PUT(&greet, greet, store, s_store_of(peer));
+    NM_PUT(&greet, greet, epoch, 1);
+    NM_PUT(&greet, greet, boot, boot);
+    NM_PUT(&greet, greet, low, 1);
+    NM_PUT(&greet, greet, next, next);
+    NM_PUT(&greet, greet, credit, NM_CREDIT_COUNT);
+    NM_PUT(&greet, greet, answer, true);
+    return greet;
+}
+
+static void
+s_put_seen(nm_bench_t *bench, nm_greet_t *greet, uint32_t epoch, uint64_t seen)
+{
+    NM_PUT(greet, greet, seen_store, *nm_store_id(nm_bench_store(bench)));
+    NM_PUT(greet, greet, seen_epoch, epoch);
+    NM_PUT(greet, greet, seen, seen);
+}
+
+static void
+s_give(nm_bench_t *bench, const char *peer, nm_frame_kind_t kind, const nm_shape_t *shape, const void *record)
+{
+    nm_buf_t frame = { 0 };
+    nm_frame_start(&frame, kind);
+    nm_record_encode(shape, record, NM_BY_TAG, &frame);
+    nm_bench_frame(bench, peer, nm_buf_bytes(&frame));
+    nm_buf_free(&frame);
+}
+
+//  A receipt for the watermark, and for one number above it (0: none).
+static void
+s_give_receipt(nm_bench_t *bench, const char *peer, uint64_t seen, uint64_t above)
+{
+    nm_receipt_t receipt = { 0 };
+    nm_spans_t spans = { .seen = seen };
+    nm_buf_t runs = { 0 };
+    if (above)
+        nm_spans_add(&spans, above);
+    nm_spans_write(&spans, &runs);
+    NM_PUT(&receipt, receipt, store, *nm_store_id(nm_bench_store(bench)));
+    NM_PUT(&receipt, receipt, epoch, nm_store_epoch(nm_bench_store(bench)));
+    NM_PUT(&receipt, receipt, seen, seen);
+    NM_PUT(&receipt, receipt, above, nm_buf_bytes(&runs));
+    NM_PUT(&receipt, receipt, credit, NM_CREDIT_COUNT);
+    NM_PUT(&receipt, receipt, boot, nm_actor_link(nm_bench_actor(bench), peer)->boot);
+    NM_PUT(&receipt, receipt, your_boot, nm_bench_actor(bench)->boot);
+    s_give(bench, peer, NM_FRAME_RECEIPT, &nm_receipt_shape, &receipt);
+    nm_buf_free(&runs);
+}
+
+//  A router's double with three deliveries open to email-1, of which number 2 is receipted and forgotten.
+static nm_bench_t *
+s_bench_with_a_hole(void)
+{
+    nm_bench_t *bench = s_bench();
+    nm_bench_away(bench, "email-2");
+    nm_bench_freeze(bench, "email-1", true);
+    for (int i = 0; i < 3; i++)
+        nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("three of these"));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    s_give_receipt(bench, "email-1", 0, 2);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    nm_bench_wait(bench, NM_FORGET_PATIENCE_MS);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_actor_link(nm_bench_actor(bench), "email-1")->open_count, 2);
+    return bench;
+}
+
+static void
+a_late_receipt_takes_nothing_back(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench_with_a_hole();
+    nm_link_t *link = nm_actor_link(nm_bench_actor(bench), "email-1");
+    s_give_receipt(bench, "email-1", 0, 0);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(link->open_count, 2);
+    assert_true(nm_spans_has(&link->receipted, 2));
+
+    //  The next resend does not look for what was forgotten.
+    nm_greet_t greet = s_greeting("email-1", BOOT, 1);
+    s_put_seen(bench, &greet, 1, 0);
+    s_give(bench, "email-1", NM_FRAME_GREET, &nm_greet_shape, &greet);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    nm_bench_destroy(&bench);
+}
+
+static void
+knows_after_a_restart_what_was_receipted_above_the_lowest_open(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench_with_a_hole();
+    nm_bench_away(bench, "email-1");
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    nm_bench_restart(bench);
+    nm_link_t *link = nm_actor_link(nm_bench_actor(bench), "email-1");
+    assert_int_equal(link->low, 1);
+    assert_int_equal(link->open_count, 2);
+    assert_true(nm_spans_has(&link->receipted, 2));
+    assert_false(nm_spans_has(&link->receipted, 3));
+    nm_bench_destroy(&bench);
+}
+
 int
 main(void)
 {
@@ -412,6 +531,8 @@ main(void)
         cmocka_unit_test(drops_frames_that_are_none),
         cmocka_unit_test(answers_its_own_ask_when_nobody_else_does),
         cmocka_unit_test(stops_when_a_peer_knows_more_of_it_than_itself),
+        cmocka_unit_test(a_late_receipt_takes_nothing_back),
+        cmocka_unit_test(knows_after_a_restart_what_was_receipted_above_the_lowest_open),
         cmocka_unit_test(keeps_no_more_with_a_frozen_peer_than_its_credit),
         cmocka_unit_test(scrubs_its_store_and_rests_between_passes),
         cmocka_unit_test(scrubs_a_large_store_in_steps),

@@ -136,6 +136,64 @@ refuses_runs_that_touch_fall_or_have_no_number(void **state)
     }
 }
 
+static nm_spans_t
+s_spans(uint64_t seen, size_t count, const nm_run_t *runs)
+{
+    nm_spans_t spans = { .seen = seen, .run_count = (uint32_t) count };
+    if (count)
+        memcpy(spans.runs, runs, count * sizeof *runs);
+    return spans;
+}
+
+static void
+joins_what_two_have_seen(void **state)
+{
+    (void) state;
+    nm_spans_t spans = s_spans(4, 2, (nm_run_t[]){ { 7, 9 }, { 20, 20 } });
+    nm_spans_t other = s_spans(5, 3, (nm_run_t[]){ { 8, 12 }, { 21, 22 }, { 30, 31 } });
+    assert_int_equal(nm_spans_join(&spans, &other), NM_OK);
+    assert_int_equal(spans.seen, 5);
+    assert_int_equal(spans.run_count, 3);
+    assert_int_equal(spans.runs[0].first, 7);
+    assert_int_equal(spans.runs[0].last, 12);
+    assert_int_equal(spans.runs[1].first, 20);
+    assert_int_equal(spans.runs[1].last, 22);
+    assert_int_equal(nm_spans_last(&spans), 31);
+
+    //  The watermark rises over runs that it reaches.
+    other = s_spans(6, 0, NULL);
+    assert_int_equal(nm_spans_join(&spans, &other), NM_OK);
+    assert_int_equal(spans.seen, 12);
+    assert_int_equal(spans.run_count, 2);
+}
+
+static void
+takes_nothing_back_when_it_joins_less(void **state)
+{
+    (void) state;
+    nm_spans_t spans = s_spans(4, 1, (nm_run_t[]){ { 7, 9 } });
+    nm_spans_t less = s_spans(4, 0, NULL);
+    assert_int_equal(nm_spans_join(&spans, &less), NM_OK);
+    assert_true(nm_spans_has(&spans, 8));
+    assert_true(nm_spans_has_all(&spans, &less));
+    assert_false(nm_spans_has_all(&less, &spans));
+}
+
+static void
+knows_whether_it_has_all_of_another(void **state)
+{
+    (void) state;
+    nm_spans_t spans = s_spans(4, 2, (nm_run_t[]){ { 7, 9 }, { 12, 20 } });
+    nm_spans_t other = s_spans(2, 3, (nm_run_t[]){ { 4, 4 }, { 8, 9 }, { 13, 20 } });
+    assert_true(nm_spans_has_all(&spans, &other));
+    other.runs[2].last = 21;
+    assert_false(nm_spans_has_all(&spans, &other));
+    other = s_spans(0, 1, (nm_run_t[]){ { 6, 8 } });
+    assert_false(nm_spans_has_all(&spans, &other));
+    other = s_spans(5, 0, NULL);
+    assert_false(nm_spans_has_all(&spans, &other));
+}
+
 int
 main(void)
 {
@@ -147,6 +205,9 @@ main(void)
         cmocka_unit_test(comes_back_as_it_went),
         cmocka_unit_test(lists_runs_without_a_watermark),
         cmocka_unit_test(refuses_runs_that_touch_fall_or_have_no_number),
+        cmocka_unit_test(joins_what_two_have_seen),
+        cmocka_unit_test(takes_nothing_back_when_it_joins_less),
+        cmocka_unit_test(knows_whether_it_has_all_of_another),
     };
     return cmocka_run_group_tests_name("broker/spans", tests, NULL, NULL);
 }
