@@ -20,6 +20,16 @@ nm_link_heard(nm_link_t *self, int64_t mono_ms)
     return true;
 }
 
+void
+nm_link_unmeet(nm_link_t *self)
+{
+    if (!self->met)
+        return;
+    self->met = false;
+    self->state = NM_LINK_STRANGE;
+    self->boot = 0;
+}
+
 //  Greetings that nobody answers go out at once, then ever more slowly, up to about a beat.
 int64_t
 nm_link_wake(const nm_link_t *self)

@@ -82,6 +82,7 @@ typedef struct {
     uint32_t epoch;
     nm_spans_t seen;
     bool seen_changed;  //  This turn took something in
+    bool met;           //  This turn took a greeting that is well: undone with the turn
     bool receipt_due;
     uint32_t granted;      //  Credit we told it last
     nm_pending_t pending;  //  What it has not granted yet
@@ -91,6 +92,9 @@ const char *nm_link_state_text(nm_link_state_t state);
 
 //  It spoke. Returns true if it was quiet or gone before.
 bool nm_link_heard(nm_link_t *self, int64_t mono_ms);
+
+//  The turn was undone. What a greeting in it told is forgotten, so it counts for nothing: they meet again.
+void nm_link_unmeet(nm_link_t *self);
 
 //  Time passed: quiet, gone, stalled, unblocked. Returns true if the state changed.
 bool nm_link_tick(nm_link_t *self, int64_t mono_ms);

@@ -107,6 +107,7 @@ nm_links_release(nm_actor_t *self)
     for (size_t i = 0; i < self->link_count; i++) {
         nm_link_t *link = self->links[i];
         link->seen_changed = false;
+        link->met = false;
         if (link->greet_due || link->answer_due) {
             s_send_greet(self, link, !link->greet_due, credit);
             link->greeted_ms = self->turn.now.mono_ms;

@@ -81,6 +81,7 @@ s_meet(nm_actor_t *self, nm_link_t *link, const nm_greet_t *greet, const nm_span
         nm_log(NM_LOG_INFO, "link", "%s is up (store epoch %u, credit %u).", link->peer->actor.name, link->epoch,
                link->credit);
     link->state = NM_LINK_UP;
+    link->met = true;
     link->greet_tries = 0;
     link->resend = link->open_count > 0;
 }

@@ -427,6 +427,7 @@ nm_posting_discard(nm_actor_t *self)
         self->links[i]->receipt_due = false;
         nm_pending_clear(&self->links[i]->pending);
         self->links[i]->ended = false;  //  Perhaps it was this turn that ended it
+        nm_link_unmeet(self->links[i]);
     }
     nm_watches_undo(&self->watches);
     self->forget_at_ms = INT64_MAX;

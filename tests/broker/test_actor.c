@@ -513,6 +513,39 @@ knows_after_a_restart_what_was_receipted_above_the_lowest_open(void **state)
     nm_bench_destroy(&bench);
 }
 
+static nm_rc_t
+s_forget_gateway(nm_txn_t *txn, void *arg)
+{
+    (void) arg;
+    return nm_table_delete(txn, &nm_inbox_streams, nm_text("gateway-1"));
+}
+
+static void
+a_greeting_whose_turn_was_undone_counts_for_nothing(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_bench_away(bench, "gateway-1");
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_store_update(nm_bench_store(bench), s_forget_gateway, NULL), NM_OK);
+    nm_bench_restart(bench);
+
+    nm_bench_back(bench, "gateway-1");
+    nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("once and no more"));
+    s_double(bench)->answer = NM_ERR_FULL;
+    assert_int_equal(nm_bench_turn(bench), NM_ERR_FULL);
+    s_double(bench)->answer = NM_OK;
+    for (int i = 0; i < 2; i++) {
+        nm_bench_again(bench, "gateway-1");
+        assert_int_equal(nm_bench_turn(bench), NM_OK);
+        nm_bench_back(bench, "gateway-1");
+        nm_bench_again(bench, "gateway-1");
+        assert_int_equal(nm_bench_turn(bench), NM_OK);
+    }
+    assert_int_equal(s_stored(bench), 1);
+    nm_bench_destroy(&bench);
+}
+
 int
 main(void)
 {
@@ -536,6 +569,7 @@ main(void)
         cmocka_unit_test(keeps_no_more_with_a_frozen_peer_than_its_credit),
         cmocka_unit_test(scrubs_its_store_and_rests_between_passes),
         cmocka_unit_test(scrubs_a_large_store_in_steps),
+        cmocka_unit_test(a_greeting_whose_turn_was_undone_counts_for_nothing),
     };
     return cmocka_run_group_tests_name("broker/actor", tests, NULL, NULL);
 }
