@@ -17,6 +17,8 @@ nm_inbox_load_link(nm_txn_t *txn, nm_link_t *link, uint32_t own_epoch, bool *res
     link->known = false;
     link->seen = (nm_spans_t){ 0 };
     nm_rc_t rc = nm_table_get(txn, &nm_inbox_streams, nm_text(link->peer->actor.name), &value);
+    if (rc == NM_ERR_MISSING)
+        *restored = own_epoch > 1;  //  Perhaps only the lost copy had met it
     if (rc != NM_OK)
         return rc == NM_ERR_MISSING ? NM_OK : rc;
     if (value.size < S_ROW_HEAD_SIZE || (value.size - S_ROW_HEAD_SIZE) % S_RUN_SIZE ||

@@ -14,8 +14,8 @@ extern const nm_table_t nm_inbox_quarantine;
 extern const nm_table_t nm_inbox_fenced;
 
 //  Fills store, epoch and seen of the link from the row of its peer, if there is one. restored
-//  is true if the row was last written in an earlier epoch of our own store: then the peer may
-//  have forgotten mail that only our lost copy had.
+//  is true if the row was last written in an earlier epoch of our own store, or if there is none and
+//  our store was ever restored: then the peer may have forgotten mail that only our lost copy had.
 nm_rc_t nm_inbox_load_link(nm_txn_t *txn, nm_link_t *link, uint32_t own_epoch, bool *restored);
 
 //  Writes the row of the link.

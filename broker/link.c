@@ -35,7 +35,8 @@ int64_t
 nm_link_wake(const nm_link_t *self)
 {
     unsigned tries = self->greet_tries < 5 ? self->greet_tries : 5;
-    return self->state == NM_LINK_STRANGE ? self->greeted_ms + (NM_LINK_GREET_MS << tries) : INT64_MAX;
+    bool asks = self->state == NM_LINK_STRANGE || self->state == NM_LINK_ROLLED;
+    return asks ? self->greeted_ms + (NM_LINK_GREET_MS << tries) : INT64_MAX;
 }
 
 bool
@@ -141,7 +142,7 @@ nm_link_number_greeting(nm_link_t *self)
 {
     if (self->greetings == self->answered) {
         self->asked_receipted = nm_spans_count(&self->receipted);
-        self->asked_seen = self->seen.seen;
+        self->asked_seen = nm_spans_count(&self->seen);
     }
     self->greeted_next = self->next;
     return ++self->greetings;
@@ -169,11 +170,14 @@ s_judge_in(const nm_link_t *self, const nm_greet_t *greet)
     bool same_store = self->known && nm_id_equal(&self->store, &greet->store);
     if (same_store && greet->epoch < self->epoch)
         return NM_GREET_STALE;
-    uint64_t seen = same_store && greet->epoch == self->epoch ? self->seen.seen : 0;
-    if (seen >= greet->next)
+    nm_spans_t seen = { 0 }, receipted = { 0 };
+    if (same_store && greet->epoch == self->epoch)
+        seen = self->seen;
+    if (nm_spans_last(&seen) >= greet->next)
         return NM_GREET_PEER_ROLLED;
     //  An openly restored store of ours knows that it may lack mail: the gap is skipped, and told.
-    if (seen + 1 < greet->low && !self->restored)
+    nm_spans_read(&receipted, greet->low - 1, greet->receipted);
+    if (!nm_spans_has_all(&seen, &receipted) && !self->restored)
         return NM_GREET_SELF_ROLLED;
     return NM_GREET_WELL;
 }
@@ -185,11 +189,13 @@ s_judge_out(const nm_link_t *self, const nm_greet_t *greet, const nm_id_t *own_s
     bool ours = NM_HAS(greet, greet, seen_store) && nm_id_equal(&greet->seen_store, own_store);
     if (ours && greet->seen_epoch > own_epoch)
         return NM_GREET_SELF_ROLLED;
-    uint64_t seen = ours && greet->seen_epoch == own_epoch ? greet->seen : 0;
-    if (seen >= self->next)
+    nm_spans_t told = { 0 };
+    if (ours && greet->seen_epoch == own_epoch)
+        nm_spans_read(&told, greet->seen, greet->above);
+    if (nm_spans_last(&told) >= self->next)
         return NM_GREET_SELF_ROLLED;
     bool newer = self->known && nm_id_equal(&self->store, &greet->store) && greet->epoch > self->epoch;
-    if (seen + 1 < self->low && !newer && !self->peer_restored)
+    if (told.seen + 1 < self->low && !newer && !self->peer_restored)
         return NM_GREET_PEER_ROLLED;
     return NM_GREET_WELL;
 }

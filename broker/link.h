@@ -29,7 +29,7 @@ typedef enum {
     NM_LINK_GONE,
     NM_LINK_LEFT,       //  It said goodbye
     NM_LINK_BLOCKED,    //  It sent too much that it may not send
-    NM_LINK_ROLLED,     //  Its store went back in time: nothing may pass
+    NM_LINK_ROLLED,     //  Its store went back in time: nothing may pass until a greeting of it fits
     NM_LINK_FORGOTTEN,  //  It and its disk are gone for good: nothing passes any more
 } nm_link_state_t;
 
@@ -53,7 +53,7 @@ typedef struct {
     uint64_t heard_boot;       //  Who greeted last ...
     uint64_t heard_number;     //  ... and the number of that greeting
     uint64_t asked_receipted;  //  How many of our numbers had a receipt ...
-    uint64_t asked_seen;       //  ... and our watermark of its stream when the first of those later ones went
+    uint64_t asked_seen;       //  ... and how many of its we had seen when the first of those later ones went
 
     //  Our stream to it.
     uint32_t lane;          //  Short number of the peer in the keys of the open table

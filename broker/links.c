@@ -36,11 +36,11 @@ static void
 s_send_greet(nm_actor_t *self, nm_link_t *link, bool answer, uint32_t credit)
 {
     nm_greet_t greet = { 0 };
-    nm_buf_t above = { 0 };
+    nm_buf_t above = { 0 }, receipted = { 0 };
     NM_PUT(&greet, greet, store, *nm_store_id(self->store));
     NM_PUT(&greet, greet, epoch, nm_store_epoch(self->store));
     NM_PUT(&greet, greet, boot, self->boot);
-    NM_PUT(&greet, greet, low, link->low);
+    NM_PUT(&greet, greet, low, link->receipted.seen + 1);
     NM_PUT(&greet, greet, next, link->next);
     if (link->known) {
         nm_spans_write(&link->seen, &above);
@@ -58,8 +58,13 @@ s_send_greet(nm_actor_t *self, nm_link_t *link, bool answer, uint32_t credit)
     }
     NM_PUT(&greet, greet, claims, true);
     NM_PUT(&greet, greet, number, nm_link_number_greeting(link));
+    if (link->receipted.run_count) {
+        nm_spans_write(&link->receipted, &receipted);
+        NM_PUT(&greet, greet, receipted, nm_buf_bytes(&receipted));
+    }
     nm_links_send(self, link, NM_FRAME_GREET, &nm_greet_shape, &greet);
     nm_buf_free(&above);
+    nm_buf_free(&receipted);
     link->granted = credit;
 }
 

@@ -18,8 +18,7 @@ nm_mailbox_bad(nm_actor_t *self, nm_link_t *link, const char *what)
 static bool
 s_plausible(const nm_link_t *link, const nm_spans_t *spans)
 {
-    uint64_t last = spans->run_count ? spans->runs[spans->run_count - 1].last : spans->seen;
-    return last < link->next;
+    return nm_spans_last(spans) < link->next;
 }
 
 //  -- Greetings
@@ -54,36 +53,81 @@ s_meet_process(nm_link_t *link, const nm_greet_t *greet)
     nm_link_meet(link, greet);
 }
 
-static void
-s_meet(nm_actor_t *self, nm_link_t *link, const nm_greet_t *greet, const nm_spans_t *receipted)
+//  Our own store was restored, and the peer speaks from before it knew: it may still forget mail that
+//  only our lost copy had. Once it has met this epoch of ours, its low is the truth.
+static bool
+s_is_too_early(const nm_link_t *link, const nm_greet_t *greet, bool ours)
+{
+    return link->restored && !ours && (greet->low > 1 || greet->receipted.size);
+}
+
+//  The peer was restored openly. Receipts of the copy that is gone say nothing of the one that came: what
+//  is open is sent again, and for what we have forgotten a void goes, so that no gap stays.
+static nm_rc_t
+s_meet_restored(nm_actor_t *self, nm_link_t *link, const nm_spans_t *receipted)
+{
+    uint64_t lost = 0;
+    nm_rc_t rc = nm_outbox_count_open(self->turn.txn, link);
+    if (rc == NM_OK)
+        rc = nm_outbox_void_lost(self->turn.txn, link, receipted, &lost);
+    if (rc != NM_OK || !lost)
+        return rc;
+    nm_log(NM_LOG_CRITICAL, "custody_gap",
+           "%s was restored from a copy that lacks %llu mails of ours, which it had receipted: find the unfinished "
+           "notifications at the gateways and replay them.",
+           link->peer->actor.name, (unsigned long long) lost);
+    nm_metric_add(self->metric.gaps, lost);
+    return nm_outbox_count_open(self->turn.txn, link);
+}
+
+//  Who it is, and what it has of ours.
+static nm_rc_t
+s_learn(nm_actor_t *self, nm_link_t *link, const nm_greet_t *greet, const nm_spans_t *receipted, bool *stream_new)
 {
     bool same = link->known && nm_id_equal(&link->store, &greet->store);
     bool newer = same && greet->epoch > link->epoch;
+    nm_rc_t rc = newer ? s_meet_restored(self, link, receipted) : NM_OK;
+    if (rc != NM_OK)
+        return rc;
     if (link->known && !same)
         nm_log(NM_LOG_WARNING, "peer_store_new",
                "%s comes with another store than before: what was in its custody and unfinished is with its old one.",
                link->peer->actor.name);
     link->peer_restored = (newer || link->peer_restored) && receipted->seen + 1 < link->low;
-    if (same && !newer)
-        s_skip_gap(self, link, greet);
-    if (!same || newer) {
+    *stream_new = !same || newer;
+    if (*stream_new) {
         link->store = greet->store;
         link->epoch = (uint32_t) greet->epoch;
         link->seen = (nm_spans_t){ 0 };
         link->known = true;
-        link->restored = false;
-        link->seen_changed = true;
     }
     nm_posting_receipted(self, link, receipted);
     s_meet_process(link, greet);
+    return NM_OK;
+}
+
+static nm_rc_t
+s_meet(nm_actor_t *self, nm_link_t *link, const nm_greet_t *greet, const nm_spans_t *receipted, bool ours)
+{
+    bool stream_new;
+    nm_rc_t rc = s_learn(self, link, greet, receipted, &stream_new);
+    if (rc != NM_OK)
+        return rc;
+    link->met = true;
+    if (s_is_too_early(link, greet, ours)) {
+        link->greet_due = true;
+        return NM_OK;
+    }
+    link->seen_changed |= stream_new;
+    s_skip_gap(self, link, greet);
     link->credit = (uint32_t) greet->credit;
     if (link->state != NM_LINK_UP)
         nm_log(NM_LOG_INFO, "link", "%s is up (store epoch %u, credit %u).", link->peer->actor.name, link->epoch,
                link->credit);
     link->state = NM_LINK_UP;
-    link->met = true;
     link->greet_tries = 0;
     link->resend = link->open_count > 0;
+    return NM_OK;
 }
 
 void
@@ -131,8 +175,8 @@ s_greet_stranger(nm_link_t *link)
 static bool
 s_is_outdated(const nm_link_t *link, nm_greeter_t greeter)
 {
-    return greeter == NM_GREETER_PROVEN &&
-           (link->asked_receipted != nm_spans_count(&link->receipted) || link->asked_seen != link->seen.seen);
+    return greeter == NM_GREETER_PROVEN && (link->asked_receipted != nm_spans_count(&link->receipted) ||
+                                            link->asked_seen != nm_spans_count(&link->seen));
 }
 
 //  A process does not go back in time while it runs, so who is known is not judged. Who is met must have all that it
@@ -146,7 +190,7 @@ s_judge(nm_actor_t *self, const nm_link_t *link, nm_greeter_t greeter, const nm_
     nm_greet_verdict_t verdict = nm_link_judge(link, greet, nm_store_id(self->store), nm_store_epoch(self->store));
     bool same = link->known && nm_id_equal(&link->store, &greet->store) && link->epoch == greet->epoch;
     if (verdict == NM_GREET_WELL && greeter == NM_GREETER_PROVEN && same && !link->peer_restored &&
-        nm_spans_count(receipted) < nm_spans_count(&link->receipted))
+        !nm_spans_has_all(receipted, &link->receipted))
         verdict = NM_GREET_PEER_ROLLED;
     return verdict;
 }
@@ -155,6 +199,9 @@ static nm_rc_t
 s_believe_greet(nm_actor_t *self, nm_link_t *link, nm_greeter_t greeter, const nm_greet_t *greet)
 {
     nm_spans_t receipted = { 0 };
+    if (nm_spans_read(&receipted, greet->low - 1, greet->receipted) != NM_OK)
+        return nm_mailbox_bad(self, link, "its greeting is malformed");
+    receipted = (nm_spans_t){ 0 };
     bool ours = NM_HAS(greet, greet, seen_store) && nm_id_equal(&greet->seen_store, nm_store_id(self->store)) &&
                 greet->seen_epoch == nm_store_epoch(self->store);
     if (ours && nm_spans_read(&receipted, greet->seen, greet->above) != NM_OK)
@@ -172,8 +219,7 @@ s_believe_greet(nm_actor_t *self, nm_link_t *link, nm_greeter_t greeter, const n
     }
     if (!s_plausible(link, &receipted))
         return nm_mailbox_bad(self, link, "its greeting claims mail that was never sent");
-    s_meet(self, link, greet, &receipted);
-    return NM_OK;
+    return s_meet(self, link, greet, &receipted, ours);
 }
 
 static nm_rc_t

@@ -167,6 +167,8 @@ s_count_open(nm_txn_t *txn, nm_link_t *link, bool fresh)
     nm_bytes_t key, value;
     nm_rc_t rc;
     uint64_t first = link->next, after = link->next;
+    link->open_count = 0;
+    link->open_size = 0;
     link->low = link->next;
     if (fresh)
         link->receipted = (nm_spans_t){ .seen = link->next - 1 };
@@ -212,17 +214,39 @@ s_new_lane(nm_txn_t *txn, uint32_t *lane)
 }
 
 nm_rc_t
+nm_outbox_void_lost(nm_txn_t *txn, const nm_link_t *link, const nm_spans_t *has, uint64_t *count)
+{
+    const nm_outbox_mail_t nothing = { .kind = 0 };
+    nm_rc_t rc = NM_OK;
+    *count = 0;
+    for (uint64_t seq = link->low; seq < link->next && rc == NM_OK; seq++) {
+        nm_key_t key = s_open_key(link->lane, seq);
+        if (nm_spans_has(has, seq) || nm_table_has(txn, &nm_outbox_open, nm_key_view(&key)))
+            continue;
+        rc = nm_table_add(txn, &nm_outbox_open, nm_key_view(&key), s_pack(txn, &nothing));
+        ++*count;
+    }
+    return rc;
+}
+
+nm_rc_t
+nm_outbox_count_open(nm_txn_t *txn, nm_link_t *link)
+{
+    return s_count_open(txn, link, true);
+}
+
+nm_rc_t
 nm_outbox_load_link(nm_txn_t *txn, nm_link_t *link, uint32_t epoch)
 {
     nm_bytes_t value;
-    link->open_count = 0;
-    link->open_size = 0;
     nm_rc_t rc = nm_table_get(txn, &nm_outbox_streams, nm_text(link->peer->actor.name), &value);
     if (rc == NM_ERR_MISSING) {
         rc = s_new_lane(txn, &link->lane);
         if (rc != NM_OK)
             return rc;
         link->next = link->low = 1;
+        link->open_count = 0;
+        link->open_size = 0;
         link->receipted = (nm_spans_t){ 0 };
         link->forgotten = 0;
         link->loaded = true;

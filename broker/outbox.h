@@ -48,6 +48,14 @@ nm_rc_t nm_outbox_save_link(nm_txn_t *txn, nm_link_t *link, uint32_t epoch);
 //  Empties an open number, whose mail was put elsewhere: what stays says only that it was used.
 nm_rc_t nm_outbox_void(nm_txn_t *txn, nm_link_t *link, uint64_t seq, size_t body_size);
 
+//  Fills low, receipted, open_count and open_size again from what is open: receipts that were believed
+//  and not written down yet count no more.
+nm_rc_t nm_outbox_count_open(nm_txn_t *txn, nm_link_t *link);
+
+//  The peer was restored from a copy and has this of our stream. What it lacks and we have forgotten, above
+//  the lowest that is open, becomes void. Returns how many in count.
+nm_rc_t nm_outbox_void_lost(nm_txn_t *txn, const nm_link_t *link, const nm_spans_t *has, uint64_t *count);
+
 //  Deletes what the link's receipts cover.
 nm_rc_t nm_outbox_forget(nm_txn_t *txn, nm_link_t *link);
 

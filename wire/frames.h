@@ -43,7 +43,8 @@ NM_RECORD_DECLARE(span, NM_SPAN_FIELDS);
     F(R, 13, your_boot, UINT, UINT64_MAX, MAY, NULL, "Boot number of yours that this answers")                     \
     F(R, 14, claims, BOOL, 0, MAY, NULL, "I know claim and grant")                                                 \
     F(R, 15, number, UINT, UINT64_MAX, MAY, NULL, "Number of this greeting: it rises within a boot")               \
-    F(R, 16, your_number, UINT, UINT64_MAX, MAY, NULL, "The highest number of a greeting of your_boot that I had")
+    F(R, 16, your_number, UINT, UINT64_MAX, MAY, NULL, "The highest number of a greeting of your_boot that I had") \
+    F(R, 17, receipted, RECORDS, NM_SPAN_MAX, MAY, &nm_span_shape, "Runs of my stream above low that you receipted")
 NM_RECORD_DECLARE(greet, NM_GREET_FIELDS);
 
 #define NM_MAIL_ITEM_FIELDS(F, R)                                                         \

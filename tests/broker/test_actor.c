@@ -546,6 +546,126 @@ a_greeting_whose_turn_was_undone_counts_for_nothing(void **state)
     nm_bench_destroy(&bench);
 }
 
+static void
+sends_again_and_voids_what_a_restored_peer_lacks(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench_with_a_hole();
+    nm_link_t *link = nm_actor_link(nm_bench_actor(bench), "email-1");
+    s_give_receipt(bench, "email-1", 1, 2);  //  Believed, and not forgotten yet: that copy is gone
+    nm_greet_t greet = s_greeting("email-1", BOOT + 1, 1);
+    NM_PUT(&greet, greet, epoch, 2);
+    s_put_seen(bench, &greet, 1, 0);
+    s_give(bench, "email-1", NM_FRAME_GREET, &nm_greet_shape, &greet);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(link->state, NM_LINK_UP);
+    assert_int_equal(link->receipted.seen, 0);
+    assert_int_equal(link->open_count, 3);
+    assert_int_equal(nm_metric_value(nm_bench_actor(bench)->metric.mail_again), 3);
+    assert_int_equal(nm_metric_value(nm_bench_actor(bench)->metric.gaps), 1);
+    s_give_receipt(bench, "email-1", 3, 0);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(link->open_count, 0);
+    nm_bench_destroy(&bench);
+}
+
+static void
+takes_a_void_in_as_seen_and_hands_it_to_nobody(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_bench_mail(bench, "gateway-1", 0, nm_bytes(NULL, 0));
+    nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("after the void"));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(s_stored(bench), 1);
+    assert_int_equal(nm_actor_link(nm_bench_actor(bench), "gateway-1")->seen.seen, 2);
+    assert_int_equal(nm_metric_value(nm_bench_actor(bench)->metric.refused), 0);
+    nm_bench_destroy(&bench);
+}
+
+static void
+waits_after_a_restore_until_the_peer_knows_of_it(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("before the copy"));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    nm_bench_away(bench, "gateway-1");
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_store_new_epoch(nm_bench_store(bench)), NM_OK);
+    nm_bench_restart(bench);
+    nm_link_t *link = nm_actor_link(nm_bench_actor(bench), "gateway-1");
+    assert_true(link->restored);
+
+    //  It still speaks of our first epoch, in which we receipted 2 as well: it may forget more.
+    nm_greet_t greet = s_greeting("gateway-1", BOOT, 6);
+    NM_PUT(&greet, greet, low, 3);
+    s_put_seen(bench, &greet, 1, 0);
+    s_give(bench, "gateway-1", NM_FRAME_GREET, &nm_greet_shape, &greet);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(link->state, NM_LINK_STRANGE);
+    assert_int_equal(link->seen.seen, 1);
+
+    NM_PUT(&greet, greet, low, 5);
+    s_put_seen(bench, &greet, 2, 0);
+    s_give(bench, "gateway-1", NM_FRAME_GREET, &nm_greet_shape, &greet);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(link->state, NM_LINK_UP);
+    assert_int_equal(link->seen.seen, 4);
+    assert_int_equal(nm_metric_value(nm_bench_actor(bench)->metric.gaps), 3);
+    nm_bench_destroy(&bench);
+}
+
+static void
+comes_up_after_a_restore_from_before_it_met_a_peer(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_bench_away(bench, "gateway-1");
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_store_update(nm_bench_store(bench), s_forget_gateway, NULL), NM_OK);
+    assert_int_equal(nm_store_new_epoch(nm_bench_store(bench)), NM_OK);
+    nm_bench_restart(bench);
+    nm_link_t *link = nm_actor_link(nm_bench_actor(bench), "gateway-1");
+
+    //  What the peer says before it knows of the restore may change until it does.
+    nm_greet_t greet = s_greeting("gateway-1", BOOT, 9);
+    NM_PUT(&greet, greet, low, 6);
+    s_put_seen(bench, &greet, 1, 0);
+    s_give(bench, "gateway-1", NM_FRAME_GREET, &nm_greet_shape, &greet);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_actor_exit(nm_bench_actor(bench)), 0);
+    assert_int_equal(link->state, NM_LINK_STRANGE);
+    s_put_seen(bench, &greet, 2, 0);
+    s_give(bench, "gateway-1", NM_FRAME_GREET, &nm_greet_shape, &greet);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(link->state, NM_LINK_UP);
+    assert_int_equal(link->seen.seen, 5);
+    nm_bench_destroy(&bench);
+}
+
+static void
+passes_over_receipts_of_an_earlier_epoch(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_bench_freeze(bench, "email-1", true);
+    nm_bench_freeze(bench, "email-2", true);
+    nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("open in the new epoch"));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    nm_link_t *link = nm_actor_link(nm_bench_actor(bench), "email-1");
+    nm_receipt_t receipt = { 0 };
+    NM_PUT(&receipt, receipt, store, *nm_store_id(nm_bench_store(bench)));
+    NM_PUT(&receipt, receipt, epoch, 0);
+    NM_PUT(&receipt, receipt, seen, 1);
+    NM_PUT(&receipt, receipt, credit, 5);
+    s_give(bench, "email-1", NM_FRAME_RECEIPT, &nm_receipt_shape, &receipt);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(link->open_count, 1);
+    assert_int_equal(link->credit, NM_CREDIT_COUNT);
+    nm_bench_destroy(&bench);
+}
+
 int
 main(void)
 {
@@ -570,6 +690,11 @@ main(void)
         cmocka_unit_test(scrubs_its_store_and_rests_between_passes),
         cmocka_unit_test(scrubs_a_large_store_in_steps),
         cmocka_unit_test(a_greeting_whose_turn_was_undone_counts_for_nothing),
+        cmocka_unit_test(sends_again_and_voids_what_a_restored_peer_lacks),
+        cmocka_unit_test(takes_a_void_in_as_seen_and_hands_it_to_nobody),
+        cmocka_unit_test(waits_after_a_restore_until_the_peer_knows_of_it),
+        cmocka_unit_test(comes_up_after_a_restore_from_before_it_met_a_peer),
+        cmocka_unit_test(passes_over_receipts_of_an_earlier_epoch),
     };
     return cmocka_run_group_tests_name("broker/actor", tests, NULL, NULL);
 }

@@ -17,6 +17,7 @@ s_link(void)
     return (nm_link_t){ .state = NM_LINK_UP,
                         .next = 41,
                         .low = 31,
+                        .receipted = { .seen = 30 },
                         .known = true,
                         .store = THEIRS,
                         .epoch = 3,
@@ -287,6 +288,62 @@ gives_no_number_beyond_what_it_can_tell_apart(void **state)
     assert_false(nm_link_may_take(&link, 1));
 }
 
+//  What was seen above the watermark counts as well: on either side it may be all that shows.
+static void
+sees_by_runs_above_the_watermark_who_went_back(void **state)
+{
+    (void) state;
+    nm_buf_t runs = { 0 };
+    nm_spans_t spans = { .seen = 35 };
+    nm_spans_add(&spans, 43);
+    nm_spans_write(&spans, &runs);
+
+    nm_link_t link = s_link();
+    nm_greet_t greet = s_greet(65, 80, 35);  //  Has seen 43, which we have yet to use
+    NM_PUT(&greet, greet, above, nm_buf_bytes(&runs));
+    assert_int_equal(nm_link_judge(&link, &greet, &OWN, 2), NM_GREET_SELF_ROLLED);
+
+    link.next = 50;
+    assert_int_equal(nm_link_judge(&link, &greet, &OWN, 2), NM_GREET_WELL);
+    nm_buf_free(&runs);
+
+    link = s_link();
+    nm_spans_add(&link.seen, 82);  //  It has yet to use 82
+    greet = s_greet(65, 80, 35);
+    assert_int_equal(nm_link_judge(&link, &greet, &OWN, 2), NM_GREET_PEER_ROLLED);
+}
+
+static void
+sees_that_it_lacks_what_it_receipted_above_its_watermark(void **state)
+{
+    (void) state;
+    nm_buf_t runs = { 0 };
+    nm_spans_t spans = { .seen = 70 };
+    nm_spans_add(&spans, 73);
+    nm_spans_write(&spans, &runs);
+    nm_link_t link = s_link();
+    nm_greet_t greet = s_greet(71, 80, 35);  //  Says that we receipted 73
+    NM_PUT(&greet, greet, receipted, nm_buf_bytes(&runs));
+    assert_int_equal(nm_link_judge(&link, &greet, &OWN, 2), NM_GREET_SELF_ROLLED);
+    nm_spans_add(&link.seen, 73);
+    assert_int_equal(nm_link_judge(&link, &greet, &OWN, 2), NM_GREET_WELL);
+    nm_buf_free(&runs);
+}
+
+static void
+keeps_asking_a_peer_that_seems_rolled_back(void **state)
+{
+    (void) state;
+    nm_link_t link = s_link();
+    link.state = NM_LINK_ROLLED;
+    link.greeted_ms = 1000;
+    link.heard_ms = 1000;
+    assert_int_equal(nm_link_wake(&link), 1000 + NM_LINK_GREET_MS);
+    nm_link_tick(&link, 1000 + NM_LINK_GREET_MS);
+    assert_true(link.greet_due);
+    assert_int_equal(link.state, NM_LINK_ROLLED);
+}
+
 int
 main(void)
 {
@@ -308,6 +365,9 @@ main(void)
         cmocka_unit_test(counts_as_claimed_what_has_no_receipt_and_is_not_void),
         cmocka_unit_test(is_lost_after_the_lease_or_when_it_has_left),
         cmocka_unit_test(gives_no_number_beyond_what_it_can_tell_apart),
+        cmocka_unit_test(sees_by_runs_above_the_watermark_who_went_back),
+        cmocka_unit_test(sees_that_it_lacks_what_it_receipted_above_its_watermark),
+        cmocka_unit_test(keeps_asking_a_peer_that_seems_rolled_back),
     };
     return cmocka_run_group_tests_name("broker/link", tests, NULL, NULL);
 }
