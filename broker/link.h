@@ -86,6 +86,9 @@ typedef struct {
     bool receipt_due;
     uint32_t granted;      //  Credit we told it last
     nm_pending_t pending;  //  What it has not granted yet
+#ifdef NM_MUTANT_TIME_DEDUPE
+    int64_t taken_ms;  //  When new mail of it was last taken in
+#endif
 } nm_link_t;
 
 const char *nm_link_state_text(nm_link_state_t state);

@@ -21,6 +21,16 @@ s_plausible(const nm_link_t *link, const nm_spans_t *spans)
     return nm_spans_last(spans) < link->next;
 }
 
+//  Is it this life of our store that a peer speaks of?
+static bool
+s_is_current(const nm_actor_t *self, uint64_t epoch)
+{
+#ifdef NM_MUTANT_ACK_OLDER_EPOCH
+    return epoch <= nm_store_epoch(self->store);  //  A deliberate fault: receipts of an earlier life are believed
+#endif
+    return epoch == nm_store_epoch(self->store);
+}
+
 //  -- Greetings
 
 //  The first greeting after a restore of our own store: what the peer has already forgotten and
@@ -185,6 +195,9 @@ static nm_greet_verdict_t
 s_judge(nm_actor_t *self, const nm_link_t *link, nm_greeter_t greeter, const nm_greet_t *greet,
         const nm_spans_t *receipted)
 {
+#ifdef NM_MUTANT_NO_ROLLBACK_CHECK
+    greeter = NM_GREETER_KNOWN;  //  A deliberate fault: whatever a greeting shows, it is well
+#endif
     if (greeter == NM_GREETER_KNOWN)
         return NM_GREET_WELL;
     nm_greet_verdict_t verdict = nm_link_judge(link, greet, nm_store_id(self->store), nm_store_epoch(self->store));
@@ -203,7 +216,7 @@ s_believe_greet(nm_actor_t *self, nm_link_t *link, nm_greeter_t greeter, const n
         return nm_mailbox_bad(self, link, "its greeting is malformed");
     receipted = (nm_spans_t){ 0 };
     bool ours = NM_HAS(greet, greet, seen_store) && nm_id_equal(&greet->seen_store, nm_store_id(self->store)) &&
-                greet->seen_epoch == nm_store_epoch(self->store);
+                s_is_current(self, greet->seen_epoch);
     if (ours && nm_spans_read(&receipted, greet->seen, greet->above) != NM_OK)
         return nm_mailbox_bad(self, link, "its greeting is malformed");
 
@@ -258,6 +271,13 @@ nm_mailbox_take_item(nm_actor_t *self, nm_link_t *link, const nm_mail_item_t *it
     //  A deliberate fault: mail seen before is handled again.
     if (rc == NM_ERR_DUPLICATE)
         rc = NM_OK;
+#endif
+#ifdef NM_MUTANT_TIME_DEDUPE
+    //  A deliberate fault: what was seen is forgotten when a second has gone by without mail.
+    if (rc == NM_ERR_DUPLICATE && self->turn.now.mono_ms - link->taken_ms > 1000)
+        rc = NM_OK;
+    if (rc == NM_OK)
+        link->taken_ms = self->turn.now.mono_ms;
 #endif
     if (rc == NM_ERR_DUPLICATE)
         nm_metric_add(self->metric.mail_duplicate, 1);
@@ -364,10 +384,12 @@ s_take_receipt(nm_actor_t *self, nm_link_t *link, nm_bytes_t record)
         return nm_mailbox_bad(self, link, "its receipt is malformed");
     nm_metric_add(self->metric.receipts_in, 1);
     if (link->state != NM_LINK_UP || !nm_id_equal(&receipt.store, nm_store_id(self->store)) ||
-        receipt.epoch != nm_store_epoch(self->store))
+        !s_is_current(self, receipt.epoch))
         return NM_OK;  //  About another life of this store
+#ifndef NM_MUTANT_ACK_OLDER_EPOCH
     if (link->claims && (receipt.boot != link->boot || receipt.your_boot != self->boot))
         return NM_OK;  //  Of a process that is over, or to one
+#endif
     if (!s_plausible(link, &spans))
         return nm_mailbox_bad(self, link, "its receipt claims mail that was never sent");
     nm_posting_receipted(self, link, &spans);

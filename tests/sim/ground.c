@@ -1,0 +1,381 @@
+#include "tests/sim/ground.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "actors/deadletter/deadletter.h"
+#include "actors/email/email.h"
+#include "actors/gateway/gateway.h"
+#include "actors/gateway/tables.h"
+#include "actors/router/router.h"
+#include "broker/bench.h"
+#include "tests/sim/ask.h"
+#include "tests/sim/dice.h"
+#include "wire/id.h"
+
+static const struct {
+    const char *name;
+    const nm_role_t *role;
+    unsigned number;
+} SEATS[] = {
+    { "gateway-1", &nm_gateway_role, 1 },       { "gateway-2", &nm_gateway_role, 2 },
+    { "router-1", &nm_router_role, 0 },         { "router-2", &nm_router_role, 0 },
+    { "email-1", &nm_email_role, 0 },           { "email-2", &nm_email_role, 0 },
+    { "email-3", &nm_email_role, 0 },           { "deadletter-1", &nm_deadletter_role, 0 },
+    { "deadletter-2", &nm_deadletter_role, 0 },
+};
+
+//  Waits are short, so that a delivery comes to its end within a simulated minute.
+static const char MESH[] = "mesh\n"
+                           "    name = \"sim\"\n"
+                           "    authority = \"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a\"\n"
+                           "    admin_key_hash = \"" NM_BENCH_ADMIN_HASH "\"\n"
+                           "    public_domain = \"sim.test\"\n"
+                           "providers\n"
+                           "    first\n"
+                           "        kind = \"smtp\"\n"
+                           "        host = \"first.test\"\n"
+                           "        channels = \"email\"\n"
+                           "        from = \"nmesh@sim.test\"\n"
+                           "        priority = 10\n"
+                           "    second\n"
+                           "        kind = \"smtp\"\n"
+                           "        host = \"second.test\"\n"
+                           "        channels = \"email\"\n"
+                           "        from = \"nmesh@sim.test\"\n"
+                           "        priority = 20\n"
+                           "email\n"
+                           "    concurrency = 4\n"
+                           "    backlog = %d\n"
+                           "    retries = 4\n"
+                           "    retry_delays = \"200ms 500ms 1s\"\n"
+                           "    breaker_failures = 3\n"
+                           "    breaker_open = \"1s\"\n"
+                           "actors\n";
+
+__attribute__((noreturn, format(printf, 1, 2))) static void
+s_die(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("nmesh-sim: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    abort();
+}
+
+//  -- Files
+
+static void
+s_read_file(const char *folder, const char *name, nm_buf_t *out)
+{
+    char path[PATH_MAX];
+    struct stat is;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &is) != 0)
+        s_die("%s: %s", path, strerror(errno));
+    nm_buf_clear(out);
+    if (read(fd, nm_buf_reserve(out, (size_t) is.st_size + 1), (size_t) is.st_size) != is.st_size)
+        s_die("%s: cannot be read", path);
+    out->size = (size_t) is.st_size;
+    close(fd);
+}
+
+//  Over what is there: new pages cost more than the copying.
+static void
+s_write_file(const char *path, nm_bytes_t content)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || pwrite(fd, content.at, content.size, 0) != (ssize_t) content.size ||
+        ftruncate(fd, (off_t) content.size) != 0)
+        s_die("%s: %s", path, strerror(errno));
+    close(fd);
+}
+
+static void
+s_remove_folder(const char *path)
+{
+    DIR *folder = opendir(path);
+    const struct dirent *entry;
+    while (folder && (entry = readdir(folder))) {
+        char inner[PATH_MAX];
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);
+        if (unlink(inner) != 0)
+            s_remove_folder(inner);
+    }
+    if (folder)
+        closedir(folder);
+    rmdir(path);
+}
+
+//  -- Disks
+
+void
+sim_disk_get(sim_disk_t *self, const sim_seat_t *seat)
+{
+    s_read_file(seat->path, "data.mdb", &self->content);
+    s_read_file(seat->path, "PROVISIONED", &self->marker);
+}
+
+void
+sim_disk_put(const sim_disk_t *self, const sim_seat_t *seat)
+{
+    char path[160];
+    snprintf(path, sizeof path, "%s/data.mdb", seat->path);
+    s_write_file(path, nm_buf_bytes(&self->content));
+    snprintf(path, sizeof path, "%s/PROVISIONED", seat->path);
+    s_write_file(path, nm_buf_bytes(&self->marker));
+}
+
+void
+sim_disk_back_up(const sim_disk_t *self, const char *path)
+{
+    s_write_file(path, nm_buf_bytes(&self->content));
+}
+
+void
+sim_disk_free(sim_disk_t *self)
+{
+    nm_buf_free(&self->content);
+    nm_buf_free(&self->marker);
+}
+
+nm_store_config_t
+sim_seat_config(const sim_seat_t *self)
+{
+    static const nm_store_key_t KEY = { 1, { 9, 8, 7, 6, 5, 4, 3, 2, 1 } };
+    return (nm_store_config_t){ .path = self->path,
+                                .owner = self->entry->name,
+                                .tables = self->tables,
+                                .table_count = self->table_count,
+                                .keys = &KEY,
+                                .key_count = 1,
+                                .map_size = UINT64_C(1) << 28,
+                                .reserve = 1,
+                                .volatile_for_tests = true };
+}
+
+void
+sim_seat_backup_path(const sim_seat_t *self, char path[160])
+{
+    snprintf(path, 160, "%s.backup", self->path);
+}
+
+//  -- The mesh
+
+static void
+s_write_mesh(const sim_ground_t *self)
+{
+    nm_buf_t text = { 0 };
+    char path[128];
+    nm_buf_format(&text, MESH, SIM_BACKLOG);
+    for (size_t i = 0; i < NM_COUNT(SEATS); i++) {
+        nm_buf_format(&text, "    %s\n        role = \"%s\"\n", SEATS[i].name, SEATS[i].role->name);
+        nm_buf_format(&text, "        mailbox = \"tcp://127.0.0.1:%zu\"\n", 7000 + 3 * i);
+        nm_buf_format(&text, "        desk = \"tcp://127.0.0.1:%zu\"\n", 7001 + 3 * i);
+        if (SEATS[i].number)
+            nm_buf_format(&text, "        number = %u\n        door = \"tcp://127.0.0.1:%zu\"\n", SEATS[i].number,
+                          7002 + 3 * i);
+    }
+    snprintf(path, sizeof path, "%s/mesh.zpl", self->folder);
+    s_write_file(path, nm_buf_bytes(&text));
+    nm_buf_free(&text);
+    snprintf(path, sizeof path, "%s/certs", self->folder);
+    mkdir(path, 0700);
+}
+
+static void
+s_take_seats(sim_ground_t *self)
+{
+    for (size_t i = 0; i < NM_COUNT(SEATS); i++) {
+        sim_seat_t *seat = &self->seats[self->seat_count++];
+        seat->role = SEATS[i].role;
+        seat->entry = nm_mesh_find(self->mesh, SEATS[i].name);
+        seat->table_count = nm_actor_tables(seat->role, seat->tables, NM_COUNT(seat->tables));
+        nm_mesh_path(self->mesh, SEATS[i].name, seat->path, sizeof seat->path);
+    }
+}
+
+//  -- New stores
+
+//  Asks the one actor that is there, in a turn of its own; the text under a key of the answer.
+static void
+s_ask(nm_actor_t *actor, const char *api_key, const char *op, nm_bytes_t body, const char *key, char *out, size_t size)
+{
+    sim_ask_t ask = { .id = 1, .op = op, .api_key = api_key, .body = body };
+    nm_buf_t frame = { 0 };
+    nm_output_t output;
+    sim_reply_t reply;
+    sim_ask_pack(&ask, &frame);
+    nm_input_t input = { .kind = NM_IN_ASK,
+                         .peer = "",
+                         .role = NM_ROLE_CLIENT,
+                         .client_key = SIM_CLIENT_KEY,
+                         .caller = { .socket = 2 },
+                         .bytes = nm_buf_bytes(&frame) };
+    if (nm_actor_turn(actor, &input, 1, (nm_now_t){ SIM_START_MS, 1000 }) != NM_OK)
+        s_die("%s was not answered", op);
+    while (nm_actor_take(actor, &output)) {
+        if (output.kind == NM_OUT_REPLY && sim_reply_read(nm_buf_bytes(&output.bytes), &reply) && reply.status == 201)
+            sim_body_text(reply.body, key, out, size);
+        nm_buf_free(&output.bytes);
+        nm_effect_destroy(&output.effect);
+    }
+    if (!out[0])
+        s_die("%s was refused", op);
+    nm_buf_free(&frame);
+}
+
+static void
+s_add_tenants(const sim_ground_t *self, sim_seat_t *seat, nm_actor_t *actor)
+{
+    static const char *const NAMES[SIM_TENANT_COUNT] = { "shop", "club" };
+    for (size_t i = 0; i < SIM_TENANT_COUNT; i++) {
+        nm_buf_t body = { 0 };
+        char service[NM_ID_TEXT_SIZE + 1] = "";
+        sim_body_put(&body, "name", NAMES[i], NULL);
+        s_ask(actor, self->admin_key, "services.create", nm_buf_bytes(&body), "id", service, sizeof service);
+        nm_buf_clear(&body);
+        sim_body_put(&body, "service_id", service, NULL);
+        s_ask(actor, self->admin_key, "keys.create", nm_buf_bytes(&body), "key", seat->keys[i], sizeof seat->keys[i]);
+        nm_buf_free(&body);
+    }
+}
+
+//  The other gateways know the same tenants by the same keys.
+typedef struct {
+    nm_store_t *to;
+    const nm_table_t *table;
+    nm_bytes_t key, value;
+} s_row_t;
+
+static nm_rc_t
+s_put_row(nm_txn_t *txn, void *arg)
+{
+    const s_row_t *row = arg;
+    return nm_table_put(txn, row->table, row->key, row->value);
+}
+
+static nm_rc_t
+s_copy_rows(nm_txn_t *txn, void *arg)
+{
+    static const nm_table_t *const TABLES[] = { &nm_services_table, &nm_keys_table };
+    s_row_t row = { .to = arg };
+    nm_rc_t rc = NM_OK;
+    for (size_t i = 0; i < NM_COUNT(TABLES); i++) {
+        nm_cursor_t cursor;
+        row.table = TABLES[i];
+        nm_cursor_open(&cursor, txn, row.table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
+        while ((rc = nm_cursor_next(&cursor, &row.key, &row.value)) == NM_OK)
+            if (nm_store_update(row.to, s_put_row, &row) != NM_OK)
+                s_die("a tenant could not be copied");
+        nm_cursor_close(&cursor);
+    }
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+static void
+s_copy_tenants(const sim_seat_t *from, sim_seat_t *to, nm_store_t *store)
+{
+    nm_error_t error = { .text = "" };
+    nm_store_config_t config = sim_seat_config(from);
+    nm_store_t *first = nm_store_new(&config, &error);
+    if (!first)
+        s_die("%s", error.text);
+    if (nm_store_view(first, s_copy_rows, store) != NM_OK)
+        s_die("the tenants of %s cannot be read", from->entry->name);
+    nm_store_destroy(&first);
+    memcpy(to->keys, from->keys, sizeof to->keys);
+}
+
+static void
+s_make_store(const sim_ground_t *self, sim_seat_t *seat)
+{
+    nm_error_t error = { .text = "" };
+    nm_output_t output;
+    nm_store_config_t config = sim_seat_config(seat);
+    nm_metrics_t *metrics = nm_metrics_new();
+    nm_store_t *store = nm_store_new(&config, &error);
+    if (!store)
+        s_die("%s", error.text);
+    bool gateway = seat->role->id == NM_ROLE_GATEWAY;
+    if (gateway && seat != self->seats)
+        s_copy_tenants(self->seats, seat, store);
+    nm_actor_config_t actor_config = {
+        .role = seat->role,
+        .setup = { .mesh = self->mesh, .directory = self->directory, .self = seat->entry, .metrics = metrics },
+        .store = store,
+        .boot = 1,
+        .seed = 1
+    };
+    nm_actor_t *actor = nm_actor_new(&actor_config, (nm_now_t){ SIM_START_MS, 1000 }, &error);
+    if (!actor)
+        s_die("%s", error.text);
+    while (nm_actor_take(actor, &output)) {
+        nm_buf_free(&output.bytes);
+        nm_effect_destroy(&output.effect);
+    }
+    if (gateway && seat == self->seats)
+        s_add_tenants(self, seat, actor);
+    nm_actor_destroy(&actor);
+    nm_store_destroy(&store);
+    nm_metrics_destroy(&metrics);
+    sim_disk_get(&seat->fresh, seat);
+}
+
+//  {service}-{secret}, the service's id without its dashes.
+static void
+s_set_admin_key(sim_ground_t *self)
+{
+    size_t size = 0;
+    for (const char *at = NM_ADMIN_SERVICE_TEXT; *at; at++)
+        if (*at != '-')
+            self->admin_key[size++] = *at;
+    memcpy(self->admin_key + size, "-" NM_BENCH_ADMIN_SECRET, sizeof "-" NM_BENCH_ADMIN_SECRET);
+}
+
+sim_ground_t *
+sim_ground_new(void)
+{
+    nm_error_t error = { .text = "" };
+    sim_ground_t *self = nm_alloc(sizeof *self);
+    snprintf(self->folder, sizeof self->folder, "/dev/shm/nmesh-sim-XXXXXX");
+    if (!mkdtemp(self->folder))
+        s_die("%s: %s", self->folder, strerror(errno));
+    sim_dice_sow(1);
+    s_set_admin_key(self);
+    s_write_mesh(self);
+    self->mesh = nm_mesh_load(self->folder, &error);
+    if (!self->mesh)
+        s_die("%s", error.text);
+    self->directory = nm_directory_new(self->mesh, SIM_START_MS, &error);
+    if (!self->directory)
+        s_die("%s", error.text);
+    s_take_seats(self);
+    for (size_t i = 0; i < self->seat_count; i++)
+        s_make_store(self, &self->seats[i]);
+    return self;
+}
+
+void
+sim_ground_destroy(sim_ground_t **self_p)
+{
+    sim_ground_t *self = *self_p;
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->seat_count; i++)
+        sim_disk_free(&self->seats[i].fresh);
+    nm_directory_destroy(&self->directory);
+    nm_mesh_destroy(&self->mesh);
+    s_remove_folder(self->folder);
+    free(self);
+    *self_p = NULL;
+}

@@ -1,0 +1,62 @@
+/*  ground - what simulations stand on and do not change: a mesh, its directory, and new stores.
+ *
+ *  Made once per process, in a folder of its own under /dev/shm. Each simulation begins with
+ *  copies of the stores: opened once by their actors, with two tenants and a key for each
+ *  at every gateway.
+ */
+#ifndef SIM_GROUND_H
+#define SIM_GROUND_H
+
+#include "broker/actor.h"
+
+enum { SIM_SEAT_MAX = 12, SIM_TENANT_COUNT = 2, SIM_API_KEY_SIZE = 65, SIM_BACKLOG = 12 };
+
+//  2026-11-21T00:00:00Z: when every simulation begins.
+#define SIM_START_MS INT64_C(1795219200000)
+
+//  A store as it lies on a stopped machine's disk.
+typedef struct {
+    nm_buf_t content;  //  data.mdb
+    nm_buf_t marker;   //  PROVISIONED
+} sim_disk_t;
+
+//  The place of one actor.
+typedef struct {
+    const nm_role_t *role;
+    const nm_mesh_actor_t *entry;
+    char path[128];  //  Of its store
+    const nm_table_t *tables[64];
+    size_t table_count;
+    sim_disk_t fresh;
+    char keys[SIM_TENANT_COUNT][SIM_API_KEY_SIZE + 1];  //  At a gateway
+} sim_seat_t;
+
+typedef struct {
+    char folder[64];
+    nm_mesh_t *mesh;
+    nm_directory_t *directory;
+    sim_seat_t seats[SIM_SEAT_MAX];
+    size_t seat_count;
+    char admin_key[SIM_API_KEY_SIZE + 1];
+} sim_ground_t;
+
+//  The process ends with a message if it cannot be made.
+sim_ground_t *sim_ground_new(void);
+void sim_ground_destroy(sim_ground_t **self_p);
+
+//  How a store of that seat is opened.
+nm_store_config_t sim_seat_config(const sim_seat_t *self);
+
+//  The file that a backup is restored from.
+void sim_seat_backup_path(const sim_seat_t *self, char path[160]);
+
+//  Copies the store's files out, or puts them in place of what is there. The store must not be
+//  in a transaction; for put it must be closed.
+void sim_disk_get(sim_disk_t *self, const sim_seat_t *seat);
+void sim_disk_put(const sim_disk_t *self, const sim_seat_t *seat);
+
+//  Writes the content alone, as a backup file.
+void sim_disk_back_up(const sim_disk_t *self, const char *path);
+void sim_disk_free(sim_disk_t *self);
+
+#endif

@@ -1,0 +1,308 @@
+/*  sim - one simulated life of a whole mesh, from one seed.
+ *
+ *  Everything that a simulation is made of, as plain values: actors (host.c) that run the real
+ *  role code on real stores, the network between them (net.c), the clients and the operator at
+ *  the gateways' doors (client.c), the mail servers behind the e-mail actors (provider.c), the
+ *  faults (nemesis.c), and what must hold (ledger.c). Each file has a part of this header.
+ *
+ *  Time moves only here: sim_run takes the next event or the next turn that is due. One
+ *  thread, no clock, no socket. The first broken invariant ends the run; `fault` says which.
+ */
+#ifndef SIM_SIM_H
+#define SIM_SIM_H
+
+#include "broker/clock.h"
+#include "tests/sim/ask.h"
+#include "tests/sim/dice.h"
+#include "tests/sim/ground.h"
+
+enum {
+    SIM_NOTE_MAX = 24,
+    SIM_GOT_MAX = 32,
+    SIM_SPELL_MAX = 12,
+    SIM_HEAL_MS = 90000,  //  After the faults: everything must be final and empty within this
+};
+
+typedef struct sim sim_t;
+typedef struct sim_host sim_host_t;
+
+//  -- sim.c: time
+
+typedef struct sim_event sim_event_t;
+typedef void(sim_event_fn)(sim_t *sim, sim_event_t *event);
+
+//  Something that happens at a time. The fields after run are its own to use.
+struct sim_event {
+    int64_t at_ms;
+    uint64_t order;  //  Of equal times the one that was put first
+    sim_event_fn *run;
+    size_t from, to;  //  Hosts, notes or spells
+    uint64_t number;
+    uint64_t kind;
+    nm_caller_t caller;
+    nm_buf_t bytes;  //  Freed after run unless run has taken it (and cleared it)
+};
+
+//  Puts a copy of the event; its bytes are taken over.
+void sim_at(sim_t *self, int64_t at_ms, sim_event_t event);
+
+//  A line of the story, if it is wanted.
+__attribute__((format(printf, 2, 3))) void sim_say(const sim_t *self, const char *format, ...);
+
+//  An invariant is broken: the first one counts. name as in RELIABILITY: I1 to I9, custody.
+__attribute__((format(printf, 3, 4))) void sim_fault(sim_t *self, const char *name, const char *format, ...);
+
+//  -- host.c: actors
+
+typedef struct {
+    nm_input_t input;
+    nm_buf_t bytes;
+    nm_result_t *result;  //  RESULT: owned
+    size_t call;          //  RESULT: of which call
+} sim_input_t;
+
+//  What happened to the store of a host.
+typedef enum { SIM_STORE_WHOLE, SIM_STORE_ROLLED, SIM_STORE_RESTORED } sim_store_state_t;
+
+struct sim_host {
+    sim_t *sim;
+    size_t index;
+    const sim_seat_t *seat;
+    nm_role_t role;  //  The seat's, with the ledger between actor and role
+    nm_store_t *store;
+    nm_actor_t *actor;  //  NULL: it is down
+    nm_metrics_t *metrics;
+    nm_clock_t clock;
+    int64_t step_ms;  //  How far its wall clock is off
+    uint32_t life;    //  Grows at each start
+    bool present;     //  Takes part in this simulation
+    bool leaving;
+    int64_t turn_ms;    //  When it has its next turn; INT64_MAX: not running
+    int64_t frozen_ms;  //  It has none before this
+    sim_input_t *inputs;
+    size_t input_count, input_room;
+
+    bool crash_at_commit;  //  This turn ends before its commit
+    unsigned crash_odds;   //  Of a crash somewhere in a turn, per mille
+    unsigned full_odds;    //  Of a commit that finds no room, per mille
+    bool tight;            //  Its store looks nearly full
+
+    uint64_t voids;      //  Numbers without mail that it has seen, over all lives
+    uint64_t void_mark;  //  ... and those of this life before the turn under way
+
+    sim_disk_t copy;  //  An old copy of its disk
+    bool has_copy;
+    int64_t copied_ms;
+    sim_store_state_t state;
+    bool must_stop;  //  Rolled back, and behind what a peer knows
+};
+
+void sim_hosts_open(sim_t *self);
+void sim_hosts_close(sim_t *self);
+
+//  Starts it on its disk as it is. If that fails (a crash in its first turn) it tries again later.
+void sim_host_start(sim_host_t *self);
+
+//  It stops between two instructions; the disk stays. It starts again after down_ms.
+void sim_host_crash(sim_host_t *self, int64_t down_ms);
+
+//  It is told to stop, ends what is under way, says goodbye, and starts again.
+void sim_host_leave(sim_host_t *self);
+
+//  It is down; its disk becomes the old copy; it starts again.
+void sim_host_roll_back(sim_host_t *self);
+
+//  Something came for it: it will have a turn. False if it is down; the bytes are still the caller's.
+bool sim_host_give(sim_host_t *self, const sim_input_t *input);
+
+void sim_host_turn(sim_host_t *self);
+
+//  -- net.c: the network
+
+typedef struct {
+    int64_t last_ms;  //  When the last frame of this connection arrives: the next is not sooner
+    bool cut;         //  Nothing passes in this direction
+} sim_wire_t;
+
+//  How bad it is, for all wires.
+typedef struct {
+    unsigned loss, twice, reconnect;  //  Per mille of the frames
+    int64_t delay_ms;                 //  At most, beside the usual few
+} sim_weather_t;
+
+//  Takes the bytes over. kind: NM_IN_FRAME, NM_IN_ASK or NM_IN_REPLY.
+void sim_net_send(sim_t *self, size_t from, size_t to, nm_input_kind_t kind, const nm_caller_t *caller, nm_buf_t bytes);
+
+//  What this host has sent and what has not arrived is gone.
+void sim_net_forget(sim_t *self, size_t from);
+
+//  -- provider.c: the mail servers
+
+//  How often, per mille, a call ends so.
+typedef struct {
+    unsigned unreached;  //  No connection
+    unsigned broken;     //  It ends before the message is complete
+    unsigned hidden;     //  Taken, and the answer lost
+    unsigned vanished;   //  Not taken, and no answer
+    unsigned late;       //  Taken long after the caller has given up
+    unsigned busy;       //  451
+    int64_t slow_ms;     //  At most, beside the usual few
+} sim_providers_t;
+
+typedef struct {
+    bool used;
+    size_t host;
+    uint32_t life;
+    size_t note;
+    uint64_t token;
+    nm_id_t about;
+    bool takes;      //  The server takes the message, at take_ms
+    bool taken;      //  It has
+    size_t got;      //  Which of the note's
+    bool told;       //  The caller has an answer
+    nm_call_t call;  //  What the caller is told ...
+    unsigned code;
+} sim_call_t;
+
+void sim_provider_start(sim_host_t *host, nm_effect_t *effect);  //  Takes the effect over
+void sim_provider_crashed(sim_host_t *host);                     //  Its calls end with it
+
+//  The turn that took the answer of this call is on disk.
+void sim_provider_known(sim_t *self, size_t call);
+
+//  -- client.c: who sends, and who looks
+
+typedef enum { SIM_NOTE_NEW, SIM_NOTE_ASKED, SIM_NOTE_TAKEN } sim_note_state_t;
+
+//  What is known of a message that a provider took.
+typedef enum {
+    SIM_GOT_OPEN,       //  The caller does not know yet
+    SIM_GOT_KNOWN,      //  It is on the caller's disk that it was sent
+    SIM_GOT_UNCERTAIN,  //  The answer was lost, or the caller died first
+} sim_got_state_t;
+
+//  A notification, from the wish of a client to its end.
+typedef struct {
+    size_t tenant;
+    size_t gateway;  //  Host
+    char key[32];    //  Idempotency key
+    uint64_t token;  //  Proves the payload
+    size_t size;     //  Of the content
+    bool at_most_once;
+    bool expires;
+    bool refused;       //  Its address is dead: 550
+    int64_t cancel_ms;  //  When its client thinks better of it; 0: never
+    sim_note_state_t state;
+    nm_id_t id;
+    bool excused;  //  A store that was rolled back took part of it along
+    bool cancelled;
+    unsigned replays;   //  Asked for
+    unsigned failures;  //  Calls that did not end well
+    unsigned buried;    //  Dead letters of it that were taken in
+    nm_status_t status;
+    bool seen;     //  status is set
+    size_t steps;  //  Of its timeline
+    sim_got_state_t gots[SIM_GOT_MAX];
+    size_t got_count;
+} sim_note_t;
+
+void sim_clients_open(sim_t *self);
+
+//  A reply at the door.
+void sim_client_reply(sim_t *self, nm_bytes_t frame);
+
+//  The content of a note, as its client sent it.
+void sim_note_text(const sim_t *self, const sim_note_t *note, nm_buf_t *out);
+size_t sim_note_find(const sim_t *self, const nm_id_t *id);  //  SIZE_MAX: no such
+
+//  -- nemesis.c: faults
+
+//  Draws the faults of this seed and puts them into its time.
+void sim_nemesis_open(sim_t *self);
+
+//  -- ledger.c: what must hold
+
+typedef struct {
+    uint64_t *marks;  //  Of mail that was handled, open addressing; 0: free
+    size_t room, count;
+    uint64_t handled[SIM_SEAT_MAX][SIM_SEAT_MAX];  //  How many: to, from
+
+    //  Of the turn under way, until it is on disk.
+    uint64_t *pending;
+    size_t pending_count, pending_room;
+    uint64_t from[SIM_SEAT_MAX];
+    unsigned buried[SIM_NOTE_MAX];
+    char twice[200];  //  A mail that was handled before; empty: none
+} sim_ledger_t;
+
+//  Puts itself between the actor and its role.
+void sim_ledger_watch(sim_host_t *host);
+
+//  A turn of this host begins; it ends in one of two ways.
+void sim_ledger_enter(sim_host_t *host);
+void sim_ledger_commit(sim_host_t *host);
+void sim_ledger_undo(sim_t *self);
+
+//  After each turn: what one host knows agrees with what the others do.
+void sim_ledger_check(sim_host_t *host);
+
+//  Rolled back and behind a peer that is there? It must stop then.
+bool sim_ledger_is_behind(const sim_host_t *host);
+
+//  A store went back in time: whatever was on its way or done may have gone with it, or comes again out of
+//  an outbox of then. What is begun after that is held to everything.
+void sim_ledger_excuse(sim_t *self);
+
+//  Everything is final and empty.
+bool sim_ledger_is_quiet(sim_t *self);
+
+//  At the end.
+void sim_ledger_close(sim_t *self);
+
+//  -- The whole
+
+//  What many runs add up to.
+typedef struct {
+    uint64_t seeds, turns, commits, crashes, rollbacks, stops, restores, full, notes, excused, sent, failed, gots,
+        duplicates, mails, simulated_ms;
+} sim_tally_t;
+
+struct sim {
+    const sim_ground_t *ground;
+    uint64_t seed;
+    bool verbose;
+    sim_dice_t dice;
+    int64_t now_ms;
+    int64_t heal_ms;  //  When the faults end
+    bool healed;
+    bool done;
+    sim_event_t *events;  //  A heap
+    size_t event_count, event_room;
+    uint64_t event_order;
+
+    sim_host_t hosts[SIM_SEAT_MAX];
+    size_t host_count;
+
+    sim_wire_t wires[SIM_SEAT_MAX][SIM_SEAT_MAX];
+    sim_weather_t weather;
+    uint64_t forgotten[SIM_SEAT_MAX];  //  Frames of this sender with a lower order are gone
+
+    sim_providers_t providers;
+    sim_call_t *calls;
+    size_t call_count;
+
+    sim_note_t notes[SIM_NOTE_MAX];
+    size_t note_count;
+    uint64_t next_ask;
+    unsigned client_loss;  //  Per mille of asks and replies at the doors
+
+    bool rolled_back;  //  Some store was, in this run
+    sim_ledger_t ledger;
+    sim_tally_t *tally;
+    char fault[512];
+};
+
+//  Runs one seed and adds to the tally. False: fault says which invariant was broken.
+bool sim_run(const sim_ground_t *ground, uint64_t seed, bool verbose, sim_tally_t *tally, char fault[512]);
+
+#endif
