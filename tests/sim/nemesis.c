@@ -225,7 +225,9 @@ void
 sim_nemesis_open(sim_t *self)
 {
     sim_dice_t *dice = &self->dice;
-    self->heal_ms = sim_dice_between(dice, 1000, 6000);
+    //  Some last longer than the lease, after which mail is taken back from who is silent.
+    bool lasting = sim_dice_odds(dice, 150);
+    self->heal_ms = lasting ? sim_dice_between(dice, 7000, 12000) : sim_dice_between(dice, 1000, 6000);
     size_t count = (size_t) sim_dice_between(dice, 0, SIM_SPELL_MAX);
     self->client_loss = sim_dice_odds(dice, 500) ? (unsigned) sim_dice_below(dice, 200) : 0;
     bool may_roll_back = sim_dice_odds(dice, 250);
