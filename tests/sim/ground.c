@@ -10,9 +10,9 @@
 #include "actors/deadletter/deadletter.h"
 #include "actors/email/email.h"
 #include "actors/gateway/gateway.h"
-#include "actors/gateway/tables.h"
 #include "actors/router/router.h"
 #include "broker/bench.h"
+#include "lmdb_store/book.h"
 #include "tests/sim/ask.h"
 #include "tests/sim/dice.h"
 #include "wire/id.h"
@@ -206,6 +206,28 @@ s_take_seats(sim_ground_t *self)
 
 //  -- New stores
 
+static void
+s_drop_outputs(nm_actor_t *actor)
+{
+    nm_output_t output;
+    while (nm_actor_take(actor, &output)) {
+        nm_buf_free(&output.bytes);
+        nm_effect_destroy(&output.effect);
+    }
+}
+
+//  It asks around whether the books are its own, and nobody answers.
+static void
+s_wait_alone(nm_actor_t *actor)
+{
+    enum { TURNS = 3, LONG_MS = 60000 };
+    for (int i = 1; i <= TURNS; i++) {
+        if (nm_actor_turn(actor, NULL, 0, (nm_now_t){ SIM_START_MS, 1000 + i * LONG_MS }) != NM_OK)
+            s_die("an actor alone does not run");
+        s_drop_outputs(actor);
+    }
+}
+
 //  Asks the one actor that is there, in a turn of its own; the text under a key of the answer.
 static void
 s_ask(nm_actor_t *actor, const char *api_key, const char *op, nm_bytes_t body, const char *key, char *out, size_t size)
@@ -221,7 +243,7 @@ s_ask(nm_actor_t *actor, const char *api_key, const char *op, nm_bytes_t body, c
                          .client_key = SIM_CLIENT_KEY,
                          .caller = { .socket = 2 },
                          .bytes = nm_buf_bytes(&frame) };
-    if (nm_actor_turn(actor, &input, 1, (nm_now_t){ SIM_START_MS, 1000 }) != NM_OK)
+    if (nm_actor_turn(actor, &input, 1, (nm_now_t){ SIM_START_MS, 1000000 }) != NM_OK)
         s_die("%s was not answered", op);
     while (nm_actor_take(actor, &output)) {
         if (output.kind == NM_OUT_REPLY && sim_reply_read(nm_buf_bytes(&output.bytes), &reply) && reply.status == 201)
@@ -250,7 +272,7 @@ s_add_tenants(const sim_ground_t *self, sim_seat_t *seat, nm_actor_t *actor)
     }
 }
 
-//  The other gateways know the same tenants by the same keys.
+//  The first gateway owns the books, tenants and their keys among them. Who follows them begins with what it has.
 typedef struct {
     nm_store_t *to;
     const nm_table_t *table;
@@ -267,23 +289,22 @@ s_put_row(nm_txn_t *txn, void *arg)
 static nm_rc_t
 s_copy_rows(nm_txn_t *txn, void *arg)
 {
-    static const nm_table_t *const TABLES[] = { &nm_services_table, &nm_keys_table };
     s_row_t row = { .to = arg };
     nm_rc_t rc = NM_OK;
-    for (size_t i = 0; i < NM_COUNT(TABLES); i++) {
+    for (size_t i = 0; i < NM_BOOK_TABLE_COUNT; i++) {
         nm_cursor_t cursor;
-        row.table = TABLES[i];
+        row.table = nm_book_tables[i];
         nm_cursor_open(&cursor, txn, row.table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
         while ((rc = nm_cursor_next(&cursor, &row.key, &row.value)) == NM_OK)
             if (nm_store_update(row.to, s_put_row, &row) != NM_OK)
-                s_die("a tenant could not be copied");
+                s_die("a book could not be copied");
         nm_cursor_close(&cursor);
     }
     return rc == NM_ERR_MISSING ? NM_OK : rc;
 }
 
 static void
-s_copy_tenants(const sim_seat_t *from, sim_seat_t *to, nm_store_t *store)
+s_copy_books(const sim_seat_t *from, sim_seat_t *to, nm_store_t *store)
 {
     nm_error_t error = { .text = "" };
     nm_store_config_t config = sim_seat_config(from);
@@ -291,7 +312,7 @@ s_copy_tenants(const sim_seat_t *from, sim_seat_t *to, nm_store_t *store)
     if (!first)
         s_die("%s", error.text);
     if (nm_store_view(first, s_copy_rows, store) != NM_OK)
-        s_die("the tenants of %s cannot be read", from->entry->name);
+        s_die("the books of %s cannot be read", from->entry->name);
     nm_store_destroy(&first);
     memcpy(to->keys, from->keys, sizeof to->keys);
 }
@@ -300,15 +321,13 @@ static void
 s_make_store(const sim_ground_t *self, sim_seat_t *seat)
 {
     nm_error_t error = { .text = "" };
-    nm_output_t output;
     nm_store_config_t config = sim_seat_config(seat);
     nm_metrics_t *metrics = nm_metrics_new();
     nm_store_t *store = nm_store_new(&config, &error);
     if (!store)
         s_die("%s", error.text);
-    bool gateway = seat->role->id == NM_ROLE_GATEWAY;
-    if (gateway && seat != self->seats)
-        s_copy_tenants(self->seats, seat, store);
+    if (seat->role->book_count && seat != self->seats)
+        s_copy_books(self->seats, seat, store);
     nm_actor_config_t actor_config = {
         .role = seat->role,
         .setup = { .mesh = self->mesh, .directory = self->directory, .self = seat->entry, .metrics = metrics },
@@ -319,12 +338,11 @@ s_make_store(const sim_ground_t *self, sim_seat_t *seat)
     nm_actor_t *actor = nm_actor_new(&actor_config, (nm_now_t){ SIM_START_MS, 1000 }, &error);
     if (!actor)
         s_die("%s", error.text);
-    while (nm_actor_take(actor, &output)) {
-        nm_buf_free(&output.bytes);
-        nm_effect_destroy(&output.effect);
-    }
-    if (gateway && seat == self->seats)
+    s_drop_outputs(actor);
+    if (seat == self->seats) {
+        s_wait_alone(actor);
         s_add_tenants(self, seat, actor);
+    }
     nm_actor_destroy(&actor);
     nm_store_destroy(&store);
     nm_metrics_destroy(&metrics);
