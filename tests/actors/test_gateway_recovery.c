@@ -293,6 +293,21 @@ a_restart_goes_on_where_it_was(void **state)
     assert_int_equal(nm_bench_asks(self->bench), 0);  //  Told again of the same
 }
 
+static void
+a_later_actor_of_the_name_may_be_lost_as_well(void **state)
+{
+    test_t *self = *state;
+    s_send(self, 1);
+    s_lose(self, "router-1");
+    s_deny_all(self);
+    assert_string_equal(s_recovering(self), "");
+    nm_bench_follow(self->bench, "router-1");
+    s_wait(self, 61000);
+    nm_bench_bury(self->bench, "router-1");
+    s_turn(self);
+    assert_string_equal(s_recovering(self), "router-1");
+}
+
 //  -- A channel actor
 
 static void
@@ -576,6 +591,7 @@ main(void)
         TEST(whoever_is_away_is_asked_again_until_he_answers),
         TEST(one_that_is_lost_meanwhile_is_not_asked_again),
         TEST(a_restart_goes_on_where_it_was),
+        TEST(a_later_actor_of_the_name_may_be_lost_as_well),
         TEST(what_a_lost_channel_actor_had_is_sent_again_and_comes_to_an_end),
         TEST(of_several_deliveries_only_the_lost_one_is_made_again),
         TEST(what_may_be_sent_only_once_fails_rather_than_risk_a_second),
