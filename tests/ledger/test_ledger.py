@@ -6,7 +6,7 @@ import pytest
 
 from chaos.campaign import Campaign
 
-ROUNDS = int(os.environ.get("NM_LEDGER_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("NM_LEDGER_ROUNDS", "4"))
 SEED = int(os.environ["NM_SEED"]) if "NM_SEED" in os.environ else None
 
 
