@@ -405,6 +405,44 @@ nm_actor_leave(nm_actor_t *self)
     self->exchange.beat_at_ms = INT64_MIN;
 }
 
+void
+nm_actor_drain(nm_actor_t *self)
+{
+    if (self->draining)
+        return;
+    self->leaving = self->draining = true;
+    self->role_wake_ms = 0;  //  Its role has something to do
+    if (self->exchange.directory)
+        nm_directory_drain(self->exchange.directory);
+    nm_log(NM_LOG_INFO, "draining", "This actor takes no more work, finishes or gives away what it has, and leaves.");
+}
+
+//  Who has claimed mail does not leave before the answer: a grant that it does not hear would keep the mail for it. A
+//  peer that is gone will not answer.
+static bool
+s_is_done_with(const nm_link_t *link)
+{
+    bool there = link->state == NM_LINK_UP || link->state == NM_LINK_QUIET;
+    return !nm_link_holds(link) && (!there || !link->pending.count);
+}
+
+bool
+nm_actor_drained(const nm_actor_t *self)
+{
+    uint64_t backlog = 0;
+    int64_t oldest_ms = 0;
+    if (self->role->backlog)
+        self->role->backlog(self->state, &backlog, &oldest_ms);
+    bool done = self->draining && self->loaded && !backlog;
+    for (size_t i = 0; i < self->ask_count && done; i++)
+        done = self->asks[i].internal;  //  The role waits for an answer
+    for (size_t i = 0; i < self->lane_count && done; i++)
+        done = self->lanes[i].count == 0;
+    for (size_t i = 0; i < self->link_count && done; i++)
+        done = s_is_done_with(self->links[i]);
+    return done;
+}
+
 //  -- Making one.
 
 static void

@@ -99,6 +99,13 @@ int nm_actor_exit(const nm_actor_t *self);
 //  From now on grants no credit, and tells the role to start nothing new.
 void nm_actor_leave(nm_actor_t *self);
 
+//  As leave, and for good: the role gives away what is not under way (nm_turn_draining). May be called again.
+void nm_actor_drain(nm_actor_t *self);
+
+//  It drains, and is done: its role holds nothing, no mail waits or is on the way, here or to here. Effects under way
+//  are the caller's to count.
+bool nm_actor_drained(const nm_actor_t *self);
+
 //  Puts a goodbye to every peer among the outputs: the last thing that an actor says.
 void nm_actor_goodbye(nm_actor_t *self, const char *reason);
 

@@ -82,6 +82,7 @@ struct nm_actor {
     nm_id_maker_t ids;
     int exit_code;
     bool leaving;
+    bool draining;           //  ... for good
     bool loaded;             //  Memory agrees with the store
     bool unfinished;         //  A turn left work of its own to the next
     size_t forgotten_count;  //  Of how many forgotten peers the role was told since it was loaded

@@ -83,7 +83,7 @@ nm_claiming_release(nm_actor_t *self, nm_link_t *link)
 {
     nm_runs_t runs;
     nm_pending_sweep(&link->pending);
-    if (link->state != NM_LINK_UP || self->leaving)
+    if (link->state != NM_LINK_UP)
         return;
     while (nm_pending_claims(&link->pending, &runs)) {
         nm_claim_t claim = { 0 };

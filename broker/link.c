@@ -99,6 +99,15 @@ nm_link_claimed(const nm_link_t *self)
 }
 
 bool
+nm_link_holds(const nm_link_t *self)
+{
+    for (uint64_t seq = self->receipted.seen + 1; seq < self->next; seq++)
+        if (nm_claims_get(&self->claim, seq) != NM_CLAIM_VOID && !nm_spans_has(&self->receipted, seq))
+            return true;
+    return false;
+}
+
+bool
 nm_link_fault(nm_link_t *self, int64_t mono_ms)
 {
     if (++self->faults < NM_LINK_FAULT_MAX || self->state == NM_LINK_BLOCKED)

@@ -114,6 +114,9 @@ bool nm_link_is_lost(const nm_link_t *self, int64_t mono_ms, int64_t lease_ms);
 //  How many open numbers are the peer's, that is, not merely offered and not void.
 uint32_t nm_link_claimed(const nm_link_t *self);
 
+//  Is any mail open to it? A void is none.
+bool nm_link_holds(const nm_link_t *self);
+
 //  It sent what it may not send. Returns true when that cuts it off.
 bool nm_link_fault(nm_link_t *self, int64_t mono_ms);
 

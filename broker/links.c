@@ -17,7 +17,9 @@ nm_links_send(nm_actor_t *self, const nm_link_t *link, nm_frame_kind_t kind, con
 static uint32_t
 s_credit(nm_actor_t *self)
 {
-    if (self->leaving || (self->room.tight && !self->role->mail_drains))
+    //  Mail that ends what the role holds is taken also by one that drains: else it would never be done.
+    bool ends = self->role->mail_drains;
+    if ((self->leaving && !(self->draining && ends)) || (self->room.tight && !ends))
         return 0;
     size_t room = self->role->room ? self->role->room(self->state) : NM_CREDIT_COUNT;
     return room < NM_CREDIT_COUNT ? (uint32_t) room : NM_CREDIT_COUNT;

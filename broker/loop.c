@@ -24,7 +24,7 @@ enum {
     S_REKEY_MS = 300,          //  From a new key to new sockets: time for the answer to who wanted it
     S_REKEY_CALLS_MS = 5000,   //  ... and to calling by it: time for the word of it to spread
     S_BIND_MS = 3000,          //  How long a port may take to become free again
-    S_DRAIN_MS = 3000,         //  How long a stopping actor waits for calls under way
+    S_PATIENCE_MS = 3000,      //  How long a stopping actor waits for calls under way
 };
 
 //  Sockets towards one peer.
@@ -864,13 +864,23 @@ s_turn(nm_loop_t *self)
     return rc == NM_ERR_CORRUPT ? NM_STORE_EXIT_DAMAGED : 1;
 }
 
+//  Nothing is under way outside the actor.
 static bool
-s_drained(nm_loop_t *self)
+s_is_quiet(nm_loop_t *self)
 {
     size_t running = nm_worker_running(self->config.worker);
     if (self->effects)
         running += self->config.effects->running(self->effects);
-    return (!running && !self->count) || self->clock.last.mono_ms - self->leave_ms > S_DRAIN_MS;
+    return !running && !self->count;
+}
+
+//  Told to stop it waits a little for what is under way; told to drain, until all is done.
+static bool
+s_may_go(nm_loop_t *self)
+{
+    if (self->leave_ms && self->clock.last.mono_ms - self->leave_ms > S_PATIENCE_MS)
+        return true;
+    return s_is_quiet(self) && (self->leave_ms || nm_actor_drained(self->config.actor));
 }
 
 #ifdef NM_MUTANT_ACK_BEFORE_COMMIT
@@ -916,10 +926,11 @@ nm_loop_run(nm_loop_t *self)
         s_feed_watchdog(self);
         if (s_turn_due(self))
             code = s_turn(self);
-        if (code < 0 && self->leave_ms && s_drained(self))
+        if (code < 0 && s_may_go(self))
             code = 0;
     }
-    nm_actor_goodbye(self->config.actor, code == 0 ? "it was told to stop" : "it cannot go on");
+    bool drained = nm_actor_drained(self->config.actor);
+    nm_actor_goodbye(self->config.actor, code ? "it cannot go on" : drained ? "it is drained" : "it was told to stop");
     s_release(self);
     usleep(50000);  //  Sockets do not linger; the goodbye gets a moment to leave
     return code;

@@ -30,7 +30,7 @@ nm_loop_t *nm_loop_new(const nm_loop_config_t *config, nm_error_t *error);
 void nm_loop_destroy(nm_loop_t **self_p);
 
 //  Runs until SIGTERM or SIGINT, then takes no more, waits a little for calls under way and says
-//  goodbye. Returns the exit code.
+//  goodbye; or until it was told to drain and is drained. Returns the exit code.
 int nm_loop_run(nm_loop_t *self);
 
 #endif

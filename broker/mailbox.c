@@ -326,8 +326,9 @@ s_take_one(nm_actor_t *self, nm_link_t *link, const nm_mail_t *mail, const nm_ma
         return NM_OK;
     }
     if (mail->claim && !nm_spans_has(&link->seen, item->seq)) {
-        if (!self->leaving)
-            nm_pending_keep(&link->pending, item);  //  Else, or if there are too many, it comes again
+        //  Who leaves claims nothing new, but asks once more for what it has asked for.
+        if (!self->leaving || nm_pending_has(&link->pending, item->seq))
+            nm_pending_keep(&link->pending, item);  //  If there are too many, it comes again
         return NM_OK;
     }
     nm_pending_take(&link->pending, item->seq, item->seq);

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "broker/log.h"
 #include "broker/loop.h"
@@ -325,6 +326,39 @@ s_harden(void)
     mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }
 
+//  -- The mark of a drained actor. Whoever keeps the actor running finds it, takes it away, and does not start the
+//  actor again.
+
+static void
+s_mark_path(const s_main_t *self, char *path, size_t size)
+{
+    char relative[NM_NAME_MAX + 16];
+    snprintf(relative, sizeof relative, "run/%s.drained", self->name);
+    nm_mesh_path(self->mesh, relative, path, size);
+}
+
+//  One that nobody took away says nothing about this life.
+static void
+s_clear_mark(const s_main_t *self)
+{
+    char path[NM_MESH_PATH_MAX + NM_NAME_MAX + 16];
+    s_mark_path(self, path, sizeof path);
+    unlink(path);
+}
+
+static void
+s_mark_drained(const s_main_t *self)
+{
+    char path[NM_MESH_PATH_MAX + NM_NAME_MAX + 16];
+    nm_mesh_path(self->mesh, "run", path, sizeof path);
+    mkdir(path, 0700);
+    s_mark_path(self, path, sizeof path);
+    FILE *file = fopen(path, "we");
+    if (!file || fclose(file) != 0)
+        nm_log(NM_LOG_ERROR, "mark_failed", "%s: %s. What keeps this actor running will start it again.", path,
+               strerror(errno));
+}
+
 int
 nm_main_with_effects(int argc, char **argv, const nm_role_t *role, const nm_effects_driver_t *effects)
 {
@@ -343,7 +377,10 @@ nm_main_with_effects(int argc, char **argv, const nm_role_t *role, const nm_effe
     if (rc == NM_OK && !self.store) {
         code = 0;
     } else if (rc == NM_OK) {
+        s_clear_mark(&self);
         code = nm_loop_run(self.loop);
+        if (code == 0 && nm_actor_drained(self.actor))
+            s_mark_drained(&self);
         nm_log(NM_LOG_INFO, "stopped", "%s has stopped with code %d.", self.name, code);
     } else {
         nm_log(NM_LOG_CRITICAL, "start_failed", "%s", error.text);

@@ -53,6 +53,13 @@ nm_pending_keep(nm_pending_t *self, const nm_mail_item_t *item)
 }
 
 bool
+nm_pending_has(const nm_pending_t *self, uint64_t seq)
+{
+    size_t at = s_place(self, seq);
+    return at < self->count && self->mails[at].seq == seq && !self->mails[at].taken;
+}
+
+bool
 nm_pending_claims(nm_pending_t *self, nm_runs_t *runs)
 {
     *runs = (nm_runs_t){ 0 };

@@ -33,6 +33,8 @@ typedef struct {
 //  Keeps a copy, and has the number claimed; also when it is kept already. NM_ERR_FULL beyond the credit.
 nm_rc_t nm_pending_keep(nm_pending_t *self, const nm_mail_item_t *item);
 
+bool nm_pending_has(const nm_pending_t *self, uint64_t seq);
+
 //  The numbers that are to be claimed, as many as fit; false if there are none. They are due no more.
 bool nm_pending_claims(nm_pending_t *self, nm_runs_t *runs);
 

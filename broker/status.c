@@ -55,6 +55,12 @@ s_write_store(const nm_actor_t *self, nm_buf_t *out)
     nm_writer_pair_bool(out, "tight", self->room.tight);
 }
 
+static const char *
+s_state(const nm_actor_t *self)
+{
+    return self->draining ? "draining" : self->leaving ? "leaving" : "running";
+}
+
 static void
 s_write_status(nm_actor_t *self, nm_buf_t *out)
 {
@@ -66,6 +72,7 @@ s_write_status(nm_actor_t *self, nm_buf_t *out)
     nm_writer_pair_text(out, "name", self->setup.self->name);
     nm_writer_pair_text(out, "role", self->role->name);
     nm_writer_pair_text(out, "version", NM_VERSION_TEXT);
+    nm_writer_pair_text(out, "state", s_state(self));
     nm_writer_pair_uint(out, "pid", (uint64_t) getpid());
     nm_writer_pair_uint(out, "boot", self->boot);
     nm_writer_pair_time(out, "started_at", self->started_ms);
@@ -84,6 +91,34 @@ s_write_status(nm_actor_t *self, nm_buf_t *out)
     if (self->role->status)
         count += self->role->status(self->state, out);
     nm_writer_map_close(out, mark, count);
+}
+
+//  -- drain
+
+//  Asked again, it tells how far it is.
+static void
+s_drain(nm_actor_t *self, const nm_ask_in_t *ask)
+{
+    uint64_t backlog = 0, waiting = 0, open = 0, pending = 0;
+    int64_t oldest_ms = 0;
+    nm_actor_drain(self);
+    if (self->role->backlog)
+        self->role->backlog(self->state, &backlog, &oldest_ms);
+    for (size_t i = 0; i < self->lane_count; i++)
+        waiting += self->lanes[i].count;
+    for (size_t i = 0; i < self->link_count; i++) {
+        open += self->links[i]->open_count;
+        pending += self->links[i]->pending.count;
+    }
+    nm_buf_t body = { 0 };
+    nm_writer_map(&body, 5);
+    nm_writer_pair_text(&body, "state", s_state(self));
+    nm_writer_pair_uint(&body, "backlog", backlog);
+    nm_writer_pair_uint(&body, "waiting", waiting);
+    nm_writer_pair_uint(&body, "open", open);
+    nm_writer_pair_uint(&body, "pending", pending);
+    nm_turn_reply(&self->turn, &ask->caller, 200, nm_bytes(NULL, 0), nm_buf_bytes(&body));
+    nm_buf_free(&body);
 }
 
 //  -- backup: runs on the worker thread beside the actor.
@@ -158,6 +193,10 @@ nm_status_ask(nm_actor_t *self, const nm_ask_in_t *ask)
 {
     if (nm_bytes_is(ask->op, "backup") && ask->role == NM_ROLE_OPERATOR) {
         s_start_backup(self, ask);
+        return true;
+    }
+    if (nm_bytes_is(ask->op, "drain") && ask->role == NM_ROLE_OPERATOR) {
+        s_drain(self, ask);
         return true;
     }
     if (!nm_bytes_is(ask->op, "status"))

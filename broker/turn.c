@@ -38,6 +38,12 @@ nm_turn_leaving(const nm_turn_t *turn)
     return turn->actor->leaving;
 }
 
+bool
+nm_turn_draining(const nm_turn_t *turn)
+{
+    return turn->actor->draining;
+}
+
 nm_rc_t
 nm_turn_mail(nm_turn_t *turn, const nm_mail_out_t *mail)
 {

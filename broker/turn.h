@@ -22,6 +22,10 @@ void nm_turn_new_id(nm_turn_t *turn, nm_id_t *id);
 //  True once the actor is told to stop: start nothing new; what is under way may end.
 bool nm_turn_leaving(const nm_turn_t *turn);
 
+//  True once it is to leave for good (nctl drain): what is not under way is to be given to others. It
+//  is leaving as well.
+bool nm_turn_draining(const nm_turn_t *turn);
+
 //  True while the store is tight: refuse new work (507) and let old work drain.
 bool nm_turn_tight(const nm_turn_t *turn);
 

@@ -166,6 +166,7 @@ typedef enum {
     NM_MAIL_EVENT = 3,        //  anyone to the owning gateway: nm_event_t
     NM_MAIL_DEAD_LETTER = 4,  //  a channel actor or router to deadletter: nm_dead_letter_t
     NM_MAIL_REPLAY = 5,       //  deadletter to router: nm_replay_t
+    NM_MAIL_RETURN = 6,       //  a channel actor that leaves to a router: nm_delivery_t with its progress
     NM_MAIL_COPY = 7,         //  gateway to another gateway: nm_copy_t
 } nm_mail_kind_t;
 
@@ -183,7 +184,19 @@ typedef enum {
     F(R, 10, earlier, UINT, 1000000, MAY, NULL, "Numbers of its attempts begin above this")
 NM_RECORD_DECLARE(work, NM_WORK_FIELDS);
 
-//  One notification to one address over one channel.
+//  One try at one provider.
+#define NM_ATTEMPT_FIELDS(F, R)                                                              \
+    F(R, 1, number, UINT, 1000000, MUST, NULL, "1 for the first of the delivery")            \
+    F(R, 2, provider, LINE, NM_NAME_MAX, MUST, NULL, "At which provider")                    \
+    F(R, 3, started_at, TIME, 0, MUST, NULL, "When it was put on disk, before the call")     \
+    F(R, 4, ended_at, TIME, 0, MAY, NULL, "When the answer came")                            \
+    F(R, 5, outcome, ENUM, 0, MUST, &nm_outcome_words, "What came of it")                    \
+    F(R, 6, code, UINT, 999999, MAY, NULL, "The provider's code: SMTP reply or HTTP status") \
+    F(R, 7, detail, STR, NM_DETAIL_MAX, MAY, NULL, "The provider's own words")
+NM_RECORD_DECLARE(attempt, NM_ATTEMPT_FIELDS);
+
+//  One notification to one address over one channel. The last five fields are its progress: what is sent again, or
+//  given back by a channel actor that leaves, goes on from there.
 #define NM_DELIVERY_FIELDS(F, R)                                                                         \
     F(R, 1, notification, ID, 0, MUST, NULL, "The notification it is made from")                         \
     F(R, 2, service, ID, 0, MUST, NULL, "The tenant")                                                    \
@@ -205,19 +218,12 @@ NM_RECORD_DECLARE(work, NM_WORK_FIELDS);
     F(R, 18, traceparent, LINE, 64, MAY, NULL, "W3C trace context")                                      \
     F(R, 19, to, LINE, NM_ADDRESS_MAX, MAY, NULL, "Header To when the envelope's recipient is a copy's") \
     F(R, 20, order, UINT, UINT32_MAX, MAY, NULL, "Orders of its events begin above this")                \
-    F(R, 21, earlier, UINT, 1000000, MAY, NULL, "Numbers of its attempts begin above this")
+    F(R, 21, earlier, UINT, 1000000, MAY, NULL, "Numbers of its attempts begin above this")              \
+    F(R, 22, tries, UINT, UINT32_MAX, MAY, NULL, "Given back: failed tries that count")                  \
+    F(R, 23, attempts, RECORDS, NM_ATTEMPT_COUNT, MAY, &nm_attempt_shape,                                \
+      "Given back: the first and the latest of them")                                                    \
+    F(R, 24, due_at, TIME, 0, MAY, NULL, "Given back: not before")
 NM_RECORD_DECLARE(delivery, NM_DELIVERY_FIELDS);
-
-//  One try at one provider.
-#define NM_ATTEMPT_FIELDS(F, R)                                                              \
-    F(R, 1, number, UINT, 1000000, MUST, NULL, "1 for the first of the delivery")            \
-    F(R, 2, provider, LINE, NM_NAME_MAX, MUST, NULL, "At which provider")                    \
-    F(R, 3, started_at, TIME, 0, MUST, NULL, "When it was put on disk, before the call")     \
-    F(R, 4, ended_at, TIME, 0, MAY, NULL, "When the answer came")                            \
-    F(R, 5, outcome, ENUM, 0, MUST, &nm_outcome_words, "What came of it")                    \
-    F(R, 6, code, UINT, 999999, MAY, NULL, "The provider's code: SMTP reply or HTTP status") \
-    F(R, 7, detail, STR, NM_DETAIL_MAX, MAY, NULL, "The provider's own words")
-NM_RECORD_DECLARE(attempt, NM_ATTEMPT_FIELDS);
 
 //  Something happened to a notification. (generation, number, order) tells which of two is
 //  the later, whatever order they arrive in.

@@ -134,12 +134,12 @@ s_fill_progress(const nm_delivery_t *delivery, nm_progress_t *progress)
     NM_PUT(progress, progress, priority, delivery->priority);
     NM_PUT(progress, progress, service, delivery->service);
     NM_PUT(progress, progress, channel, delivery->channel);
-    NM_PUT(progress, progress, order, NM_HAS(delivery, delivery, order) ? delivery->order : 0);
+    NM_PUT(progress, progress, order, 0);
     NM_PUT(progress, progress, tries, 0);
     NM_PUT(progress, progress, crashes, 0);
     NM_PUT(progress, progress, calling, false);
     NM_PUT(progress, progress, boot, 0);
-    NM_PUT(progress, progress, attempt_count, NM_HAS(delivery, delivery, earlier) ? delivery->earlier : 0);
+    NM_PUT(progress, progress, attempt_count, 0);
     NM_PUT(progress, progress, attempts, nm_bytes(EMPTY_LIST, sizeof EMPTY_LIST));
     NM_PUT(progress, progress, due_at, 0);  //  At once: the gateway's clock, which may be ahead, says nothing of it
     if (NM_HAS(delivery, delivery, expires_at))
@@ -150,19 +150,48 @@ s_fill_progress(const nm_delivery_t *delivery, nm_progress_t *progress)
         NM_PUT(progress, progress, at_most_once, true);
 }
 
-//  Stores a new one and tells that it is queued.
+//  Another actor of the channel gave it back, or was lost with it: it goes on from where it was. What is kept of the delivery itself is
+//  as it was made, so that a dead letter does not carry the progress of an earlier life.
+static nm_bytes_t
+s_go_on(nm_channel_worker_t *self, nm_delivery_t *delivery, nm_progress_t *progress)
+{
+    NM_PUT(progress, progress, order, delivery->order);
+    NM_PUT(progress, progress, tries, delivery->tries);
+    NM_PUT(progress, progress, attempt_count, delivery->earlier);
+    if (NM_HAS(delivery, delivery, attempts))
+        NM_PUT(progress, progress, attempts, delivery->attempts);
+    if (NM_HAS(delivery, delivery, due_at))
+        NM_PUT(progress, progress, due_at, delivery->due_at);
+    NM_DROP(delivery, delivery, order);
+    NM_DROP(delivery, delivery, tries);
+    NM_DROP(delivery, delivery, earlier);
+    NM_DROP(delivery, delivery, attempts);
+    NM_DROP(delivery, delivery, due_at);
+    nm_buf_clear(&self->packed);
+    nm_record_encode(&nm_delivery_shape, delivery, NM_BY_TAG, &self->packed);
+    return nm_buf_bytes(&self->packed);
+}
+
+//  Stores a new one and tells that it is queued, or when its next try is due.
 static nm_rc_t
 s_take_in(nm_hand_t *hand, nm_bytes_t content)
 {
     nm_news_t news = { .kind = NM_EVENT_QUEUED, .reason = -1 };
+    nm_slot_t slot = s_slot(&hand->key, &hand->progress);
+    s_load_t load = { hand->worker, nm_turn_now(hand->turn) };
+    if (hand->progress.tries && hand->progress.due_at > load.now_ms) {
+        news.kind = NM_EVENT_RETRY_SCHEDULED;
+        news.due_ms = hand->progress.due_at;
+        slot.state = NM_SLOT_WAITING;
+        slot.due_ms = nm_sending_due(&slot, s_sane_due(&load, &hand->progress));
+        nm_turn_wake(hand->turn, slot.due_ms);
+    }
     nm_rc_t rc = nm_hand_tell(hand, &news);
     if (rc == NM_OK)
         rc = nm_deliveries_add(nm_turn_txn(hand->turn), &hand->key, content, &hand->progress);
-    if (rc != NM_OK)
-        return rc;
-    nm_slot_t slot = s_slot(&hand->key, &hand->progress);
-    nm_slots_add(hand->worker->slots, &slot);
-    return NM_OK;
+    if (rc == NM_OK)
+        nm_slots_add(hand->worker->slots, &slot);
+    return rc;
 }
 
 nm_rc_t
@@ -182,12 +211,15 @@ nm_channel_mail(void *state, nm_turn_t *turn, const nm_mail_in_t *mail)
     hand.key = (nm_delivery_key_t){ delivery.notification, (uint8_t) delivery.number, (uint32_t) delivery.generation };
     if (nm_slots_find(self->slots, &hand.key))
         return NM_OK;
+    nm_bytes_t content = mail->body;
     s_fill_progress(&delivery, &hand.progress);
+    if (NM_HAS(&delivery, delivery, order))
+        content = s_go_on(self, &delivery, &hand.progress);
     if (nm_cancelled_has(nm_turn_txn(turn), &hand.key))
         return nm_hand_tell(&hand, &(nm_news_t){ .kind = NM_EVENT_CANCELLED, .reason = -1 });
     if (NM_HAS(&delivery, delivery, expires_at) && delivery.expires_at <= nm_turn_now(turn))
         return nm_hand_tell(&hand, &(nm_news_t){ .kind = NM_EVENT_EXPIRED, .reason = -1 });
-    return s_take_in(&hand, mail->body);
+    return s_take_in(&hand, content);
 }
 
 //  -- Due
@@ -199,6 +231,24 @@ s_show_breakers(nm_channel_worker_t *self)
         nm_metric_set(self->lineup.at[i].open, self->lineup.at[i].breaker.open);
 }
 
+//  It leaves for good: what is not under way goes on elsewhere, a bounded number in each turn.
+static nm_rc_t
+s_give_back(nm_channel_worker_t *self, nm_turn_t *turn)
+{
+    for (size_t i = 0; i < NM_CHANNEL_START_MAX; i++) {
+        nm_slot_t *slot = nm_slots_ready(self->slots);
+        if (!slot)
+            slot = nm_slots_due(self->slots);
+        if (!slot)
+            return NM_OK;
+        nm_rc_t rc = nm_sending_give_back(self, turn, slot);
+        if (rc != NM_OK)
+            return rc;
+    }
+    nm_turn_wake(turn, nm_turn_now(turn));
+    return NM_OK;
+}
+
 nm_rc_t
 nm_channel_due(void *state, nm_turn_t *turn)
 {
@@ -208,6 +258,8 @@ nm_channel_due(void *state, nm_turn_t *turn)
     nm_rc_t rc = self->stale ? nm_following_renew(self, turn) : NM_OK;
     if (rc != NM_OK)
         return rc;
+    if (nm_turn_draining(turn))
+        return s_give_back(self, turn);
     while ((slot = nm_slots_due(self->slots)) && slot->due_ms <= now_ms)
         nm_slots_move(self->slots, slot, NM_SLOT_READY, 0);
 

@@ -56,6 +56,47 @@ nm_hand_end(nm_hand_t *self, const nm_news_t *news)
     return rc;
 }
 
+//  The delivery as it came, and how far it is.
+static nm_rc_t
+s_pack_with_progress(nm_hand_t *self, nm_buf_t *packed)
+{
+    nm_bytes_t content;
+    nm_delivery_t delivery;
+    memset(&delivery, 0, sizeof delivery);
+    nm_rc_t rc = nm_deliveries_get_content(nm_turn_txn(self->turn), &self->key, &content);
+    if (rc == NM_OK)
+        rc = nm_record_decode(&nm_delivery_shape, &delivery, content, NULL, "");
+    if (rc != NM_OK)
+        return NM_ERR_CORRUPT;
+    NM_PUT(&delivery, delivery, order, self->progress.order);
+    NM_PUT(&delivery, delivery, tries, self->progress.tries);
+    NM_PUT(&delivery, delivery, earlier, self->progress.attempt_count);
+    NM_PUT(&delivery, delivery, attempts, self->progress.attempts);
+    NM_PUT(&delivery, delivery, due_at, self->progress.due_at);
+    nm_buf_clear(packed);
+    nm_record_encode(&nm_delivery_shape, &delivery, NM_BY_TAG, packed);
+    return NM_OK;
+}
+
+nm_rc_t
+nm_hand_give_back(nm_hand_t *self)
+{
+    nm_buf_t *packed = &self->worker->packed;
+    nm_rc_t rc = s_pack_with_progress(self, packed);
+    if (rc != NM_OK)
+        return rc;
+    nm_mail_out_t mail = { .role = NM_ROLE_ROUTER,
+                           .kind = NM_MAIL_RETURN,
+                           .priority = self->progress.priority,
+                           .body = nm_buf_bytes(packed) };
+    rc = nm_turn_mail(self->turn, &mail);
+    if (rc == NM_OK)
+        rc = nm_deliveries_remove(nm_turn_txn(self->turn), &self->key);
+    if (rc == NM_OK)
+        nm_slots_remove(self->worker->slots, self->slot);
+    return rc;
+}
+
 static nm_rc_t
 s_mail_dead_letter(nm_hand_t *self, nm_reason_t reason, const char *detail)
 {

@@ -237,6 +237,17 @@ s_close_crashed(nm_hand_t *hand, bool *done)
     return rc == NM_OK ? nm_hand_keep(hand) : rc;
 }
 
+nm_rc_t
+nm_sending_give_back(nm_channel_worker_t *self, nm_turn_t *turn, nm_slot_t *slot)
+{
+    nm_hand_t hand;
+    bool done = false;
+    nm_rc_t rc = nm_hand_take(&hand, self, turn, slot);
+    if (rc == NM_OK && hand.progress.calling)
+        rc = s_close_crashed(&hand, &done);
+    return rc == NM_OK && !done ? nm_hand_give_back(&hand) : rc;
+}
+
 static void
 s_open_attempt(nm_hand_t *hand, const nm_provider_t *provider)
 {

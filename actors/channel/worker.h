@@ -59,6 +59,9 @@ nm_rc_t nm_hand_tell(nm_hand_t *self, const nm_news_t *news);
 //  Tells, and removes it. news->attempt may be empty.
 nm_rc_t nm_hand_end(nm_hand_t *self, const nm_news_t *news);
 
+//  Mails it to a router with its progress, for another actor of the channel to go on; removes it.
+nm_rc_t nm_hand_give_back(nm_hand_t *self);
+
 //  A dead letter with all attempts, and the event failed; removes it.
 nm_rc_t nm_hand_bury(nm_hand_t *self, nm_reason_t reason, const char *detail);
 
@@ -71,6 +74,10 @@ nm_rc_t nm_following_renew(nm_channel_worker_t *self, nm_turn_t *turn);
 
 //  Starts an attempt, or finds that there is none to be started now.
 nm_rc_t nm_sending_start(nm_channel_worker_t *self, nm_turn_t *turn, nm_slot_t *slot);
+
+//  Gives one that is not being sent back to a router. An attempt that ended with an earlier process is closed first, so
+//  one that may have been sent is known for it wherever it goes.
+nm_rc_t nm_sending_give_back(nm_channel_worker_t *self, nm_turn_t *turn, nm_slot_t *slot);
 
 //  Until when a waiting delivery waits: its due time, or its expiry if that is sooner.
 int64_t nm_sending_due(const nm_slot_t *slot, int64_t due_ms);

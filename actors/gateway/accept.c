@@ -300,6 +300,11 @@ s_write_new(nm_case_t *it, size_t index, const nm_request_t *request, nm_bytes_t
         if (rc != NM_ERR_MISSING)
             return rc;
     }
+    if (nm_turn_draining(it->turn)) {
+        accepted->code = 503;
+        accepted->detail = NM_DETAIL_DRAINING;
+        return NM_OK;
+    }
     if (nm_turn_tight(it->turn)) {
         accepted->code = 507;
         accepted->detail = DETAIL_FULL;

@@ -10,6 +10,9 @@
 
 #include "actors/gateway/idempotency.h"
 
+//  Why a gateway that drains takes nothing new.
+#define NM_DETAIL_DRAINING "This gateway takes no new notifications: it leaves. Another one takes them."
+
 //  What came of one notification.
 typedef struct {
     unsigned code;  //  202 taken, 200 a duplicate, 422 refused (faults say why), 503 no copy, 507 no room

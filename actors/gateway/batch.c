@@ -373,6 +373,8 @@ nm_op_batch(nm_case_t *it)
     }
     if (rc != NM_ERR_MISSING)
         return rc;
+    if (nm_turn_draining(it->turn))
+        return nm_answer_problem(&it->answer, 503, NULL, "%s", NM_DETAIL_DRAINING);
     if (nm_turn_tight(it->turn))
         return nm_answer_problem(&it->answer, 507, NULL, "%s", DETAIL_FULL);
     rc = it->errand ? s_settle(it, idempotency.key) : s_ask_around(it, list, idempotency.key);

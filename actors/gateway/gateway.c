@@ -82,10 +82,10 @@ nm_op_ready(nm_case_t *it)
     const char *names[ALIVE_MAX];
     nm_gateway_t *gateway = it->gateway;
     nm_buf_t *body = &gateway->body;
-    bool tight = nm_turn_tight(it->turn);
+    bool tight = nm_turn_tight(it->turn), draining = nm_turn_draining(it->turn);
     nm_buf_clear(body);
     nm_writer_map(body, 4);
-    nm_writer_pair_text(body, "status", tight ? "full" : "ok");
+    nm_writer_pair_text(body, "status", draining ? "draining" : tight ? "full" : "ok");
     nm_writer_pair_text(body, "store", tight ? "tight" : "ok");
     nm_writer_pair_uint(body, "backlog", s_unfinished(gateway));
     nm_writer_text(body, "roles");
@@ -98,7 +98,7 @@ nm_op_ready(nm_case_t *it)
         count++;
     }
     nm_writer_map_close(body, mark, count);
-    return nm_answer(&it->answer, tight ? 503 : 200, nm_buf_bytes(body));
+    return nm_answer(&it->answer, tight || draining ? 503 : 200, nm_buf_bytes(body));
 }
 
 //  -- What operations share

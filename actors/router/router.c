@@ -323,6 +323,19 @@ s_on_replay(router_t *self, nm_turn_t *turn, const nm_mail_in_t *mail)
     return s_mail_delivery(self, turn, &delivery, replay.delivery);
 }
 
+//  -- Returns: deliveries that a channel actor gives back because it leaves
+
+//  Packed as it is, with its progress, it goes to another actor of the channel.
+static nm_rc_t
+s_on_return(router_t *self, nm_turn_t *turn, const nm_mail_in_t *mail)
+{
+    nm_delivery_t delivery;
+    nm_rc_t rc = nm_record_decode(&nm_delivery_shape, &delivery, mail->body, NULL, "");
+    if (rc != NM_OK)
+        return rc;
+    return s_mail_delivery(self, turn, &delivery, mail->body);
+}
+
 //  -- Inputs
 
 //  An empty body says that what the mail spoke of was over before it was sent.
@@ -335,6 +348,7 @@ s_on_mail(void *state, nm_turn_t *turn, const nm_mail_in_t *mail)
     switch (mail->kind) {
     case NM_MAIL_WORK: return s_on_work(self, turn, mail);
     case NM_MAIL_REPLAY: return s_on_replay(self, turn, mail);
+    case NM_MAIL_RETURN: return s_on_return(self, turn, mail);
     default: return NM_ERR_MALFORMED;
     }
 }

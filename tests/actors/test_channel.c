@@ -804,6 +804,90 @@ puts_mail_that_it_cannot_read_aside(void **state)
     nm_bench_destroy(&bench);
 }
 
+//  -- Draining
+
+static nm_delivery_t
+s_returned(nm_bench_t *bench, size_t n)
+{
+    nm_delivery_t delivery;
+    memset(&delivery, 0, sizeof delivery);
+    const nm_bench_mail_t *mail = nm_bench_sent(bench, NM_MAIL_RETURN, n);
+    assert_non_null(mail);
+    assert_int_equal(nm_record_decode(&nm_delivery_shape, &delivery, mail->body, NULL, ""), NM_OK);
+    return delivery;
+}
+
+//  Three are being sent, two wait for their turn: those go back, and the actor is done when the three have ended.
+static void
+gives_back_what_is_not_under_way_when_it_drains(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench(ONE);
+    for (uint8_t i = 1; i <= 5; i++)
+        s_send_one(bench, i);
+    assert_int_equal(nm_bench_effects(bench), 3);
+    nm_actor_drain(nm_bench_actor(bench));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_mails(bench, NM_MAIL_RETURN), 2);
+    nm_delivery_t returned = s_returned(bench, 0);
+    assert_true(nm_bytes_is(returned.content, "at eight"));
+    assert_int_equal(returned.tries, 0);
+    assert_int_equal(returned.order, 10);
+    assert_false(nm_actor_drained(nm_bench_actor(bench)));
+    for (size_t i = 0; i < 3; i++)
+        nm_bench_result(bench, nm_bench_effect(bench, i), NM_CALL_ANSWERED, 250, "ok");
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_true(nm_actor_drained(nm_bench_actor(bench)));
+    assert_int_equal(nm_bench_effects(bench), 3);
+    nm_bench_destroy(&bench);
+}
+
+//  What was tried and waits for its next try keeps attempts, tries and time with the next actor.
+static void
+goes_on_where_another_actor_gave_back(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench(ONE);
+    s_send_one(bench, 7);
+    s_answer(bench, NM_CALL_ANSWERED, 451, "later");
+    nm_actor_drain(nm_bench_actor(bench));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    nm_delivery_t returned = s_returned(bench, 0);
+    assert_int_equal(returned.tries, 1);
+    assert_int_equal(returned.earlier, 1);
+    assert_int_equal(returned.order, 12);
+    assert_true(returned.due_at > nm_bench_now(bench));
+
+    nm_bench_t *next = nm_bench_new(&nm_email_role, "email-2", ONE);
+    nm_bench_mail(next, "router-1", NM_MAIL_DELIVERY, nm_bench_sent(bench, NM_MAIL_RETURN, 0)->body);
+    assert_int_equal(nm_bench_turn(next), NM_OK);
+    assert_int_equal(nm_bench_effects(next), 0);  //  Not before it is due
+    const nm_bench_mail_t *told = nm_bench_sent(next, NM_MAIL_EVENT, 0);
+    nm_event_t event;
+    assert_int_equal(nm_record_decode(&nm_event_shape, &event, told->body, NULL, ""), NM_OK);
+    assert_int_equal(event.kind, NM_EVENT_RETRY_SCHEDULED);
+    assert_int_equal(event.order, 13);
+    assert_int_equal(event.due_at, returned.due_at);
+
+    nm_bench_wait(next, returned.due_at - nm_bench_now(next));
+    assert_int_equal(nm_bench_turn(next), NM_OK);
+    s_answer(next, NM_CALL_ANSWERED, 550, "never");
+    nm_dead_letter_t letter;
+    const nm_bench_mail_t *dead = nm_bench_sent(next, NM_MAIL_DEAD_LETTER, 0);
+    assert_int_equal(nm_record_decode(&nm_dead_letter_shape, &letter, dead->body, NULL, ""), NM_OK);
+    nm_list_t attempts;
+    assert_int_equal(nm_list_open(&attempts, letter.attempts), NM_OK);
+    assert_int_equal(attempts.count, 2);
+    //  A replay of it begins anew: the letter's delivery carries no progress.
+    nm_delivery_t kept;
+    assert_int_equal(nm_record_decode(&nm_delivery_shape, &kept, letter.delivery, NULL, ""), NM_OK);
+    assert_false(NM_HAS(&kept, delivery, order));
+    assert_false(NM_HAS(&kept, delivery, attempts));
+    nm_bench_destroy(&bench);
+    nm_bench_destroy(&next);
+}
+
 int
 main(void)
 {
@@ -839,6 +923,8 @@ main(void)
         cmocka_unit_test(holds_a_delivery_until_its_last_event_is_receipted),
         cmocka_unit_test(numbers_what_is_sent_again_above_what_was_heard),
         cmocka_unit_test(puts_mail_that_it_cannot_read_aside),
+        cmocka_unit_test(gives_back_what_is_not_under_way_when_it_drains),
+        cmocka_unit_test(goes_on_where_another_actor_gave_back),
     };
     return cmocka_run_group_tests_name("channel", tests, NULL, NULL);
 }

@@ -442,6 +442,21 @@ s_ask_cancel(nm_bench_t *bench, const nm_id_t *id)
     return ask;
 }
 
+//  A channel actor that leaves gives it back: it goes to another one, progress and all.
+static void
+mails_a_returned_delivery_on_as_it_came(void **state)
+{
+    nm_buf_t inner = { 0 };
+    nm_bytes_t packed = s_replay(*state, NM_CHANNEL_EMAIL, INT64_C(1999999999999), &inner);
+    nm_bench_forget(*state);
+    nm_bench_mail(*state, "email-2", NM_MAIL_RETURN, packed);
+    assert_int_equal(nm_bench_turn(*state), NM_OK);
+    assert_int_equal(nm_bench_mails(*state, NM_MAIL_DELIVERY), 1);
+    assert_true(nm_bytes_equal(nm_bench_sent(*state, NM_MAIL_DELIVERY, 0)->body, packed));
+    assert_int_equal(nm_bench_mails(*state, NM_MAIL_EVENT), 0);
+    nm_buf_free(&inner);
+}
+
 static void
 gives_no_delivery_back_that_it_does_not_have(void **state)
 {
@@ -611,6 +626,7 @@ main(void)
         CLAIM(mails_a_replayed_delivery_as_it_came),
         CLAIM(buries_a_replay_again_when_nobody_works_on_it),
         CLAIM(ends_a_replay_that_has_expired),
+        CLAIM(mails_a_returned_delivery_on_as_it_came),
         CLAIM(gives_no_delivery_back_that_it_does_not_have),
         CLAIM(cancels_what_still_waits_for_a_channel_actor),
         CLAIM(makes_only_what_is_lost_of_work_that_comes_again),

@@ -51,6 +51,10 @@ const nm_command_t nm_commands[] = {
       "Each gets a name, keys, a certificate, ports and an entry in actors/. A running \"nctl up\" starts them. For "
       "another machine the files are put into outbound/HOST and two commands printed that take them there; it needs "
       "an actor with a lobby in the mesh file. Needs authority.key." },
+    { "drain", nm_cmd_drain, "ACTOR", "Lets an actor finish or give away what it has, and leave", nm_drain_options, 1, 1,
+      "It takes no more work; what is under way ends, what waits goes to another actor of its role. A gateway stays until "
+      "all that it owns is final; a dead-letter actor keeps its letters on its disk. nctl up does not start it again; "
+      "the next nctl up does. Drained for good, it can be forgotten." },
     { "forget", nm_cmd_forget, "ACTOR", "Declares an actor and its disk lost for good", nm_forget_options, 1, 1,
       "Signs and publishes a statement that holds for ever: its certificates are dead, its store is fenced, and what it "
       "held is sent again by the gateways. Asks first, unless --yes. Needs authority.key; where that is kept elsewhere, "

@@ -227,6 +227,15 @@ s_plan_restart(s_child_t *child, int status, int64_t now_ms)
     child->restart_ms = now_ms + child->backoff_ms;
 }
 
+//  An actor that was drained leaves a mark, which counts once.
+static bool
+s_was_drained(const s_supervisor_t *self, const s_child_t *child, int status)
+{
+    char path[NM_PATH_MAX];
+    snprintf(path, sizeof path, "%s/run/%s.drained", self->folder, child->name);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 && unlink(path) == 0;
+}
+
 static void
 s_ended(s_supervisor_t *self, s_child_t *child, int status)
 {
@@ -239,6 +248,8 @@ s_ended(s_supervisor_t *self, s_child_t *child, int status)
         s_say(self, "%s: stopped, pid %d, %s", child->name, (int) pid, how);
     } else if (verdict) {
         s_say(self, "%s: ended, pid %d, %s: %s. It is not started again.", child->name, (int) pid, how, verdict);
+    } else if (s_was_drained(self, child, status)) {
+        s_say(self, "%s: ended, pid %d: it is drained. It is not started again.", child->name, (int) pid);
     } else {
         s_plan_restart(child, status, nm_when_mono());
         s_say(self, "%s: ended, pid %d, %s; starting again in %.1f s", child->name, (int) pid, how,

@@ -3,7 +3,8 @@
  *  One process holds run/nctl.pid locked while it lives, so there is one at a time. It starts
  *  each actor (stderr to log/NAME.log), starts it again when it ends, 0.2 s later at first and up
  *  to 10 s, and not at all after 65 (its store is damaged), 74 (its disk failed), 75 (its store went
- *  back in time) or 78 (its settings are wrong): somebody has to look first. Actors die with it.
+ *  back in time) or 78 (its settings are wrong): somebody has to look first. Nor after a drain: an actor that
+ *  was drained leaves the mark run/NAME.drained and ends with 0; the mark is taken away. Actors die with it.
  */
 #ifndef NM_SUPERVISOR_H
 #define NM_SUPERVISOR_H

@@ -160,7 +160,7 @@ class Actor:
 
 
 class Mesh:
-    """settings: parts of the mesh file beside mesh and actors, as dicts.
+    """settings: parts of the mesh file beside actors, as dicts; what is in its mesh part comes on top.
     place: actor's name -> the Host (hosts.py) where it runs; all on loopback without it.
     told: called with (actor, "start" or "exit", pid or exit code).
     form: of the certificates; programs up to 0.1.0 know form 1."""
@@ -254,9 +254,10 @@ class Mesh:
 
     def write_mesh_file(self):
         tree = {"mesh": {"name": "test", "authority": self.authority.public.hex(),
-                         "admin_key_hash": blake2b(self.admin_secret.encode()).hex(), "public_domain": "mesh.test"},
+                         "admin_key_hash": blake2b(self.admin_secret.encode()).hex(), "public_domain": "mesh.test",
+                         **self.settings.get("mesh", {})},
                 "actors": {name: actor.entry for name, actor in self.actors.items() if actor.folder == self.folder},
-                **self.settings}
+                **{part: value for part, value in self.settings.items() if part != "mesh"}}
         (self.folder / "mesh.zpl").write_text(zpl.dump(tree), encoding="utf-8")
 
     # -- Running it

@@ -1,0 +1,93 @@
+#include "tools/nctl/json.h"
+#include "tools/nctl/nctl.h"
+#include "tools/nctl/pages.h"
+#include "tools/nctl/reach.h"
+#include "tools/nctl/when.h"
+
+// clang-format off
+const nm_option_t nm_drain_options[] = {
+    { "wait", 'w', "SPAN", "Shows how far it is until it is gone, at most so long (10m, 30s)" },
+    { NULL, 0, NULL, NULL }
+};
+// clang-format on
+
+enum { S_PAUSE_MS = 250, S_PATIENCE_MS = 2000 };  //  Who drains answers as long as it is there
+
+//  Tells it, and hears how far it is; NULL: nobody answers.
+static json_t *
+s_ask(nmesh_t *client, nmesh_error_t *problem)
+{
+    json_t *reply = NULL;
+    nmesh_ask_t ask = { .op = "drain", .timeout_ms = S_PATIENCE_MS };
+    return nm_reach_ask_over(client, &ask, NULL, &reply, problem) == 0 ? reply : NULL;
+}
+
+static void
+s_show(const char *name, const json_t *state)
+{
+    nm_nctl_say("%s: holds %lld, %lld wait, %lld on their way out, %lld on their way in", name,
+                (long long) nm_json_number(state, "backlog"), (long long) nm_json_number(state, "waiting"),
+                (long long) nm_json_number(state, "open"), (long long) nm_json_number(state, "pending"));
+}
+
+static int
+s_wait(nm_nctl_t *self, nmesh_t *client, const char *name, int64_t wait_ms)
+{
+    nmesh_error_t problem;
+    json_t *state, *shown = NULL;
+    int64_t end_ms = nm_when_mono() + wait_ms;
+    while ((state = s_ask(client, &problem))) {
+        if (!shown || !json_equal(shown, state))
+            s_show(name, state);
+        json_decref(shown);
+        shown = state;
+        if (nm_when_mono() >= end_ms) {
+            json_decref(shown);
+            return nm_nctl_fail("%s still drains; it goes on by itself", name);
+        }
+        nm_when_sleep(S_PAUSE_MS);
+    }
+    nm_pages_done(self, shown, "%s is drained and has left", name);
+    json_decref(shown);
+    return NM_DONE;
+}
+
+static int
+s_drain(nm_nctl_t *self, nm_reach_t *reach, const char *name)
+{
+    nm_error_t error = { "" };
+    nmesh_error_t problem;
+    int64_t wait_ms = 0;
+    const nm_mesh_actor_t *actor = nm_mesh_find(nm_reach_mesh(reach), name);
+    if (!actor)
+        return nm_nctl_fail("\"%s\" is not an actor of this mesh", name);
+    if (nm_options_has(&self->options, "wait") &&
+        nm_when_span(nm_options_text(&self->options, "wait", NULL), &wait_ms) != NM_OK)
+        return nm_nctl_misused(self, "--wait takes a span such as 30s or 10m");
+    nmesh_t *client = nm_reach_desk(reach, actor, &error);
+    if (!client)
+        return nm_nctl_fail("%s", error.text);
+    json_t *state = s_ask(client, &problem);
+    int code = NM_DONE;
+    if (!state)
+        code = nm_nctl_fail("%s does not answer; only a running actor can be drained", name);
+    else if (wait_ms)
+        code = s_wait(self, client, name, wait_ms);
+    else
+        nm_pages_done(self, state, "%s takes no more work; it leaves when it has none", name);
+    json_decref(state);
+    nmesh_close(&client);
+    return code;
+}
+
+int
+nm_cmd_drain(nm_nctl_t *self)
+{
+    nm_error_t error = { "" };
+    nm_reach_t *reach = nm_reach_new(self->mesh_folder, &error);
+    if (!reach)
+        return nm_nctl_fail("%s", error.text);
+    int code = s_drain(self, reach, self->options.args[0]);
+    nm_reach_destroy(&reach);
+    return code;
+}
