@@ -435,7 +435,7 @@ nm_actor_drained(const nm_actor_t *self)
         self->role->backlog(self->state, &backlog, &oldest_ms);
     bool done = self->draining && self->loaded && !backlog;
     for (size_t i = 0; i < self->ask_count && done; i++)
-        done = self->asks[i].internal;  //  The role waits for an answer
+        done = self->asks[i].asker != NM_ASKER_ROLE;
     for (size_t i = 0; i < self->lane_count && done; i++)
         done = self->lanes[i].count == 0;
     for (size_t i = 0; i < self->link_count && done; i++)

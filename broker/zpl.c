@@ -41,8 +41,9 @@ nm_zpl_add(nm_zpl_t *self, const char *name, const char *value, const char *plac
     while (*at)
         at = &(*at)->next;
     *at = nm_zpl_new(name, place);
-    (*at)->value = nm_alloc(strlen(value) + 1);
-    strcpy((*at)->value, value);
+    size_t size = strlen(value) + 1;
+    (*at)->value = nm_alloc(size);
+    memcpy((*at)->value, value, size);
     return *at;
 }
 

@@ -115,34 +115,28 @@ s_read_key(nm_bytes_t value, nm_api_key_t *key)
 
 //  -- Entries of the book
 
-static void
-s_add_id(char *out, const nm_id_t *id)
-{
-    nm_id_to_text(id, out + strlen(out));
-}
-
 nm_bytes_t
 nm_services_entry(const nm_id_t *id, char out[NM_SERVICES_ENTRY_SIZE])
 {
-    strcpy(out, NM_SERVICE_PREFIX);
-    s_add_id(out, id);
+    char text[NM_ID_TEXT_SIZE + 1];
+    nm_id_to_text(id, text);
+    snprintf(out, NM_SERVICES_ENTRY_SIZE, NM_SERVICE_PREFIX "%s", text);
     return nm_text(out);
 }
 
 nm_bytes_t
 nm_services_keys_of(const nm_id_t *service, char out[NM_SERVICES_ENTRY_SIZE])
 {
-    strcpy(out, NM_KEY_PREFIX);
-    s_add_id(out, service);
-    strcat(out, "/");
+    char text[NM_ID_TEXT_SIZE + 1];
+    nm_id_to_text(service, text);
+    snprintf(out, NM_SERVICES_ENTRY_SIZE, NM_KEY_PREFIX "%s/", text);
     return nm_text(out);
 }
 
 nm_bytes_t
 nm_services_key_entry(const nm_id_t *service, const nm_id_t *id, char out[NM_SERVICES_ENTRY_SIZE])
 {
-    nm_services_keys_of(service, out);
-    s_add_id(out, id);
+    nm_id_to_text(id, out + nm_services_keys_of(service, out).size);
     return nm_text(out);
 }
 

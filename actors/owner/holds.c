@@ -72,7 +72,8 @@ static nm_rc_t
 s_look_at_mail(void *arg, const nm_mail_mine_t *mail)
 {
     switch (mail->kind) {
-    case NM_MAIL_DELIVERY: return s_mark_delivery(arg, mail->body);
+    case NM_MAIL_DELIVERY:
+    case NM_MAIL_RETURN: return s_mark_delivery(arg, mail->body);
     case NM_MAIL_EVENT: return s_mark_event(arg, mail->body);
     default: return NM_OK;
     }

@@ -30,14 +30,14 @@ mail_goes_only_where_the_design_says(void **state)
     static const char *const RIGHTS[] = {
         "2W......",  //  gateway; 2: C and E
         "E.DDDL..",  //  router
-        "E....L..",  //  email
-        "E....L..",  //  push
-        "E....L..",  //  sms
+        "EB...L..",  //  email
+        "EB...L..",  //  push
+        "EB...L..",  //  sms
         "ER......",  //  deadletter
         "........",  //  operator
         "........",  //  client
     };
-    static const char KINDS[] = { 0, 'W', 'D', 'E', 'L', 'R', 0, 'C' };
+    static const char KINDS[] = { 0, 'W', 'D', 'E', 'L', 'R', 'B', 'C' };
     for (size_t from = 0; from < NM_COUNT(ROLES); from++)
         for (size_t to = 0; to < NM_COUNT(ROLES); to++) {
             for (unsigned kind = 0; kind < 256; kind++) {

@@ -88,7 +88,8 @@ s_note_of(const sim_t *sim, const nm_mail_in_t *mail)
     switch ((nm_mail_kind_t) mail->kind) {
     case NM_MAIL_COPY: return SIZE_MAX;
     case NM_MAIL_WORK: return s_work_note(sim, mail->body);
-    case NM_MAIL_DELIVERY: return s_delivery_note(sim, mail->body);
+    case NM_MAIL_DELIVERY:
+    case NM_MAIL_RETURN: return s_delivery_note(sim, mail->body);
     case NM_MAIL_EVENT:
         good = nm_record_decode(&nm_event_shape, &event, mail->body, NULL, "") == NM_OK;
         return good ? sim_note_find(sim, &event.notification) : SIZE_MAX;

@@ -131,8 +131,8 @@ attempt = {1: 1, 2: "smtp-1", 3: 1795233591200, 4: 1795233592345, 5: 3, 6: 550, 
 attempt_fields = {"number": 1, "provider": "smtp-1", "started_at": "2026-11-21T03:59:51.200Z",
                   "ended_at": "2026-11-21T03:59:52.345Z", "outcome": "refused", "code": 550, "detail": "5.1.1 no such user"}
 good_record("delivery that is given back with its progress", "delivery",
-            {**delivery, 20: 12, 21: 1, 22: 3, 23: [attempt], 24: 1795233600000},
-            {**delivery_fields, "order": 12, "tries": 1, "attempt_count": 3, "attempts": [attempt_fields],
+            {**delivery, 20: 12, 21: 3, 22: 1, 23: [attempt], 24: 1795233600000},
+            {**delivery_fields, "order": 12, "earlier": 3, "tries": 1, "attempts": [attempt_fields],
              "due_at": "2026-11-21T04:00:00.000Z"}, keys="tag")
 good_record("event with an attempt", "event", {**event, 7: attempt, 9: 0, 10: "for people"}, {
     "notification": str(NOTE), "kind": "sent", "at": "2026-11-21T03:59:51.123Z", "number": 1, "generation": 0,
