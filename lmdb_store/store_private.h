@@ -121,7 +121,7 @@ struct nm_store {
     uint64_t counted_txn;  //  The transaction at which free pages were last counted
     uint64_t free_pages;   //  What that count gave
     bool has_ballast;
-    bool damaged;  //  Something could not be vouched for: LMDB gets nothing more
+    bool damaged;              //  Something could not be vouched for: LMDB gets nothing more
     nm_store_fault_fn *fault;  //  Of a volatile store that is open; else NULL
     void *fault_arg;
 };
