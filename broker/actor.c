@@ -55,6 +55,12 @@ nm_actor_output(nm_actor_t *self, nm_output_kind_t kind)
 }
 
 bool
+nm_actor_changed(const nm_actor_t *self)
+{
+    return self->changed;
+}
+
+bool
 nm_actor_take(nm_actor_t *self, nm_output_t *output)
 {
     if (self->output_taken == self->output_count) {
@@ -263,6 +269,7 @@ s_work(nm_txn_t *txn, void *arg)
         nm_books_finish(self);
     if (rc == NM_OK)
         rc = nm_posting_finish(self);
+    self->changed = nm_txn_changed(txn);
 #ifdef NM_MUTANT_ACK_BEFORE_COMMIT
     //  A deliberate fault: receipts and replies leave before the commit they depend on.
     if (rc == NM_OK && self->early) {

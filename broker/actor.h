@@ -79,6 +79,9 @@ void nm_actor_destroy(nm_actor_t **self_p);
 //  given again later. Other results: the process must end.
 nm_rc_t nm_actor_turn(nm_actor_t *self, const nm_input_t *inputs, size_t count, nm_now_t now);
 
+//  Did the last turn change the store? Only then did it cost a sync.
+bool nm_actor_changed(const nm_actor_t *self);
+
 //  Takes the next output; false if there is none. The taker frees bytes and runs or destroys effect.
 bool nm_actor_take(nm_actor_t *self, nm_output_t *output);
 

@@ -84,6 +84,7 @@ struct nm_actor {
     bool leaving;
     bool draining;           //  ... for good
     bool loaded;             //  Memory agrees with the store
+    bool changed;            //  The last turn changed the store
     bool unfinished;         //  A turn left work of its own to the next
     size_t forgotten_count;  //  Of how many forgotten peers the role was told since it was loaded
 

@@ -95,7 +95,7 @@ struct nm_loop {
     size_t count;
     size_t size;
     bool urgent;      //  Something among them cannot wait
-    int64_t turn_ms;  //  When the last turn with inputs was (monotonic)
+    int64_t turn_ms;  //  When the last turn with inputs was that changed the store (monotonic)
     int64_t due_ms;   //  Until when the rest may wait; INT64_MAX if there is none
 
     int64_t watchdog_ms;
@@ -840,7 +840,8 @@ s_turn(nm_loop_t *self)
 {
     nm_now_t now = nm_clock_read(&self->clock);
     nm_rc_t rc = nm_actor_turn(self->config.actor, self->inputs, self->count, now);
-    if (self->count)
+    //  A turn that cost no sync, as for a claim, is none to keep the pace from: the grant that follows it need not wait.
+    if (self->count && nm_actor_changed(self->config.actor))
         self->turn_ms = now.mono_ms;
     s_release(self);
     nm_rc_t rested = nm_actor_rest(self->config.actor, now.mono_ms);
