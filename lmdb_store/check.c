@@ -43,7 +43,7 @@ s_is_good(s_reader_t *self, uint8_t table, MDB_val key, MDB_val stored, nm_tally
 {
     nm_bytes_t key_bytes = nm_bytes(key.mv_data, key.mv_size), bytes = nm_bytes(stored.mv_data, stored.mv_size);
     uint64_t mark;
-    if (nm_tally_counts(table, key_bytes) && nm_tally_mark(bytes, &mark) == NM_OK)
+    if (nm_tally_counts(table, key_bytes) && nm_tally_mark(key_bytes, bytes, &mark) == NM_OK)
         nm_tally_add(seen, mark);
     return s_is_whole(self, self->store->tables[table], key_bytes, bytes) && s_is_found(self, table, key, stored);
 }

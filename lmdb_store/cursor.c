@@ -132,7 +132,8 @@ nm_cursor_delete(nm_cursor_t *self)
     MDB_val key, stored;
     uint64_t mark;
     int err = mdb_cursor_get(self->open->mdb, &key, &stored, MDB_GET_CURRENT);
-    if (!err && nm_tally_mark(nm_bytes(stored.mv_data, stored.mv_size), &mark) != NM_OK)
+    if (!err &&
+        nm_tally_mark(nm_bytes(key.mv_data, key.mv_size), nm_bytes(stored.mv_data, stored.mv_size), &mark) != NM_OK)
         err = MDB_CORRUPTED;
     if (!err) {
         nm_tally_went(self->txn, self->table->number, nm_bytes(key.mv_data, key.mv_size), mark);

@@ -404,7 +404,7 @@ s_take_value(s_reader_t *self, const s_record_t *record, void *arg)
     if (rc == NM_OK)
         rc = s_value_at(self, record, at, raw, sizeof raw);
     if (rc == NM_OK)
-        nm_tally_add(&table->tally, nm_get_u64(raw));
+        nm_tally_add(&table->tally, nm_tally_mark_of(record->key, raw));
     return rc;
 }
 

@@ -84,10 +84,10 @@ s_reserve(nm_txn_t *txn, const nm_table_t *table, MDB_val *key, MDB_val *room)
 }
 
 static uint64_t
-s_mark(MDB_val stored)
+s_mark(nm_bytes_t key, MDB_val stored)
 {
     uint64_t mark = 0;
-    nm_rc_t rc = nm_tally_mark(nm_bytes(stored.mv_data, stored.mv_size), &mark);
+    nm_rc_t rc = nm_tally_mark(key, nm_bytes(stored.mv_data, stored.mv_size), &mark);
     assert(rc == NM_OK && "not a value of ours");
     (void) rc;
     return mark;
@@ -98,7 +98,7 @@ static nm_rc_t
 s_retire(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t key, MDB_val stored)
 {
     uint64_t mark;
-    if (nm_tally_mark(nm_bytes(stored.mv_data, stored.mv_size), &mark) != NM_OK)
+    if (nm_tally_mark(key, nm_bytes(stored.mv_data, stored.mv_size), &mark) != NM_OK)
         return s_refuse(txn, table, key);
     nm_tally_went(txn, table->number, key, mark);
     return NM_OK;
@@ -120,7 +120,7 @@ s_put(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t key, nm_bytes_t value, 
     if (rc != NM_OK)
         return rc;
     nm_seal_write(&txn->store->seal, table, key, value, room.mv_data);
-    nm_tally_came(txn, table->number, key, s_mark(room));
+    nm_tally_came(txn, table->number, key, s_mark(key, room));
     nm_redo_put(txn->store, table->number, s_val(key), room);
     txn->changed = true;
     return NM_OK;
@@ -166,23 +166,25 @@ s_retire_stored(nm_txn_t *txn, uint8_t table, MDB_val key)
     int err = mdb_get(txn->mdb, txn->store->dbis[table], &key, &stored);
     if (err)
         return err;
-    if (nm_tally_mark(nm_bytes(stored.mv_data, stored.mv_size), &mark) != NM_OK)
+    nm_bytes_t name = nm_bytes(key.mv_data, key.mv_size);
+    if (nm_tally_mark(name, nm_bytes(stored.mv_data, stored.mv_size), &mark) != NM_OK)
         return MDB_CORRUPTED;
-    nm_tally_went(txn, table, nm_bytes(key.mv_data, key.mv_size), mark);
+    nm_tally_went(txn, table, name, mark);
     return MDB_SUCCESS;
 }
 
 int
 nm_txn_put_stored(nm_txn_t *txn, uint8_t table, MDB_val key, MDB_val stored)
 {
+    nm_bytes_t name = nm_bytes(key.mv_data, key.mv_size);
     uint64_t mark;
-    if (nm_tally_mark(nm_bytes(stored.mv_data, stored.mv_size), &mark) != NM_OK)
+    if (nm_tally_mark(name, nm_bytes(stored.mv_data, stored.mv_size), &mark) != NM_OK)
         return MDB_CORRUPTED;
     int err = s_retire_stored(txn, table, key);
     if (!err || err == MDB_NOTFOUND)
         err = mdb_put(txn->mdb, txn->store->dbis[table], &key, &stored, 0);
     if (!err)
-        nm_tally_came(txn, table, nm_bytes(key.mv_data, key.mv_size), mark);
+        nm_tally_came(txn, table, name, mark);
     return err;
 }
 

@@ -1,3 +1,5 @@
+#include <sodium.h>
+
 #include "lmdb_store/store_private.h"
 
 enum {
@@ -12,13 +14,22 @@ nm_tally_counts(uint8_t table, nm_bytes_t key)
     return table != NM_TABLE_META || !nm_bytes_is(key, NM_META_TALLY);
 }
 
+uint64_t
+nm_tally_mark_of(nm_bytes_t key, const uint8_t vouching[8])
+{
+    uint8_t hash_key[crypto_shorthash_KEYBYTES] = { 0 }, hash[crypto_shorthash_BYTES];
+    memcpy(hash_key, vouching, 8);
+    crypto_shorthash(hash, key.at, key.size, hash_key);
+    return nm_get_u64(hash);
+}
+
 nm_rc_t
-nm_tally_mark(nm_bytes_t stored, uint64_t *mark)
+nm_tally_mark(nm_bytes_t key, nm_bytes_t stored, uint64_t *mark)
 {
     size_t at;
     if (!stored.size || nm_seal_mark_at(stored.at[0], stored.size, &at) != NM_OK)
         return NM_ERR_CORRUPT;
-    *mark = nm_get_u64(stored.at + at);
+    *mark = nm_tally_mark_of(key, stored.at + at);
     return NM_OK;
 }
 
@@ -102,8 +113,9 @@ nm_tally_count(nm_txn_t *txn, uint8_t table, nm_tally_t *tally)
         return nm_store_rc(txn->store, err);
     nm_rc_t rc = NM_OK;
     while (rc == NM_OK && !(err = mdb_cursor_get(cursor, &key, &stored, MDB_NEXT))) {
-        rc = nm_tally_mark(nm_bytes(stored.mv_data, stored.mv_size), &mark);
-        if (rc == NM_OK && nm_tally_counts(table, nm_bytes(key.mv_data, key.mv_size)))
+        nm_bytes_t name = nm_bytes(key.mv_data, key.mv_size);
+        rc = nm_tally_mark(name, nm_bytes(stored.mv_data, stored.mv_size), &mark);
+        if (rc == NM_OK && nm_tally_counts(table, name))
             nm_tally_add(tally, mark);
     }
     mdb_cursor_close(cursor);

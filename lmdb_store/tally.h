@@ -3,9 +3,11 @@
  *  Private to lmdb_store/. A checksum vouches for a value that is there, in the state in
  *  which it is there. A page that was lost in writing, and is read as it was before, takes
  *  records away or puts old values back, each with a good checksum. So for each table the
- *  number of its records is kept, and the sum of their marks: a mark is the eight bytes that
- *  vouch for a value (seal.h), as a number. They follow each put and delete in memory and
- *  are written to the meta table with each commit of LMDB, beside the number of that commit:
+ *  number of its records is kept, and the sum of their marks: a mark is a hash of the key and
+ *  of the eight bytes that vouch for the value (seal.h). Those know the key as it was put; with
+ *  the key as it is found, one that has changed shows before anybody looks for it in vain. The
+ *  tallies follow each put and delete in memory and are written to the meta table with each
+ *  commit of LMDB, beside the number of that commit:
  *
  *      "tally"  [commit u64][log number u64][log capacity u64] and for each table that is
  *               not empty [table u8][count u64][sum u64]
@@ -50,8 +52,11 @@ nm_tally_take(nm_tally_t *self, uint64_t mark)
 //  Whether a record of this table is counted at all.
 bool nm_tally_counts(uint8_t table, nm_bytes_t key);
 
-//  The mark of a value in the store. NM_ERR_CORRUPT if stored cannot be one.
-nm_rc_t nm_tally_mark(nm_bytes_t stored, uint64_t *mark);
+//  The mark of a record in the store. NM_ERR_CORRUPT if stored cannot be a value.
+nm_rc_t nm_tally_mark(nm_bytes_t key, nm_bytes_t stored, uint64_t *mark);
+
+//  The same, of the key and the bytes at nm_seal_mark_at.
+uint64_t nm_tally_mark_of(nm_bytes_t key, const uint8_t vouching[8]);
 
 //  A record of this key came into the table, or went.
 void nm_tally_came(nm_txn_t *txn, uint8_t table, nm_bytes_t key, uint64_t mark);

@@ -228,6 +228,25 @@ an_old_value_put_back_is_noticed(void **state)
     fx_refused(self, "records of other content");
 }
 
+//  The key is still in order, so that only a search for the old one would miss it; and that
+//  search cannot tell damage from a record that is not there.
+static void
+a_key_that_changed_in_place_is_refused(void **state)
+{
+    fx_t *self = *state;
+    size_t size;
+    fx_put(self, &fx_plain, "a key of the garden gate", "shut");
+    fx_close(self);
+    uint8_t *file = fx_read_file(fx_file(self, "data.mdb"), &size), *at = file;
+    unsigned found = 0;
+    for (; (at = memmem(at, size - (size_t) (at - file), "garden gate", 11)); at++, found++)
+        at[2] ^= 1;
+    assert_true(found > 0);
+    fx_write_file(fx_file(self, "data.mdb"), file, size);
+    free(file);
+    fx_refused(self, "records of other content");
+}
+
 static void
 tables_of_another_commit_are_refused(void **state)
 {
@@ -243,10 +262,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        CLAIM(check_vouches_for_each_record),     CLAIM(check_names_the_first_bad_record_and_counts_on),
-        CLAIM(check_finds_that_a_record_is_gone), CLAIM(a_scrub_comes_round_while_the_store_changes),
-        CLAIM(a_scrub_finds_a_changed_value),     CLAIM(a_scrub_finds_that_a_record_is_gone),
-        CLAIM(an_old_value_put_back_is_noticed),  CLAIM(tables_of_another_commit_are_refused),
+        CLAIM(check_vouches_for_each_record),        CLAIM(check_names_the_first_bad_record_and_counts_on),
+        CLAIM(check_finds_that_a_record_is_gone),    CLAIM(a_scrub_comes_round_while_the_store_changes),
+        CLAIM(a_scrub_finds_a_changed_value),        CLAIM(a_scrub_finds_that_a_record_is_gone),
+        CLAIM(an_old_value_put_back_is_noticed),     CLAIM(a_key_that_changed_in_place_is_refused),
+        CLAIM(tables_of_another_commit_are_refused),
     };
     return cmocka_run_group_tests_name("lmdb_store/check", tests, NULL, NULL);
 }
