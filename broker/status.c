@@ -87,7 +87,7 @@ s_write_status(nm_actor_t *self, nm_buf_t *out)
     nm_books_write(self, out);
     nm_writer_text(out, "metrics");
     nm_metrics_write(self->setup.metrics, out);
-    size_t count = 16;
+    size_t count = 17;
     if (self->role->status)
         count += self->role->status(self->state, out);
     nm_writer_map_close(out, mark, count);

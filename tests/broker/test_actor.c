@@ -7,6 +7,7 @@
 
 #include "broker/actor_private.h"
 #include "broker/bench.h"
+#include "wire/reader.h"
 #include "lmdb_store/key.h"
 #include "wire/writer.h"
 
@@ -288,6 +289,22 @@ drops_frames_that_are_none(void **state)
     nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("still fine"));
     assert_int_equal(nm_bench_turn(bench), NM_OK);
     assert_int_equal(s_stored(bench), 1);
+    nm_bench_destroy(&bench);
+}
+
+//  The bench ends the process if a reply is not exactly one value.
+static void
+tells_its_status_as_one_whole_map(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    uint64_t id = nm_bench_ask(bench, "gateway-2", "status", NULL, nm_bytes(NULL, 0));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    const nm_bench_reply_t *reply = nm_bench_reply(bench, id);
+    nm_bytes_t metrics;
+    assert_int_equal(reply->status, 200);
+    assert_int_equal(nm_reader_check(reply->body), NM_OK);
+    assert_int_equal(nm_reader_find(reply->body, "metrics", &metrics), NM_OK);
     nm_bench_destroy(&bench);
 }
 
@@ -682,6 +699,7 @@ main(void)
         cmocka_unit_test(handles_a_repeated_mail_once),
         cmocka_unit_test(refuses_mail_that_a_role_may_not_send),
         cmocka_unit_test(drops_frames_that_are_none),
+        cmocka_unit_test(tells_its_status_as_one_whole_map),
         cmocka_unit_test(answers_its_own_ask_when_nobody_else_does),
         cmocka_unit_test(stops_when_a_peer_knows_more_of_it_than_itself),
         cmocka_unit_test(a_late_receipt_takes_nothing_back),

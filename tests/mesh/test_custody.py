@@ -3,7 +3,7 @@
 import os
 import time
 
-from harness.frames import WORK, Post, greet, mail, work
+from harness.frames import WORK, Mailbox, Post, greet, mail, receipt, work
 from harness.load import Load, drain
 from harness.mesh import one_of_each, smtp
 from harness.payload import Payloads
@@ -53,6 +53,51 @@ def test_mail_that_comes_twice_is_taken_in_once(make_mesh, make_sink):
     assert seen(mesh, "router-1", "gateway-1") == 4
     assert seen(mesh, "email-1", "router-1") == 4, "the router made deliveries of mail that it had seen before"
     assert sorted(payloads.read(line) for line in sink.got()) == [(n, None) for n in range(1, 5)]
+
+
+def test_mail_that_comes_again_much_later_is_taken_in_once(make_mesh, make_sink):
+    """What was seen is known for ever, not for a while."""
+    payloads, sink = Payloads(), make_sink(keep=False)
+    mesh = make_mesh(one_of_each(), start=False, providers={"sink": smtp(sink.port)})
+    for actor in mesh.of_role("router", "email", "deadletter"):
+        actor.start()
+    store = os.urandom(16)
+    frame = mail(store, (1, WORK, work(payloads.request(1, "u1@t.test"))))
+    with Post(mesh, "router-1", mesh.certificates["gateway-1"]) as to:
+        assert to.is_let_in()
+        to.send(greet(store, following=2), frame)
+        until(lambda: len(sink.got()) == 1, "the message at the sink")
+        for _ in range(2):
+            time.sleep(1.5)     # Longer than any pause that the mutant of this name allows
+            to.send(greet(store, following=2), frame)
+        to.send(greet(store, following=3), mail(store, (2, WORK, work(payloads.request(2, "u2@t.test")))))
+        until(lambda: any(payloads.read(line)[0] == 2 for line in sink.got()), "the one that was new")
+    assert seen(mesh, "email-1", "router-1") == 2, "the router made deliveries of mail that it had seen before"
+    assert sorted(payloads.read(line) for line in sink.got()) == [(1, None), (2, None)]
+
+
+def test_a_receipt_of_an_older_epoch_is_not_believed(make_mesh, make_sink, tmp_path):
+    """The test plays router-1 and receipts, to a restored gateway, the number that the same mail had before."""
+    payloads, sink = Payloads(), make_sink(keep=False)
+    mesh = make_mesh(one_of_each(), start=False, providers={"sink": smtp(sink.port)})
+    for actor in mesh.of_role("gateway", "email", "deadletter"):
+        actor.start()
+    gateway, store = mesh["gateway-1"], os.urandom(16)
+    notification = mesh.client().send(payloads.request(1, "u1@t.test"))
+    with Mailbox(mesh, "router-1") as box, Post(mesh, "gateway-1", mesh.certificates["router-1"]) as to:
+        assert to.is_let_in()
+        before = box.wait_for_mail(store, to)
+        mesh.nctl("backup", "gateway-1", tmp_path / "copy")
+        gateway.stop()
+        mesh.nctl("restore", "gateway-1", tmp_path / "copy", "--replace")
+        gateway.start()
+        after = box.wait_for_mail(store, to, lambda record: record[1] > before[1])
+        assert (before[1], after[1]) == (1, 2) and before[2] == after[2]
+        to.send(receipt(before[2], before[1], seen=1))
+        time.sleep(0.5)
+    mesh["router-1"].start()
+    until(lambda: sink.got(), lambda: f"the message, which is {mesh.client().get(notification)['status']}", 30)
+    assert [payloads.read(line) for line in sink.got()] == [(1, None)]
 
 
 def test_mail_of_an_older_epoch_is_not_taken(make_mesh, make_sink):

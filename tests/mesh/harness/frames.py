@@ -27,10 +27,21 @@ def greet(store, epoch=1, low=1, following=1, credit=100, boot=77, **more):
     return link_frame(GREET, {1: store, 2: epoch, 3: boot, 4: low, 5: following, 10: credit, 11: False, **more})
 
 
+def answer(store, theirs, number, boot=77):
+    """To a greeting of theirs, of somebody who has no mail for them."""
+    return link_frame(GREET, {1: store, 2: 1, 3: boot, 4: 1, 5: 1, 10: 100, 11: True, 13: theirs[3], 15: number,
+                              16: theirs[15]})
+
+
 def mail(store, *items, epoch=1, low=1):
     """items: (seq, kind, body)."""
     return link_frame(MAIL, {1: epoch, 2: store, 3: low, 4: [
         {1: seq, 2: kind, 3: 2, 4: body if isinstance(body, bytes) else msgpack.packb(body)} for seq, kind, body in items]})
+
+
+def receipt(store, epoch, seen, credit=100):
+    """Of mail that the store sent in that epoch."""
+    return link_frame(RECEIPT, {1: store, 2: epoch, 3: seen, 5: credit})
 
 
 def work(request, notification=None):
@@ -66,6 +77,37 @@ class Post:
 
     def __exit__(self, *_):
         self.close()
+
+
+class Mailbox:
+    """The mailbox of an actor that does not run, bound by the test in its place."""
+
+    def __init__(self, mesh, actor):
+        certificate = mesh.certificates[actor]
+        self.socket = zmq.Context.instance().socket(zmq.PULL)
+        self.socket.linger = 0
+        self.socket.curve_server = True
+        self.greetings = 0
+        self.socket.curve_secretkey = certificate.secret
+        self.socket.bind(mesh[actor].entry["mailbox"])
+
+    def wait_for_mail(self, store, to, wanted=lambda record: True, seconds=20):
+        """The next frame of mail that is wanted. Greetings are answered through `to`, other frames are passed over."""
+        end = time.monotonic() + seconds
+        while self.socket.poll(max(0, end - time.monotonic()) * 1000):
+            kind, record = msgpack.unpackb(self.socket.recv(), strict_map_key=False)
+            if kind == GREET:
+                self.greetings += 1
+                to.send(answer(store, record, self.greetings))
+            if kind == MAIL and wanted(record):
+                return record
+        raise AssertionError(f"no mail came within {seconds:g} s")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
 
 
 def post(mesh, actor, certificate, *frames):
