@@ -1,15 +1,33 @@
-/*  hop - mail from one sender to one receiver: numbered, taken in once, receipted, deleted; and stores that go back in time.
+/*  hop - mail from one sender to one receiver: numbered, taken in once, receipted, deleted; and a store that goes back in time.
  *
- *  Both have a store, crash as often as they like, and once each may find an older copy of its store in place of
- *  it: silently (somebody copied files about) or openly (nctl restore, which raises the epoch). README.md says what is
- *  modelled, what is left out and where the code is.
+ *  Both have a store and crash as often as they like. Once, one of the two finds an older copy of its store in place of
+ *  it: put there silently (somebody copied files about) or openly (nctl restore, which raises the epoch). README.md says
+ *  what is modelled, what is left out and where the code is.
  *
  *  The network is the set of all frames ever sent: any of them may arrive at any later time, in any order, again and
- *  again, or never.
+ *  again, or never; also those of processes that are over. Mail and receipts name both processes (boot, your_boot): once
+ *  a side has heard of the process that its peer is now, it believes nothing of an earlier one, and nothing of the new one
+ *  until a greeting of it names the side's own process.
  *
  *  The numbers of a stream count from 0 here, mails from 1; sets of them are bit masks. Row n of the open table holds
  *  the mail that has the number n.
  */
+#ifdef MUTANT_NO_BOOTS
+#define NO_BOOTS
+#endif
+/*  An actor of an older version names no processes. Then the epoch alone guards a store that was put back, and only if
+ *  that was done openly.
+ */
+#ifdef MUTANT_OLD_EPOCH
+#define OLDER_VERSION
+#endif
+#ifdef OLDER_VERSION
+#define NO_BOOTS
+#define SILENTLY(side) false
+#else
+#define SILENTLY(side) (side##_copied && !a_put_back && !b_put_back)
+#endif
+
 #define NUMBERS 2          /* of a stream */
 #define MAILS 3            /* in all: the third is for a number that is used again */
 
@@ -43,25 +61,26 @@ bool a_copied, b_copied;
 bool a_put_back, b_put_back;   /* the copy took the place of the store, silently or openly */
 bool a_openly, b_openly;
 
-/*  Memory. `up`: mail passes. `knows`: it has met the process that the peer is now. */
+/*  Memory. `knows`: has heard of the process that the peer is now. `up`: it has met a process of the peer, and mail passes;
+ *  that is the present one if it knows it, else an earlier one.
+ */
 bool a_up, a_knows, a_stopped, a_peer_restored;
 bool b_up, b_knows, b_stopped;
 
-/*  The network. A frame is of `now`, if it was sent by the process that its sender is now (greetings: and names the process
- *  that its receiver is now), or `old`. Indexed by the epoch of the stream (greetings of b: of its own).
+/*  The network. NOW: sent by the process that its sender is now (and greetings: which name the process that their receiver
+ *  is now). OLD: all else. Indexed by the epoch of the stream, and greetings of the receiver by its own epoch.
  */
 #define NOW 0
-#define PLAIN 1
-#define OLD 2
+#define OLD 1
 typedef wire_t {
     short mail[NUMBERS * 3];   /* set of mails that travelled under a number, by number + NUMBERS * epoch */
     byte receipts[3];          /* set of what was seen (a set of numbers each) */
-    short a_greets[3];         /* set of (low, next) */
+    short a_greets[3];         /* set of (gone, next) */
     short b_greets[3];         /* set of (peer_epoch, seen) */
 }
-wire_t wire[3];
+wire_t wire[2];
 #define MAIL(e, n) mail[(n) + NUMBERS * (e)]
-#define A_GREET(low, next) ((low) * (NUMBERS + 1) + (next))
+#define A_GREET(gone, next) ((gone) * (NUMBERS + 1) + (next))
 #define B_GREET(known, seen) ((known) * (1 << NUMBERS) + (seen))
 
 /*  What nobody can know but we. */
@@ -70,8 +89,10 @@ byte ever_handled;         /* also by a disk that was put back since */
 byte gone_with_copy;       /* mails that the sender's lost disk had and its copy has not */
 
 #define OPEN(n) (a.row[n] != NOTHING && a.row[n] != DELETED)
+#define GONE ((a.row[0] == DELETED) + 2 * (a.row[1] == DELETED))   /* `low` and `receipted` of a greeting */
 #define LOW (a.row[0] != DELETED -> 0 : (a.row[1] != DELETED -> 1 : 2))
 #define WATERMARK(set) (!HAS(set, 0) -> 0 : (!HAS(set, 1) -> 1 : 2))
+#define TOP(set) (HAS(set, 1) -> 2 : (HAS(set, 0) -> 1 : 0))        /* above the last number in the set */
 #define RESTORED (b.peer_epoch && b.row_epoch != b.epoch)
 
 #define HELD(m) (a.row[0] == m || a.row[1] == m)
@@ -83,36 +104,52 @@ byte gone_with_copy;       /* mails that the sender's lost disk had and its copy
 
 ltl safe { [] (KEPT(1) && KEPT(2) && KEPT(3) && NOTICED(1) && NOTICED(2) && NOTICED(3)) }
 
+/*  Mail and receipts that name a process of the receiver that is over need no place here: they are passed over. */
+#ifdef NO_BOOTS
+#define A_NAMES_B true
+#define B_NAMES_A true
+#else
+#define A_NAMES_B a_knows
+#define B_NAMES_A b_knows
+#endif
+
 /*  Whatever may be sent is sent at once: it may as well arrive much later, or never. */
 inline a_says() {
-    if :: a_up && OPEN(0) -> ADD(wire[NOW].MAIL(a.epoch, 0), a.row[0]) :: else fi;
-    if :: a_up && OPEN(1) -> ADD(wire[NOW].MAIL(a.epoch, 1), a.row[1]) :: else fi;
-    ADD(wire[PLAIN].a_greets[a.epoch], A_GREET(LOW, a.next));
-    if :: a_knows -> ADD(wire[NOW].a_greets[a.epoch], A_GREET(LOW, a.next)) :: else fi
+    if :: a_up && A_NAMES_B && OPEN(0) -> ADD(wire[NOW].MAIL(a.epoch, 0), a.row[0]) :: else fi;
+    if :: a_up && A_NAMES_B && OPEN(1) -> ADD(wire[NOW].MAIL(a.epoch, 1), a.row[1]) :: else fi;
+    if :: a_knows -> ADD(wire[NOW].a_greets[a.epoch], A_GREET(GONE, a.next)) :: else fi
 }
 inline b_says() {
-    if :: b_up -> ADD(wire[NOW].receipts[b.peer_epoch], b.seen) :: else fi;
-    ADD(wire[PLAIN].b_greets[b.epoch], B_GREET(b.peer_epoch, b.seen));
+    if :: b_up && B_NAMES_A -> ADD(wire[NOW].receipts[b.peer_epoch], b.seen) :: else fi;
     if :: b_knows -> ADD(wire[NOW].b_greets[b.epoch], B_GREET(b.peer_epoch, b.seen)) :: else fi
 }
 
-/*  Hears from the process that the peer is now. Frames of earlier ones are passed over from then on. */
-inline a_knows_b() {
+/*  A greeting of the process that the peer is now, the first that comes. */
+inline a_hears() {
     a_knows = true;
-#ifndef LATE_FRAMES
-    for (i : 1 .. 2) {
-        wire[OLD].receipts[i] = 0;
-        wire[OLD].b_greets[i] = 0
-    }
-    i = 0
+    a_up = false;
+    receipts_are_void(OLD)
+}
+inline b_hears() {
+    b_knows = true;
+    b_up = false;
+    mail_is_void(OLD)
+}
+
+inline receipts_are_void(age) {
+#ifndef NO_BOOTS
+    wire[age].receipts[1] = 0;
+    wire[age].receipts[2] = 0
+#else
+    skip
 #endif
 }
-inline b_knows_a() {
-    b_knows = true;
-#ifndef LATE_FRAMES
-    for (i : 0 .. NUMBERS * 3 - 1) { wire[OLD].mail[i] = 0 }
-    for (i : 1 .. 2) { wire[OLD].a_greets[i] = 0 }
+inline mail_is_void(age) {
+#ifndef NO_BOOTS
+    for (i : 0 .. NUMBERS * 3 - 1) { wire[age].mail[i] = 0 }
     i = 0
+#else
+    skip
 #endif
 }
 
@@ -143,25 +180,22 @@ inline delete_all(set) {
 }
 
 /*  A greeting of the receiver: its epoch; which stream of ours it knows, and what it has seen of that. */
-#define GONE ((a.row[0] == DELETED) + 2 * (a.row[1] == DELETED))
 #define SET_OF_MINE(known, set) (known == a.epoch -> set : 0)
-#define SEEN_OF_MINE(known, set) (known == a.epoch -> WATERMARK(set) : 0)
 #ifdef MUTANT_NO_ROLLBACK_CHECK
 #define A_WAS_ROLLED_BACK(known, set) false
 #define B_LACKS(e, known, set) false
 #else
-#define A_WAS_ROLLED_BACK(known, set) (known > a.epoch || SEEN_OF_MINE(known, set) > a.next)
+#define A_WAS_ROLLED_BACK(known, set) (known > a.epoch || TOP(SET_OF_MINE(known, set)) > a.next)
 #ifdef MUTANT_LOW_ONLY
-#define B_LACKS(e, known, set) (SEEN_OF_MINE(known, set) < LOW && e <= a.peer_epoch && !a_peer_restored)
+#define B_LACKS(e, known, set) (WATERMARK(SET_OF_MINE(known, set)) < LOW && e <= a.peer_epoch && !a_peer_restored)
 #else
 #define B_LACKS(e, known, set) (GONE & ~SET_OF_MINE(known, set) && e <= a.peer_epoch && !a_peer_restored)
 #endif
 #endif
 
-inline a_takes_greet(named, e, known, set) {
+inline a_takes_greet(e, known, set) {
     if
-    :: !(named || a_up)                                    /* it is answered, and that is all */
-    :: (named || a_up) && e < a.peer_epoch -> a_up = false
+    :: e < a.peer_epoch -> a_up = false
     :: else ->
         if
         :: A_WAS_ROLLED_BACK(known, set) ->
@@ -170,19 +204,19 @@ inline a_takes_greet(named, e, known, set) {
         :: else ->
             if
             :: B_LACKS(e, known, set) -> a_up = false
-            :: else -> a_meets(named, e, known, set)
+            :: else -> a_meets(e, known, set)
             fi
         fi
     fi
 }
-inline a_meets(named, e, known, set) {
+inline a_meets(e, known, set) {
     if
     :: known == a.epoch && !PLAUSIBLE(set)
     :: else ->
         a_peer_restored = (e > a.peer_epoch || a_peer_restored) && (GONE & ~SET_OF_MINE(known, set));
         a.peer_epoch = e;
         if :: known == a.epoch -> delete_all(set) :: else fi;
-        if :: named -> a_up = true :: else fi
+        a_up = true
     fi
 }
 
@@ -196,7 +230,7 @@ inline a_takes_receipt(e, set) {
     fi
 }
 
-/*  Memory is gone, and what was sent is old. */
+/*  Memory is gone, and what was sent is old. What names the process that was here names nobody. */
 inline a_restarts() {
     a_up = false;
     a_knows = false;
@@ -206,13 +240,17 @@ inline a_restarts() {
         wire[OLD].mail[i] = wire[OLD].mail[i] | wire[NOW].mail[i];
         wire[NOW].mail[i] = 0
     }
-    a_greets_are_old();
+    receipts_are_void(NOW);
+    receipts_are_void(OLD);
+    greets_are_old();
     i = 0
 }
-inline a_greets_are_old() {
+inline greets_are_old() {
     for (i : 1 .. 2) {
-        wire[OLD].a_greets[i] = wire[OLD].a_greets[i] | wire[PLAIN].a_greets[i];
-        wire[PLAIN].a_greets[i] = 0;
+#ifdef MUTANT_ANY_GREET
+        wire[OLD].a_greets[i] = wire[OLD].a_greets[i] | wire[NOW].a_greets[i];
+        wire[OLD].b_greets[i] = wire[OLD].b_greets[i] | wire[NOW].b_greets[i];
+#endif
         wire[NOW].a_greets[i] = 0;
         wire[NOW].b_greets[i] = 0
     }
@@ -250,7 +288,7 @@ inline renumber() {
 }
 
 #ifdef MUTANT_FORGET_ON_SEND
-#define A_FORGETS(n) :: d_step { OPEN(n) && HAS(wire[NOW].MAIL(a.epoch, n), a.row[n]) -> delete(n) }
+#define A_FORGETS(n) :: d_step { a_up && OPEN(n) && HAS(wire[NOW].MAIL(a.epoch, n), a.row[n]) -> delete(n) }
 #else
 #define A_FORGETS(n)
 #endif
@@ -259,21 +297,16 @@ inline renumber() {
     :: d_step { a_up && HAS(wire[NOW].receipts[2], set) -> a_takes_receipt(2, set); a_says() } \
     :: d_step { a_up && HAS(wire[OLD].receipts[1], set) -> a_takes_receipt(1, set); a_says() } \
     :: d_step { a_up && HAS(wire[OLD].receipts[2], set) -> a_takes_receipt(2, set); a_says() }
-#ifdef MUTANT_UNNAMED_GREET
-#define UNNAMED true
-#else
-#define UNNAMED false
-#endif
+/*  What names this process is of the peer's present one, and it was heard before. A late one is believed by the mutant. */
 #define A_HEARS_GREET_OF(e, known, set) \
-    :: d_step { HAS(wire[NOW].b_greets[e], B_GREET(known, set)) -> a_knows_b(); a_takes_greet(true, e, known, set); a_says() } \
-    :: d_step { HAS(wire[PLAIN].b_greets[e], B_GREET(known, set)) -> a_knows_b(); a_takes_greet(UNNAMED, e, known, set); a_says() } \
-    :: d_step { HAS(wire[OLD].b_greets[e], B_GREET(known, set)) -> a_takes_greet(UNNAMED, e, known, set); a_says() }
+    :: d_step { a_knows && HAS(wire[NOW].b_greets[e], B_GREET(known, set)) -> a_takes_greet(e, known, set); a_says() } \
+    :: d_step { HAS(wire[OLD].b_greets[e], B_GREET(known, set)) -> a_takes_greet(e, known, set); a_says() }
 #define A_HEARS_GREET(set) \
     A_HEARS_GREET_OF(1, 0, set) A_HEARS_GREET_OF(1, 1, set) A_HEARS_GREET_OF(1, 2, set) \
     A_HEARS_GREET_OF(2, 0, set) A_HEARS_GREET_OF(2, 1, set) A_HEARS_GREET_OF(2, 2, set)
 #define EACH_SET(OPTION) OPTION(0) OPTION(1) OPTION(2) OPTION(3)
 
-active proctype Sender() {
+proctype Sender() {
     byte i;
 end:
     do
@@ -282,6 +315,8 @@ end:
     EACH_NUMBER(A_FORGETS)
     EACH_SET(A_HEARS_RECEIPT)
     EACH_SET(A_HEARS_GREET)
+    :: d_step { !a_knows && !b_stopped -> a_hears(); a_says() }
+    :: d_step { a_up -> a_up = false }                       /* a late greeting: perhaps new, perhaps over; nothing is believed */
     :: d_step { a_up -> a_restarts(); a_says() }
     :: d_step {
         !a_copied ->
@@ -292,7 +327,7 @@ end:
         for (i : 0 .. NUMBERS - 1) { a_copy.row[i] = a.row[i] }
         i = 0
     }
-    :: d_step { a_copied && !a_put_back && !b_put_back -> a_is_put_back(); a_says() }
+    :: d_step { SILENTLY(a) -> a_is_put_back(); a_says() }
     :: d_step { a_copied && !a_put_back && !b_put_back -> a_is_put_back(); a_openly = true; renumber(); a_says() }
     od
 }
@@ -316,42 +351,45 @@ inline take_in(n, m) {
 #endif
 }
 
-/*  A greeting of the sender: its epoch, its lowest open number, its next. */
-#define SEEN_OF_YOURS(e) (e == b.peer_epoch -> WATERMARK(b.seen) : 0)
+/*  A greeting of the sender: its epoch, what it has deleted, its next. */
+#define SET_OF_YOURS(e) (e == b.peer_epoch -> b.seen : 0)
 #ifdef MUTANT_NO_ROLLBACK_CHECK
 #define A_GOES_BACK(e, next) false
-#define B_WAS_ROLLED_BACK(e, low) false
+#define B_WAS_ROLLED_BACK(e, gone) false
 #else
-#define A_GOES_BACK(e, next) (SEEN_OF_YOURS(e) > next)
-#define B_WAS_ROLLED_BACK(e, low) (SEEN_OF_YOURS(e) < low && !RESTORED)
+#define A_GOES_BACK(e, next) (TOP(SET_OF_YOURS(e)) > next)
+#ifdef MUTANT_LOW_ONLY
+#define B_WAS_ROLLED_BACK(e, gone) (WATERMARK(SET_OF_YOURS(e)) < WATERMARK(gone) && !RESTORED)
+#else
+#define B_WAS_ROLLED_BACK(e, gone) (gone & ~SET_OF_YOURS(e) && !RESTORED)
+#endif
 #endif
 
-inline b_takes_greet(named, e, low, next) {
+inline b_takes_greet(e, gone, next) {
     if
-    :: !(named || b_up)
-    :: (named || b_up) && (e < b.peer_epoch || A_GOES_BACK(e, next)) -> b_up = false
+    :: e < b.peer_epoch || A_GOES_BACK(e, next) -> b_up = false
     :: else ->
         if
-        :: B_WAS_ROLLED_BACK(e, low) ->
+        :: B_WAS_ROLLED_BACK(e, gone) ->
             assert(b_put_back);
             b_stopped = true
-        :: else -> b_meets(named, e, low)
+        :: else -> b_meets(e, gone)
         fi
     fi
 }
-inline b_meets(named, e, low) {
+inline b_meets(e, gone) {
     if
     :: e > b.peer_epoch ->
         b.peer_epoch = e;
         b.seen = 0
     :: else ->
         if
-        :: RESTORED && WATERMARK(b.seen) < low -> b.seen = b.seen | ((1 << low) - 1)   /* and people are told */
+        :: RESTORED -> b.seen = b.seen | gone          /* skipped, and people are told; above `low` by voids */
         :: else
         fi
     fi;
     b.row_epoch = b.epoch;
-    if :: named -> b_up = true :: else fi
+    b_up = true
 }
 
 inline b_restarts() {
@@ -360,12 +398,11 @@ inline b_restarts() {
     a_knows = false;
     for (i : 1 .. 2) {
         wire[OLD].receipts[i] = wire[OLD].receipts[i] | wire[NOW].receipts[i];
-        wire[NOW].receipts[i] = 0;
-        wire[OLD].b_greets[i] = wire[OLD].b_greets[i] | wire[PLAIN].b_greets[i];
-        wire[PLAIN].b_greets[i] = 0;
-        wire[NOW].b_greets[i] = 0;
-        wire[NOW].a_greets[i] = 0
+        wire[NOW].receipts[i] = 0
     }
+    mail_is_void(NOW);
+    mail_is_void(OLD);
+    greets_are_old();
     i = 0
 }
 inline b_is_put_back() {
@@ -382,11 +419,10 @@ inline b_is_put_back() {
     :: d_step { b_up && HAS(wire[NOW].MAIL(b.peer_epoch, n), m) -> take_in(n, m); b_says() } \
     :: d_step { b_up && HAS(wire[OLD].MAIL(b.peer_epoch, n), m) -> take_in(n, m); b_says() }
 #define B_HEARS_MAILS(n) EACH_MAIL(B_HEARS_MAIL, n)
-#define B_HEARS_GREET_OF(e, low, next) \
-    :: d_step { HAS(wire[NOW].a_greets[e], A_GREET(low, next)) -> b_knows_a(); b_takes_greet(true, e, low, next); b_says() } \
-    :: d_step { HAS(wire[PLAIN].a_greets[e], A_GREET(low, next)) -> b_knows_a(); b_takes_greet(UNNAMED, e, low, next); b_says() } \
-    :: d_step { HAS(wire[OLD].a_greets[e], A_GREET(low, next)) -> b_takes_greet(UNNAMED, e, low, next); b_says() }
-#define B_HEARS_GREET(low, next) B_HEARS_GREET_OF(1, low, next) B_HEARS_GREET_OF(2, low, next)
+#define B_HEARS_GREET_OF(e, gone, next) \
+    :: d_step { b_knows && HAS(wire[NOW].a_greets[e], A_GREET(gone, next)) -> b_takes_greet(e, gone, next); b_says() } \
+    :: d_step { HAS(wire[OLD].a_greets[e], A_GREET(gone, next)) -> b_takes_greet(e, gone, next); b_says() }
+#define B_HEARS_GREET(gone, next) B_HEARS_GREET_OF(1, gone, next) B_HEARS_GREET_OF(2, gone, next)
 
 proctype Receiver() {
     byte i;
@@ -395,9 +431,11 @@ end:
     :: b_stopped -> break
     EACH_NUMBER(B_HEARS_MAILS)
     B_HEARS_GREET(0, 0) B_HEARS_GREET(0, 1) B_HEARS_GREET(0, 2)
-    B_HEARS_GREET(1, 1) B_HEARS_GREET(1, 2) B_HEARS_GREET(2, 2)
+    B_HEARS_GREET(1, 1) B_HEARS_GREET(1, 2) B_HEARS_GREET(2, 2) B_HEARS_GREET(3, 2)
+    :: d_step { !b_knows && !a_stopped -> b_hears(); b_says() }
+    :: d_step { b_up -> b_up = false }
 #ifdef MUTANT_RECEIPT_FIRST
-    :: d_step { b_up && b.peer_epoch &&  wire[NOW].MAIL(b.peer_epoch, 0) -> ADD(wire[NOW].receipts[b.peer_epoch], b.seen | 1); b_says() }
+    :: d_step { b_up && b_knows && wire[NOW].MAIL(b.peer_epoch, 0) -> ADD(wire[NOW].receipts[b.peer_epoch], b.seen | 1) }
 #endif
 #ifdef MUTANT_TIME_DEDUPE
     :: d_step { b.seen -> b.seen = 0; b_says() }
@@ -412,7 +450,7 @@ end:
         b_copy.handled = b.handled;
         b_copy.row_epoch = b.row_epoch
     }
-    :: d_step { b_copied && !b_put_back && !a_put_back -> b_is_put_back(); b_says() }
+    :: d_step { SILENTLY(b) -> b_is_put_back(); b_says() }
     :: d_step { b_copied && !b_put_back && !a_put_back -> b_is_put_back(); b_openly = true; b.epoch++; b_says() }
     od
 }
@@ -420,10 +458,10 @@ end:
 init {
     atomic {
         a.epoch = 1;
-        a.peer_epoch = 0;
         b.epoch = 1;
         a_says();
         b_says();
+        run Sender();
         run Receiver()
     }
 }

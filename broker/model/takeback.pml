@@ -11,9 +11,7 @@
  *
  *  The numbers of a stream count from 0 here, mails from 1; sets of them are bit masks.
  */
-#ifndef NUMBERS
 #define NUMBERS 2          /* of each stream: how often mail is assigned to each peer, all in all */
-#endif
 #define MAILS 2
 #define PEERS 2
 
@@ -23,11 +21,7 @@
 #define EVERY_NUMBER ((1 << NUMBERS) - 1)
 #define EVERY_MAIL 6
 
-#if NUMBERS == 2
 #define EACH_NUMBER(OPTION, p) OPTION(p, 0) OPTION(p, 1)
-#elif NUMBERS == 3
-#define EACH_NUMBER(OPTION, p) OPTION(p, 0) OPTION(p, 1) OPTION(p, 2)
-#endif
 #define EACH_OPEN(OPTION) EACH_NUMBER(OPTION, 0) EACH_NUMBER(OPTION, 1)
 
 /*  What a row of the open table holds: nothing yet, a mail (its own number), a void, or nothing any more. */
