@@ -120,6 +120,7 @@ s_add_link(nm_actor_t *self, const nm_peer_t *peer)
     self->mail_drafts = nm_realloc(self->mail_drafts, count * sizeof *self->mail_drafts);
     self->mail_drafts[self->link_count] = (nm_draft_t){ .count = 0 };
     self->links[self->link_count++] = link;
+    self->link_beat_ms = nm_link_beat_ms(self->link_count);
     return link;
 }
 
@@ -519,6 +520,7 @@ nm_actor_new(const nm_actor_config_t *config, nm_now_t now, nm_error_t *error)
     self->ids.gateway = config->setup.self->number;
     self->next_ask = 1;
     self->beat_at_ms = now.mono_ms;
+    self->link_beat_ms = nm_link_beat_ms(0);
     self->forget_at_ms = INT64_MAX;
     self->settle_at_ms = INT64_MAX;
     self->scrub_at_ms = now.mono_ms + NM_SCRUB_START_MS;

@@ -119,6 +119,7 @@ struct nm_actor {
     nm_store_room_t room;
     int64_t room_at_ms;  //  When the room was last looked at (monotonic)
     int64_t beat_at_ms;
+    int64_t link_beat_ms;  //  How often all links get a beat
     int64_t forget_at_ms;  //  When receipts are due to be written down; INT64_MAX: none wait
     int64_t settle_at_ms;  //  When the store's log is due to be brought home; INT64_MAX: it is empty
     int64_t scrub_at_ms;   //  When the next part of the store is due to be read

@@ -30,6 +30,19 @@ nm_link_unmeet(nm_link_t *self)
     self->boot = 0;
 }
 
+int64_t
+nm_link_beat_ms(size_t link_count)
+{
+    int64_t all_ms = (int64_t) link_count * NM_LINK_BEAT_PEER_MS;
+    return all_ms > NM_LINK_BEAT_MS ? all_ms : NM_LINK_BEAT_MS;
+}
+
+static int64_t
+s_quiet_ms(const nm_link_t *self)
+{
+    return NM_LINK_QUIET_BEATS * (self->beat_ms > NM_LINK_BEAT_MS ? self->beat_ms : NM_LINK_BEAT_MS);
+}
+
 //  Greetings that nobody answers go out at once, then ever more slowly, up to about a beat.
 int64_t
 nm_link_wake(const nm_link_t *self)
@@ -48,7 +61,7 @@ nm_link_tick(nm_link_t *self, int64_t mono_ms)
         self->state = NM_LINK_STRANGE;
         self->faults = 0;
     }
-    if (self->state == NM_LINK_UP && silent_ms >= NM_LINK_QUIET_MS)
+    if (self->state == NM_LINK_UP && silent_ms >= s_quiet_ms(self))
         self->state = NM_LINK_QUIET;
     if (self->state == NM_LINK_QUIET && silent_ms >= NM_LINK_GONE_MS)
         self->state = NM_LINK_GONE;

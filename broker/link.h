@@ -13,8 +13,9 @@
 #include "wire/frames.h"
 
 enum {
-    NM_LINK_BEAT_MS = 600,     //  A beat to each peer so often
-    NM_LINK_QUIET_MS = 1900,   //  Three beats missed: no new mail for it
+    NM_LINK_BEAT_MS = 600,     //  A beat to each peer so often; with many peers more seldom: nm_link_beat_ms
+    NM_LINK_BEAT_PEER_MS = 4,  //  ... so much for each of them, so that beats cost the same however many there are
+    NM_LINK_QUIET_BEATS = 3,   //  So many beats missed: no new mail for it
     NM_LINK_GONE_MS = 30000,   //  People are told; what it has claimed still waits for it
     NM_LINK_GREET_MS = 20,     //  Between greetings that nobody answers, doubling up to about a beat
     NM_LINK_STALL_MS = 3000,   //  Mail without a receipt for so long: greet again and compare
@@ -39,6 +40,7 @@ typedef struct {
     nm_link_state_t state;
     uint64_t boot;     //  Which process of it we have met, and believe; 0: none
     int64_t heard_ms;  //  When it last spoke (monotonic)
+    int64_t beat_ms;   //  How often it beats, as it says; 0: it has not said
     int64_t blocked_until_ms;
     unsigned faults;
     bool greet_due;        //  We owe it a greeting
@@ -92,6 +94,9 @@ typedef struct {
 } nm_link_t;
 
 const char *nm_link_state_text(nm_link_state_t state);
+
+//  How often an actor with so many links beats.
+int64_t nm_link_beat_ms(size_t link_count);
 
 //  It spoke. Returns true if it was quiet or gone before.
 bool nm_link_heard(nm_link_t *self, int64_t mono_ms);

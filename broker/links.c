@@ -98,6 +98,8 @@ s_send_beat(nm_actor_t *self, nm_link_t *link, uint32_t credit, uint64_t backlog
     NM_PUT(&beat, beat, boot, self->boot);
     NM_PUT(&beat, beat, credit, credit);
     NM_PUT(&beat, beat, backlog, backlog);
+    if (self->link_beat_ms != NM_LINK_BEAT_MS)
+        NM_PUT(&beat, beat, every_ms, (uint64_t) self->link_beat_ms);
     nm_links_send(self, link, NM_FRAME_BEAT, &nm_beat_shape, &beat);
     link->granted = credit;
 }
@@ -129,7 +131,7 @@ nm_links_release(nm_actor_t *self)
             s_send_beat(self, link, credit, backlog);
     }
     if (beat)
-        self->beat_at_ms = self->turn.now.mono_ms + NM_LINK_BEAT_MS;
+        self->beat_at_ms = self->turn.now.mono_ms + self->link_beat_ms;
     nm_metric_add(self->metric.mail_out, self->turn.mails_out);
     nm_metric_add(self->metric.mail_in, self->turn.mails_in);
 }

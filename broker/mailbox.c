@@ -407,6 +407,7 @@ s_take_beat(nm_actor_t *self, nm_link_t *link, nm_bytes_t record)
     if (link->state == NM_LINK_UP && beat.boot == link->boot) {
         link->credit = (uint32_t) beat.credit;
         link->backlog = beat.backlog;
+        link->beat_ms = NM_HAS(&beat, beat, every_ms) ? (int64_t) beat.every_ms : NM_LINK_BEAT_MS;
     } else if (link->state != NM_LINK_ROLLED)
         link->greet_due = true;
     return NM_OK;

@@ -78,7 +78,8 @@ NM_RECORD_DECLARE(receipt, NM_RECEIPT_FIELDS);
 #define NM_BEAT_FIELDS(F, R)                                                                             \
     F(R, 1, boot, UINT, UINT64_MAX, MUST, NULL, "Which process speaks: an unknown one is greeted again") \
     F(R, 2, credit, UINT, UINT32_MAX, MUST, NULL, "How many mails you may have on the way to me")        \
-    F(R, 3, backlog, UINT, UINT64_MAX, MUST, NULL, "Mail and deliveries that I hold")
+    F(R, 3, backlog, UINT, UINT64_MAX, MUST, NULL, "Mail and deliveries that I hold")                    \
+    F(R, 4, every_ms, UINT, 60000, MAY, NULL, "How often I beat; every 600 ms if absent")
 NM_RECORD_DECLARE(beat, NM_BEAT_FIELDS);
 
 #define NM_BYE_FIELDS(F, R)                                             \

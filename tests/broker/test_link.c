@@ -116,14 +116,29 @@ goes_quiet_then_gone_then_up(void **state)
     (void) state;
     nm_link_t link = s_link();
     link.heard_ms = 1000;
-    assert_false(nm_link_tick(&link, 1000 + NM_LINK_QUIET_MS - 1));
-    assert_true(nm_link_tick(&link, 1000 + NM_LINK_QUIET_MS));
+    assert_false(nm_link_tick(&link, 1000 + NM_LINK_QUIET_BEATS * NM_LINK_BEAT_MS - 1));
+    assert_true(nm_link_tick(&link, 1000 + NM_LINK_QUIET_BEATS * NM_LINK_BEAT_MS));
     assert_int_equal(link.state, NM_LINK_QUIET);
     assert_false(nm_link_may_take(&link, 1));
     assert_true(nm_link_tick(&link, 1000 + NM_LINK_GONE_MS));
     assert_int_equal(link.state, NM_LINK_GONE);
     assert_true(nm_link_heard(&link, 90000));
     assert_int_equal(link.state, NM_LINK_UP);
+}
+
+static void
+beats_more_seldom_with_many_peers_and_is_waited_for_longer(void **state)
+{
+    (void) state;
+    assert_int_equal(nm_link_beat_ms(0), NM_LINK_BEAT_MS);
+    assert_int_equal(nm_link_beat_ms(150), NM_LINK_BEAT_MS);
+    assert_int_equal(nm_link_beat_ms(1000), 4000);
+    nm_link_t link = s_link();
+    link.heard_ms = 1000;
+    link.beat_ms = 4000;
+    assert_false(nm_link_tick(&link, 1000 + NM_LINK_QUIET_BEATS * 4000 - 1));
+    assert_true(nm_link_tick(&link, 1000 + NM_LINK_QUIET_BEATS * 4000));
+    assert_int_equal(link.state, NM_LINK_QUIET);
 }
 
 static void
@@ -355,6 +370,7 @@ main(void)
         cmocka_unit_test(refuses_an_older_epoch_for_ever),
         cmocka_unit_test(starts_a_new_stream_for_a_new_epoch),
         cmocka_unit_test(goes_quiet_then_gone_then_up),
+        cmocka_unit_test(beats_more_seldom_with_many_peers_and_is_waited_for_longer),
         cmocka_unit_test(takes_no_more_than_its_credit_in_count_and_size),
         cmocka_unit_test(is_cut_off_after_too_many_faults_and_let_in_again),
         cmocka_unit_test(greets_again_when_receipts_stall),

@@ -98,6 +98,8 @@ good_frame("receipt that closes the credit", 3, "receipt", {1: STORE_B.bytes, 2:
 good_frame("receipt from one process to another", 3, "receipt", {1: STORE_B.bytes, 2: 1, 3: 7, 5: 512, 6: 2 ** 63, 7: 12}, {
     "store": str(STORE_B), "epoch": 1, "seen": 7, "credit": 512, "boot": "9223372036854775808", "your_boot": 12})
 good_frame("beat", 4, "beat", {1: 77, 2: 900, 3: 123456}, {"boot": 77, "credit": 900, "backlog": 123456})
+good_frame("beat of one with many peers", 4, "beat", {1: 77, 2: 900, 3: 123456, 4: 4000},
+           {"boot": 77, "credit": 900, "backlog": 123456, "every_ms": 4000})
 good_frame("bye", 5, "bye", {1: 78, 2: "stopped by the operator"}, {"boot": 78, "reason": "stopped by the operator"})
 
 claim = {1: 12, 2: 2 ** 63, 3: STORE_A.bytes, 4: 3, 5: [{1: 70002, 2: 70002}, {1: 70010, 2: 70100}]}
