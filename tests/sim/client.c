@@ -195,7 +195,8 @@ s_take_status(sim_t *self, sim_note_t *note, const sim_reply_t *reply)
 {
     char text[32];
     size_t number = (size_t) (note - self->notes), steps = sim_body_count(reply->body, "timeline");
-    if (reply->status >= 500 || note->excused)
+    //  Of two questions that were open at once the answers may come in any order: they go by different gateways.
+    if (reply->status >= 500 || note->excused || reply->id >> 16 < note->asked_since)
         return;
     sim_body_text(reply->body, "status", text, sizeof text);
     int status = nm_words_find(&nm_status_words, nm_text(text));
@@ -212,6 +213,7 @@ s_take_status(sim_t *self, sim_note_t *note, const sim_reply_t *reply)
         sim_say(self, "note %zu is %s", number, text);
     note->status = (nm_status_t) status;
     note->steps = steps;
+    note->asked_since = self->next_ask;
     note->seen = true;
 }
 

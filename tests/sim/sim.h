@@ -200,8 +200,9 @@ typedef struct {
     unsigned failures;  //  Calls that did not end well
     unsigned buried;    //  Dead letters of it that were taken in
     nm_status_t status;
-    bool seen;     //  status is set
-    size_t steps;  //  Of its timeline
+    bool seen;             //  status is set
+    size_t steps;          //  Of its timeline
+    uint64_t asked_since;  //  Asks from this one on were put when that was known
     sim_got_state_t gots[SIM_GOT_MAX];
     size_t got_count;
 } sim_note_t;
