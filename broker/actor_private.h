@@ -51,6 +51,7 @@ typedef struct {
     int64_t sync_at_ms;
     int64_t push_wake_ms;  //  INT64_MAX: there are no news
     int64_t push_at_ms;    //  Not before: news that come together go together
+    int64_t began_ms;      //  When this life began
     int64_t answered_ms;   //  When anybody last answered
     int64_t knock_at_ms;   //  The next knock at a lobby, if nobody answers
     int64_t knock_pause_ms;

@@ -6,12 +6,14 @@
 
 enum {
     S_TICK_MS = 500,
-    S_SYNC_MS = 1000,
+    S_SYNC_MS = 1000,          //  Between two exchanges of one who is new
+    S_SETTLED_MS = 60000,      //  Who is not any more ...
+    S_SETTLED_SYNC_MS = 2000,  //  ... takes it easier: news are told at once, and each exchange is a handshake
     S_PUSH_PAUSE_MS = 50,
     S_ASK_MS = 2000,  //  An answer that takes longer is of no use
     S_ALL_COUNT = 8,  //  So few are all told news; of more, some
     S_SOME_COUNT = 4,
-    S_ALONE_MS = 2000,  //  Without any answer for so long, it knocks at a lobby
+    S_ALONE_SYNCS = 2,  //  Without any answer to so many exchanges, it knocks at a lobby
     S_KNOCK_MOST_MS = 15000,
     S_DAY_MS = 24 * 60 * 60 * 1000,
 };
@@ -22,12 +24,14 @@ typedef enum { S_ASKED_SYNC = 1, S_ASKED_PUSH } s_asked_t;
 void
 nm_exchange_start(nm_actor_t *self, nm_directory_t *directory, nm_now_t now)
 {
-    self->exchange = (nm_exchange_t){ .directory = directory,
-                                      .beat_at_ms = INT64_MIN,
-                                      //  One that the mesh file does not have is not known to most: it knocks at once
-                                      .answered_ms = now.mono_ms - (self->setup.self->local ? S_ALONE_MS : 0),
-                                      .knock_pause_ms = NM_KNOCK_PAUSE_MS,
-                                      .warned_days = UINT32_MAX };
+    self->exchange =
+        (nm_exchange_t){ .directory = directory,
+                         .beat_at_ms = INT64_MIN,
+                         //  One that the mesh file does not have is not known to most: it knocks at once
+                         .began_ms = now.mono_ms,
+                         .answered_ms = now.mono_ms - (self->setup.self->local ? S_ALONE_SYNCS * S_SYNC_MS : 0),
+                         .knock_pause_ms = NM_KNOCK_PAUSE_MS,
+                         .warned_days = UINT32_MAX };
 }
 
 nm_rc_t
@@ -342,13 +346,20 @@ s_tick(nm_actor_t *self)
     }
 }
 
+static int64_t
+s_pause_ms(const nm_actor_t *self)
+{
+    return self->turn.now.mono_ms - self->exchange.began_ms < S_SETTLED_MS ? S_SYNC_MS : S_SETTLED_SYNC_MS;
+}
+
 //  Nobody has answered for a while: nobody knows this actor, or nobody is there.
 static void
 s_knock_if_alone(nm_actor_t *self)
 {
     nm_exchange_t *exchange = &self->exchange;
     int64_t mono_ms = self->turn.now.mono_ms;
-    if (mono_ms - exchange->answered_ms < S_ALONE_MS || mono_ms < exchange->knock_at_ms || self->leaving)
+    if (mono_ms - exchange->answered_ms < S_ALONE_SYNCS * s_pause_ms(self) || mono_ms < exchange->knock_at_ms ||
+        self->leaving)
         return;
     nm_lobby_knock(self);
     exchange->knock_at_ms = mono_ms + exchange->knock_pause_ms;
@@ -362,8 +373,9 @@ s_sync(nm_actor_t *self)
 {
     const nm_peer_t *peer = s_partner(self);
     //  A little early or late, so that many who started together do not go on together
+    int64_t pause_ms = s_pause_ms(self);
     self->exchange.sync_at_ms =
-        self->turn.now.mono_ms + S_SYNC_MS * 3 / 4 + (int64_t) (nm_actor_random(self) % (S_SYNC_MS / 2));
+        self->turn.now.mono_ms + pause_ms * 3 / 4 + (int64_t) (nm_actor_random(self) % ((uint64_t) pause_ms / 2));
     if (peer)
         nm_exchange_sync_with(self, peer);
     s_knock_if_alone(self);
