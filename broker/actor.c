@@ -565,6 +565,7 @@ nm_actor_destroy(nm_actor_t **self_p)
     s_free_drafts(self->ask_drafts, self->peer_count);
     nm_buf_free(&self->reply_draft.bytes);
     nm_books_close(self);
+    nm_survey_close(self);
     free(self->outputs);
     for (size_t i = 0; i < self->link_count; i++) {
         nm_pending_clear(&self->links[i]->pending);

@@ -32,7 +32,7 @@ typedef struct {
 } nm_draft_t;
 
 //  To whom a reply goes: to the role, or to a part of the runtime, whose asks the role never sees.
-typedef enum { NM_ASKER_ROLE, NM_ASKER_EXCHANGE, NM_ASKER_BOOK } nm_asker_kind_t;
+typedef enum { NM_ASKER_ROLE, NM_ASKER_EXCHANGE, NM_ASKER_BOOK, NM_ASKER_SURVEY } nm_asker_kind_t;
 
 typedef struct {
     uint64_t id;
@@ -58,6 +58,10 @@ typedef struct {
     size_t seed;           //  Whose lobby is next
     unsigned warned_days;  //  For how many days the certificate was still good at the last warning
 } nm_exchange_t;
+
+//  survey.c: how all actors are, asked for by operators; at most so many at a time.
+enum { NM_SURVEY_COUNT = 4, NM_SURVEY_PATIENCE_MS = 2000 };
+typedef struct nm_survey nm_survey_t;
 
 //  What the turn itself keeps: reset at each start.
 struct nm_turn {
@@ -131,6 +135,7 @@ struct nm_actor {
     bool backup_begins;  //  ... with this turn
 
     nm_exchange_t exchange;
+    nm_survey_t *surveys[NM_SURVEY_COUNT];  //  NULL until one is needed
     nm_turn_t turn;
 
 #ifdef NM_MUTANT_ACK_BEFORE_COMMIT
@@ -214,6 +219,7 @@ void nm_exchange_reply(nm_actor_t *self, const nm_reply_in_t *reply);
 void nm_exchange_write_status(const nm_actor_t *self, nm_buf_t *out);        //  Two pairs of the status
 bool nm_exchange_is_partner(const nm_actor_t *self, const nm_peer_t *peer);  //  May it be told and asked?
 void nm_exchange_sync_with(nm_actor_t *self, const nm_peer_t *peer);
+const char *nm_exchange_membership(const nm_peer_t *peer);  //  in, draining, left, uncertified, forgotten
 
 //  Takes all that news bring. Returns how many statements were new; why the last was not believed is in error.
 size_t nm_exchange_take_news(nm_actor_t *self, const nm_updates_t *news, nm_error_t *error);
@@ -227,5 +233,11 @@ void nm_lobby_knock(nm_actor_t *self);  //  At the next seed, in turn
 //  status.c: what every actor answers
 bool nm_status_ask(nm_actor_t *self, const nm_ask_in_t *ask);  //  True if the ask was one of these
 void nm_status_backup_done(nm_actor_t *self, const nm_result_t *result);
+void nm_status_write(nm_actor_t *self, bool brief, nm_buf_t *out);  //  brief: without metrics
+
+//  survey.c: how all actors are, asked by this one
+void nm_survey_start(nm_actor_t *self, const nm_ask_in_t *ask);
+void nm_survey_reply(nm_actor_t *self, const nm_reply_in_t *reply);
+void nm_survey_close(nm_actor_t *self);
 
 #endif

@@ -388,6 +388,7 @@ s_answer(nm_actor_t *self, size_t at, const nm_reply_t *reply)
     switch (pending.asker) {
     case NM_ASKER_BOOK: return nm_books_reply(self, &in);
     case NM_ASKER_EXCHANGE: nm_exchange_reply(self, &in); return NM_OK;
+    case NM_ASKER_SURVEY: nm_survey_reply(self, &in); return NM_OK;
     case NM_ASKER_ROLE: break;
     }
     return self->role->reply ? self->role->reply(self->state, &self->turn, &in) : NM_OK;

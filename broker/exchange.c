@@ -212,6 +212,16 @@ s_answer_publish(nm_actor_t *self, const nm_ask_in_t *ask)
     nm_buf_free(&body);
 }
 
+const char *
+nm_exchange_membership(const nm_peer_t *peer)
+{
+    return peer->forgotten    ? "forgotten"
+           : !peer->certified ? "uncertified"
+           : peer->leaving    ? "left"
+           : peer->draining   ? "draining"
+                              : "in";
+}
+
 static void
 s_write_peer(const nm_peer_t *peer, nm_buf_t *out)
 {
@@ -226,12 +236,7 @@ s_write_peer(const nm_peer_t *peer, nm_buf_t *out)
     nm_writer_pair_text(out, "door", actor->door);
     nm_writer_pair_text(out, "lobby", actor->lobby);
     nm_writer_pair_text(out, "life", !peer->heard ? "unheard" : nm_life_text(peer->life));
-    nm_writer_pair_text(out, "state",
-                        peer->forgotten    ? "forgotten"
-                        : !peer->certified ? "uncertified"
-                        : peer->leaving    ? "left"
-                        : peer->draining   ? "draining"
-                                           : "in");
+    nm_writer_pair_text(out, "state", nm_exchange_membership(peer));
     nm_writer_pair_text(out, "version", peer->version);
     nm_writer_pair_uint(out, "epoch", peer->epoch);
     nm_writer_pair_id(out, "store", &peer->store);

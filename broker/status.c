@@ -1,6 +1,7 @@
 #include "broker/actor_private.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "broker/log.h"
@@ -16,11 +17,13 @@ s_write_links(const nm_actor_t *self, nm_buf_t *out)
     nm_writer_list(out, self->link_count);
     for (size_t i = 0; i < self->link_count; i++) {
         const nm_link_t *link = self->links[i];
-        nm_writer_map(out, 9);
+        nm_writer_map(out, 10);
         nm_writer_pair_text(out, "peer", link->peer->actor.name);
         nm_writer_pair_text(out, "role", nm_role_text(link->peer->actor.role));
         nm_writer_pair_text(out, "state", nm_link_state_text(link->state));
         nm_writer_pair_uint(out, "open", link->open_count);
+        nm_writer_pair_uint(out, "stalled_ms",
+                            link->open_count ? (uint64_t) (self->turn.now.mono_ms - link->progress_ms) : 0);
         nm_writer_pair_uint(out, "claimed", nm_link_claimed(link));
         nm_writer_pair_uint(out, "pending", link->pending.count);
         nm_writer_pair_uint(out, "credit", link->credit);
@@ -45,7 +48,7 @@ static void
 s_write_store(const nm_actor_t *self, nm_buf_t *out)
 {
     nm_writer_text(out, "store");
-    nm_writer_map(out, 7);
+    nm_writer_map(out, 8);
     nm_writer_pair_id(out, "id", nm_store_id(self->store));
     nm_writer_pair_uint(out, "epoch", nm_store_epoch(self->store));
     nm_writer_pair_uint(out, "used", self->room.used);
@@ -53,6 +56,7 @@ s_write_store(const nm_actor_t *self, nm_buf_t *out)
     nm_writer_pair_uint(out, "free_space", self->room.free_space);
     nm_writer_pair_uint(out, "records", self->room.records);
     nm_writer_pair_bool(out, "tight", self->room.tight);
+    nm_writer_pair_bool(out, "critical", self->room.critical);
 }
 
 static const char *
@@ -61,8 +65,17 @@ s_state(const nm_actor_t *self)
     return self->draining ? "draining" : self->leaving ? "leaving" : "running";
 }
 
-static void
-s_write_status(nm_actor_t *self, nm_buf_t *out)
+//  How many files and sockets this process may have open.
+static uint64_t
+s_file_limit(void)
+{
+    struct rlimit limit = { 0, 0 };
+    getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur;
+}
+
+void
+nm_status_write(nm_actor_t *self, bool brief, nm_buf_t *out)
 {
     uint64_t backlog = 0;
     int64_t oldest_ms = 0;
@@ -71,8 +84,11 @@ s_write_status(nm_actor_t *self, nm_buf_t *out)
     size_t mark = nm_writer_map_open(out);
     nm_writer_pair_text(out, "name", self->setup.self->name);
     nm_writer_pair_text(out, "role", self->role->name);
+    nm_writer_pair_text(out, "host", self->setup.self->host);
     nm_writer_pair_text(out, "version", NM_VERSION_TEXT);
     nm_writer_pair_text(out, "state", s_state(self));
+    nm_writer_pair_uint(out, "wall_ms", (uint64_t) self->turn.now.wall_ms);
+    nm_writer_pair_uint(out, "file_limit", s_file_limit());
     nm_writer_pair_uint(out, "pid", (uint64_t) getpid());
     nm_writer_pair_uint(out, "boot", self->boot);
     nm_writer_pair_time(out, "started_at", self->started_ms);
@@ -85,9 +101,12 @@ s_write_status(nm_actor_t *self, nm_buf_t *out)
     nm_exchange_write_status(self, out);
     nm_writer_text(out, "books");
     nm_books_write(self, out);
-    nm_writer_text(out, "metrics");
-    nm_metrics_write(self->setup.metrics, out);
-    size_t count = 17;
+    size_t count = 19;
+    if (!brief) {
+        nm_writer_text(out, "metrics");
+        nm_metrics_write(self->setup.metrics, out);
+        count++;
+    }
     if (self->role->status)
         count += self->role->status(self->state, out);
     nm_writer_map_close(out, mark, count);
@@ -142,13 +161,7 @@ s_backup_work(void *arg, nm_result_t *result)
 static void
 s_start_backup(nm_actor_t *self, const nm_ask_in_t *ask)
 {
-    nm_bytes_t raw, path = { 0 };
-    nm_reader_t reader;
-    if (nm_reader_find(ask->body, "path", &raw) == NM_OK) {
-        nm_reader_open(&reader, raw);
-        if (nm_reader_str(&reader, &path) != NM_OK)
-            path = nm_bytes(NULL, 0);
-    }
+    nm_bytes_t path = nm_reader_find_text(ask->body, "path");
     if (!path.size || path.at[0] != '/' || path.size >= sizeof((s_backup_t *) 0)->path ||
         memchr(path.at, 0, path.size)) {
         nm_turn_problem(&self->turn, &ask->caller, 422, nm_bytes(NULL, 0), NULL,
@@ -199,10 +212,14 @@ nm_status_ask(nm_actor_t *self, const nm_ask_in_t *ask)
         s_drain(self, ask);
         return true;
     }
+    if (nm_bytes_is(ask->op, "mesh.status") && ask->role == NM_ROLE_OPERATOR) {
+        nm_survey_start(self, ask);
+        return true;
+    }
     if (!nm_bytes_is(ask->op, "status"))
         return false;
     nm_buf_t body = { 0 };
-    s_write_status(self, &body);
+    nm_status_write(self, nm_reader_find_flag(ask->body, "brief"), &body);
     nm_turn_reply(&self->turn, &ask->caller, 200, nm_bytes(NULL, 0), nm_buf_bytes(&body));
     nm_buf_free(&body);
     return true;

@@ -390,3 +390,26 @@ nm_reader_find(nm_bytes_t map, const char *key, nm_bytes_t *raw)
     }
     return NM_ERR_MISSING;
 }
+
+nm_bytes_t
+nm_reader_find_text(nm_bytes_t map, const char *key)
+{
+    nm_reader_t reader;
+    nm_bytes_t raw, text = { 0 };
+    if (nm_reader_find(map, key, &raw) != NM_OK)
+        return text;
+    nm_reader_open(&reader, raw);
+    return nm_reader_str(&reader, &text) == NM_OK ? text : nm_bytes(NULL, 0);
+}
+
+bool
+nm_reader_find_flag(nm_bytes_t map, const char *key)
+{
+    nm_reader_t reader;
+    nm_bytes_t raw;
+    bool flag = false;
+    if (nm_reader_find(map, key, &raw) != NM_OK)
+        return false;
+    nm_reader_open(&reader, raw);
+    return nm_reader_bool(&reader, &flag) == NM_OK && flag;
+}
