@@ -3,7 +3,7 @@
 #include "tools/nctl/load.h"
 #include "tools/nctl/nctl.h"
 #include "tools/nctl/reach.h"
-#include "tools/nctl/roster.h"
+#include "tools/nctl/picture.h"
 #include "tools/nctl/scratch.h"
 #include "tools/nctl/up.h"
 #include "tools/nctl/usage.h"
@@ -134,7 +134,7 @@ s_final_count(s_bench_t *self)
             continue;
         nmesh_t *client = nm_reach_desk(self->reach, &mesh->actors[i], &error);
         if (client && nm_reach_ask_over(client, &ask, NULL, &status, &problem) == 0)
-            sum += nm_roster_metric(status, "nmesh_finals_total");
+            sum += nm_picture_metric(status, "nmesh_finals_total", NULL);
         json_decref(status);
         nmesh_close(&client);
     }

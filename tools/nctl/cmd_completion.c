@@ -81,7 +81,8 @@ nm_cmd_man(nm_nctl_t *self)
     printf(".TH NCTL 1 \"\" \"nmesh " NM_VERSION_TEXT "\" \"nmesh\"\n.SH NAME\nnctl \\- runs and asks a mesh of "
            "nmesh\n.SH SYNOPSIS\n.B nctl\n.I COMMAND\n[options] [arguments]\n.SH DESCRIPTION\n"
            "nctl makes a mesh (init), runs its actors on this machine (up, down), and asks them: what they do (ps, "
-           "top), what became of a notification (show, list, tail), what failed for good (dlq). Results are tables "
+           "top, map), what is wrong (doctor), what became of a notification (show, list, tail), what failed for good "
+           "(dlq). Results are tables "
            "for people, or JSON with \\-\\-json.\n.SH OPTIONS OF EVERY COMMAND\n");
     s_man_options(nm_shared_options);
     printf(".SH COMMANDS\n");

@@ -1,31 +1,34 @@
 #include "tools/nctl/json.h"
+#include "tools/nctl/look.h"
 #include "tools/nctl/nctl.h"
-#include "tools/nctl/reach.h"
 #include "tools/nctl/roster.h"
 
-enum { S_PATIENCE_MS = 1500 };
+// clang-format off
+const nm_option_t nm_ps_options[] = {
+    { "from", 0, "ACTOR", "As this actor sees it, instead of the first that answers" },
+    { NULL, 0, NULL, NULL }
+};
+// clang-format on
 
 int
 nm_cmd_ps(nm_nctl_t *self)
 {
     nm_error_t error = { "" };
+    const char *taken_from;
+    size_t missing_count = 0;
+    nm_look_t how = { .from = nm_options_text(&self->options, "from", NULL), .brief = !self->json };
     nm_reach_t *reach = nm_reach_new(self->mesh_folder, &error);
-    if (!reach)
-        return nm_nctl_fail("%s", error.text);
-    const nm_mesh_t *mesh = nm_reach_mesh(reach);
-    json_t **statuses = nm_alloc(mesh->actor_count * sizeof *statuses);
-    size_t count = nm_reach_statuses(reach, statuses, S_PATIENCE_MS);
-    bool whole = count == mesh->actor_count;
-    if (self->json) {
-        json_t *json = nm_roster_json(mesh, statuses);
-        nm_json_print(json, false, stdout);
-        json_decref(json);
-    } else {
-        nm_roster_print(mesh, statuses, stdout);
-    }
-    for (size_t i = 0; i < mesh->actor_count; i++)
-        json_decref(statuses[i]);
-    free(statuses);
+    json_t *actors = reach ? nm_look(reach, &how, &taken_from, &error) : NULL;
+    if (!actors)
+        nm_nctl_fail("%s", error.text);
+    else if (self->json)
+        nm_json_print(actors, false, stdout);
+    else
+        nm_roster_print(actors, taken_from, stdout);
+    for (size_t i = 0; i < json_array_size(actors); i++)
+        missing_count += nm_picture_misses(json_array_get(actors, i));
+    bool whole = actors && !missing_count;
+    json_decref(actors);
     nm_reach_destroy(&reach);
     return whole ? NM_DONE : NM_FAILED;
 }

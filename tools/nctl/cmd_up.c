@@ -1,6 +1,7 @@
 #include "tools/nctl/json.h"
 #include "tools/nctl/nctl.h"
 #include "tools/nctl/reach.h"
+#include "tools/nctl/picture.h"
 #include "tools/nctl/roster.h"
 #include "tools/nctl/supervisor.h"
 #include "tools/nctl/up.h"
@@ -148,13 +149,12 @@ s_up(nm_nctl_t *self, nm_reach_t *reach, bool detach, int64_t wait_ms)
     bool whole = count == mesh->actor_count;
     if (!whole)
         s_name_missing(mesh, statuses);
-    if (self->json) {
-        json_t *json = nm_roster_json(mesh, statuses);
-        nm_json_print(json, false, stdout);
-        json_decref(json);
-    } else {
-        nm_roster_print(mesh, statuses, stdout);
-    }
+    json_t *actors = nm_picture_of(mesh, statuses);
+    if (self->json)
+        nm_json_print(actors, false, stdout);
+    else
+        nm_roster_print(actors, NULL, stdout);
+    json_decref(actors);
     fflush(stdout);
     for (size_t i = 0; i < mesh->actor_count; i++)
         json_decref(statuses[i]);

@@ -16,8 +16,19 @@ const nm_command_t nm_commands[] = {
       "pauses, unless it ended with 65, 74, 75 or 78: then a person has to look. Of the mesh those actors are started whose "
       "keys are in this folder." },
     { "down", nm_cmd_down, "", "Stops what up started", NULL, 0, 0, NULL },
-    { "ps", nm_cmd_ps, "", "Lists the actors: state, backlog, store, links", NULL, 0, 0, NULL },
-    { "top", nm_cmd_top, "", "The same live, with rates; q ends it", nm_top_options, 0, 0, NULL },
+    { "ps", nm_cmd_ps, "", "Shows the mesh: who is where, and what they hold", nm_ps_options, 0, 0,
+      "One live actor is asked, and asks all others. UP is how long the process runs; BACKLOG what it holds, OLDEST for "
+      "how long; LINKS how many are up, of how many; OPEN mail on its way to others, WAITING mail that nobody takes yet; "
+      "CREDIT how much may be on its way. Ends with 1 if an actor is silent that did not leave." },
+    { "top", nm_cmd_top, "", "The same live, with rates", nm_top_options, 0, 0,
+      "Rates are of the time between two looks; p99 is of the turns in it, their commits included. Keys: q ends it; n, r, "
+      "b, a, d and t sort by name, role, backlog, accepts, deliveries and turns. A row \"all\" sums up a role." },
+    { "doctor", nm_cmd_doctor, "", "Says what is wrong with the mesh, and what to do", nm_doctor_options, 0, 0,
+      "Each finding has a severity: an error wants a person now, a warning soon, a note is only good to know. Ends with "
+      "1 if there is an error, or if nobody answers." },
+    { "map", nm_cmd_map, "", "Draws the live mesh, for Graphviz or as SVG", nm_map_options, 0, 0,
+      "Without options the drawing is printed in the language of Graphviz. Hosts are frames; what is silent is red, what "
+      "drains or is full amber. A line is a link: as thick as the mail that is open on it, grey where it is up." },
     { "send", nm_cmd_send, "[FILE]", "Sends one notification, or many as JSON lines", nm_send_options, 0, 1,
       "With --to one notification is made from the options. Else each line of FILE (or of stdin, for - or no FILE) is "
       "one notification as POST /v1/notifications takes it. Lines that are refused are named on stderr." },

@@ -171,25 +171,27 @@ s_on_status(nmesh_t *client, const nmesh_reply_t *reply, void *arg)
         *(json_t **) arg = nm_json_unpack(nm_bytes(reply->body.at, reply->body.size));
 }
 
-//  Drives all clients until each has its answer or the time is over.
+//  Drives all clients until each has its answer, one of replies is there (NULL: that does not matter), or the time is
+//  over.
 static void
-s_drive(nmesh_t **clients, size_t count, int timeout_ms)
+s_drive(nmesh_t **clients, size_t count, json_t *const *replies, int64_t end_ms)
 {
-    int64_t end_ms = nm_when_mono() + timeout_ms;
     struct pollfd *fds = nm_alloc(count * sizeof *fds);
     for (;;) {
         size_t open_count = 0;
+        bool enough = false;
         for (size_t i = 0; i < count; i++) {
             fds[i].fd = -1;
             if (!clients[i])
                 continue;
             nmesh_poll(clients[i], 0);
+            enough |= replies && replies[i];
             if (!nmesh_open_count(clients[i]))
                 continue;
             fds[i] = (struct pollfd){ .fd = nmesh_fd(clients[i]), .events = POLLIN };
             open_count++;
         }
-        if (!open_count || nm_when_mono() >= end_ms)
+        if (!open_count || enough || nm_when_mono() >= end_ms)
             break;
         poll(fds, count, 20);
     }
@@ -211,13 +213,58 @@ nm_reach_statuses(nm_reach_t *self, json_t **replies, int timeout_ms)
         if (clients[i])
             nmesh_submit_ask(clients[i], &ask, s_on_status, &replies[i]);
     }
-    s_drive(clients, count, timeout_ms);
+    s_drive(clients, count, NULL, nm_when_mono() + timeout_ms);
     for (size_t i = 0; i < count; i++) {
         nmesh_close(&clients[i]);
         answered_count += replies[i] != NULL;
     }
     free(clients);
     return answered_count;
+}
+
+//  Asks count actors at once. The place of the first that answers; count: none does.
+static size_t
+s_first(nm_reach_t *self, const nm_mesh_actor_t *actors, size_t count, int timeout_ms)
+{
+    nm_error_t error;
+    nm_buf_t body = { 0 };
+    json_t *brief = json_pack("{s:b}", "brief", 1);
+    nm_json_pack(brief, &body);
+    nmesh_ask_t ask = {
+        .op = "status", .body = { body.at, body.size }, .timeout_ms = timeout_ms, .silence_ms = timeout_ms
+    };
+    nmesh_t **clients = nm_alloc(count * sizeof *clients);
+    json_t **replies = nm_alloc(count * sizeof *replies);
+    for (size_t i = 0; i < count; i++) {
+        clients[i] = nm_reach_desk(self, &actors[i], &error);
+        if (clients[i])
+            nmesh_submit_ask(clients[i], &ask, s_on_status, &replies[i]);
+    }
+    s_drive(clients, count, replies, nm_when_mono() + timeout_ms);
+    size_t first = count;
+    for (size_t i = count; i-- > 0;) {
+        nmesh_close(&clients[i]);
+        first = replies[i] ? i : first;
+        json_decref(replies[i]);
+    }
+    free(clients);
+    free(replies);
+    json_decref(brief);
+    nm_buf_free(&body);
+    return first;
+}
+
+const nm_mesh_actor_t *
+nm_reach_live(nm_reach_t *self, int timeout_ms)
+{
+    enum { AT_ONCE = 16 };
+    for (size_t at = 0; at < self->mesh->actor_count; at += AT_ONCE) {
+        size_t count = self->mesh->actor_count - at < AT_ONCE ? self->mesh->actor_count - at : AT_ONCE;
+        size_t first = s_first(self, self->mesh->actors + at, count, timeout_ms);
+        if (first < count)
+            return &self->mesh->actors[at + first];
+    }
+    return NULL;
 }
 
 json_t *

@@ -33,6 +33,10 @@ nmesh_t *nm_reach_desk(nm_reach_t *self, const nm_mesh_actor_t *actor, nm_error_
 //  how many there are now.
 size_t nm_reach_statuses(nm_reach_t *self, json_t **replies, int timeout_ms);
 
+//  An actor of the mesh file, or launched here, that answers; NULL if none does. A few are tried at a time, each
+//  for so long.
+const nm_mesh_actor_t *nm_reach_live(nm_reach_t *self, int timeout_ms);
+
 //  The members that the first actor that answers knows (see directory.list); an empty list if nobody does. The caller
 //  lets go of it.
 json_t *nm_reach_members(nm_reach_t *self);

@@ -1,110 +1,86 @@
 #include "tools/nctl/roster.h"
 #include "tools/nctl/grid.h"
 #include "tools/nctl/json.h"
+#include "tools/nctl/picture.h"
 
-int64_t
-nm_roster_metric(const json_t *status, const char *name)
+static void
+s_add_count(nm_grid_t *grid, int64_t count)
 {
-    size_t i;
-    json_t *metric;
-    int64_t sum = 0;
-    json_array_foreach(json_object_get(status, "metrics"), i, metric)
+    char text[16];
+    nm_grid_count((uint64_t) count, text);
+    nm_grid_text(grid, text);
+}
+
+static void
+s_add_store(nm_grid_t *grid, const json_t *store)
+{
+    char used[16], quota[16];
+    nm_grid_bytes((uint64_t) nm_json_number(store, "used"), used);
+    nm_grid_bytes((uint64_t) nm_json_number(store, "quota"), quota);
+    nm_grid_add(grid, "%s of %s", used, quota);
+}
+
+static void
+s_add_said(nm_grid_t *grid, const json_t *actor)
+{
+    char text[16];
+    nm_grid_span(nm_json_number(actor, "uptime_ms"), text);
+    nm_grid_text(grid, text);
+    s_add_count(grid, nm_json_number(actor, "backlog"));
+    nm_grid_span(nm_json_number(actor, "oldest_ms"), text);
+    nm_grid_text(grid, nm_json_number(actor, "oldest_ms") ? text : NULL);
+    s_add_store(grid, json_object_get(actor, "store"));
+    nm_grid_add(grid, "%zu/%zu", nm_picture_links(actor, "up"), nm_picture_links(actor, NULL));
+    s_add_count(grid, nm_picture_over_links(actor, "open"));
+    s_add_count(grid, nm_picture_waiting(actor));
+    s_add_count(grid, nm_picture_over_links(actor, "credit"));
+}
+
+//  One line that sums up all of it.
+static void
+s_print_sum(const json_t *actors, const char *taken_from, FILE *out)
+{
+    size_t i, host_count = 0, silent_count = 0;
+    const json_t *actor;
+    const char *host = NULL;
+    int64_t backlog = 0, oldest_ms = 0;
+    char count_text[16], oldest_text[16];
+    json_array_foreach(actors, i, actor)
     {
-        if (strcmp(nm_json_text(metric, "name"), name) == 0)
-            sum += nm_json_number(metric, "count");
+        host_count += !host || strcmp(host, nm_json_text(actor, "host")) != 0;
+        host = nm_json_text(actor, "host");
+        silent_count += nm_picture_misses(actor);
+        backlog += nm_json_number(actor, "backlog");
+        if (nm_json_number(actor, "oldest_ms") > oldest_ms)
+            oldest_ms = nm_json_number(actor, "oldest_ms");
     }
-    return sum;
-}
-
-int64_t
-nm_roster_waiting(const json_t *status)
-{
-    size_t i;
-    json_t *lane;
-    int64_t sum = 0;
-    json_array_foreach(json_object_get(status, "waiting"), i, lane) sum += nm_json_number(lane, "count");
-    return sum;
-}
-
-static void
-s_links(const json_t *status, char *out, size_t size)
-{
-    size_t i;
-    json_t *link;
-    size_t up_count = 0;
-    json_t *links = json_object_get(status, "links");
-    json_array_foreach(links, i, link) up_count += strcmp(nm_json_text(link, "state"), "up") == 0;
-    snprintf(out, size, "%zu/%zu", up_count, json_array_size(links));
-}
-
-static int64_t
-s_open(const json_t *status)
-{
-    size_t i;
-    json_t *link;
-    int64_t sum = 0;
-    json_array_foreach(json_object_get(status, "links"), i, link) sum += nm_json_number(link, "open");
-    return sum;
-}
-
-static void
-s_add_up(nm_grid_t *grid, const json_t *status)
-{
-    char text[16], links[32];
-    const json_t *store = json_object_get(status, "store");
-    nm_grid_text(grid, json_is_true(json_object_get(store, "tight")) ? "full" : "up");
-    nm_grid_add(grid, "%lld", (long long) nm_json_number(status, "pid"));
-    nm_grid_span(nm_json_number(status, "uptime_ms"), text);
-    nm_grid_text(grid, text);
-    nm_grid_count((uint64_t) nm_json_number(status, "backlog"), text);
-    nm_grid_text(grid, text);
-    nm_grid_span(nm_json_number(status, "oldest_ms"), text);
-    nm_grid_text(grid, nm_json_number(status, "oldest_ms") ? text : NULL);
-    nm_grid_count((uint64_t) (nm_roster_waiting(status) + s_open(status)), text);
-    nm_grid_text(grid, text);
-    nm_grid_count((uint64_t) nm_json_number(store, "records"), text);
-    nm_grid_text(grid, text);
-    nm_grid_bytes((uint64_t) nm_json_number(store, "used"), text);
-    nm_grid_text(grid, text);
-    s_links(status, links, sizeof links);
-    nm_grid_text(grid, links);
-    nm_grid_add(grid, "%lld", (long long) nm_json_number(store, "epoch"));
-    nm_grid_text(grid, nm_json_text(status, "version"));
+    nm_grid_count((uint64_t) backlog, count_text);
+    nm_grid_span(oldest_ms, oldest_text);
+    fprintf(out, "\n%zu actors on %zu hosts, %zu silent; backlog %s, oldest %s%s%s\n", json_array_size(actors),
+            host_count, silent_count, count_text, oldest_ms ? oldest_text : "-", taken_from ? "; seen from " : "",
+            taken_from ? taken_from : "");
 }
 
 void
-nm_roster_print(const nm_mesh_t *mesh, json_t *const *statuses, FILE *out)
+nm_roster_print(const json_t *actors, const char *taken_from, FILE *out)
 {
-    enum { COLUMNS_UP = 11 };
+    enum { COLUMNS_SAID = 8 };
     nm_grid_t *grid =
-        nm_grid_new("ACTOR|ROLE|STATE|>PID|>UPTIME|>BACKLOG|>OLDEST|>OUTBOX|>RECORDS|>STORE|>LINKS|>EPOCH|VERSION");
-    for (size_t i = 0; i < mesh->actor_count; i++) {
-        nm_grid_text(grid, mesh->actors[i].name);
-        nm_grid_text(grid, nm_role_text(mesh->actors[i].role));
-        if (statuses[i]) {
-            s_add_up(grid, statuses[i]);
-            continue;
-        }
-        nm_grid_text(grid, "DOWN");
-        for (int column = 1; column < COLUMNS_UP; column++)
+        nm_grid_new("HOST|ACTOR|ROLE|VERSION|STATE|>UP|>BACKLOG|>OLDEST|>STORE|>LINKS|>OPEN|>WAITING|>CREDIT");
+    for (size_t i = 0; i < json_array_size(actors); i++) {
+        const json_t *actor = json_array_get(actors, i);
+        bool silent = json_is_true(json_object_get(actor, "silent"));
+        nm_grid_text(grid, nm_json_text(actor, "host"));
+        nm_grid_text(grid, nm_json_text(actor, "name"));
+        nm_grid_text(grid, nm_json_text(actor, "role"));
+        nm_grid_text(grid, nm_json_text(actor, "version"));
+        nm_grid_text(grid, nm_json_text(actor, "state"));
+        if (!silent)
+            s_add_said(grid, actor);
+        for (int column = 0; silent && column < COLUMNS_SAID; column++)
             nm_grid_text(grid, NULL);
     }
     nm_grid_print(grid, out);
     nm_grid_destroy(&grid);
-}
-
-json_t *
-nm_roster_json(const nm_mesh_t *mesh, json_t *const *statuses)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < mesh->actor_count; i++) {
-        json_t *item = json_object();
-        json_object_set_new(item, "name", json_string(mesh->actors[i].name));
-        json_object_set_new(item, "role", json_string(nm_role_text(mesh->actors[i].role)));
-        json_object_set_new(item, "state", json_string(statuses[i] ? "up" : "down"));
-        if (statuses[i])
-            json_object_update(item, statuses[i]);
-        json_array_append_new(list, item);
-    }
-    return list;
+    s_print_sum(actors, taken_from, out);
 }

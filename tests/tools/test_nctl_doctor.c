@@ -1,0 +1,350 @@
+//  doctor.c and drawing.c: what nctl doctor finds in a picture of the mesh, and how nctl map draws it.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tools/nctl/doctor.h"
+#include "tools/nctl/drawing.h"
+#include "tools/nctl/json.h"
+#include "tools/nctl/picture.h"
+
+enum { NOW_S = 1800000000 };
+#define NOW_MS (INT64_C(1000) * NOW_S)
+#define DAY_MS (INT64_C(86400) * 1000)
+
+//  A picture as mesh.status gives it, before it is settled; extra pairs go into the status of email-1.
+static json_t *
+s_picture(const char *more_of_email)
+{
+    char text[4096];
+    nm_error_t error;
+    snprintf(
+        text, sizeof text,
+        "[{'name':'gateway-1','role':'gateway','number':1,'host':'a','membership':'in','not_after_ms':%lld,"
+        "'answered_ms':1000,'took_ms':0,'status':{'version':'1','state':'running','wall_ms':1000,'uptime_ms':900000,"
+        "'backlog':3,'oldest_ms':10,'file_limit':1024,'store':{'used':10,'quota':1000,'free_space':9000000000},"
+        "'links':[{'peer':'email-1','state':'up','open':0,'credit':5}],'waiting':[{'lane':'role:email','count':0}]}},"
+        "{'name':'email-1','role':'email','number':0,'host':'b','membership':'in','not_after_ms':%lld,"
+        "'answered_ms':1000,'took_ms':20,'status':{'version':'1','state':'running','wall_ms':995,'uptime_ms':900000,"
+        "'backlog':0,'oldest_ms':0,'file_limit':1024,'store':{'used':10,'quota':1000,'free_space':9000000000},"
+        "'providers':[{'name':'relay','active':true,'breaker':'closed','failures':0}],"
+        "'links':[{'peer':'gateway-1','state':'up','open':0,'credit':5}],'waiting':[]%s}}]",
+        (long long) (NOW_MS + 300 * DAY_MS), (long long) (NOW_MS + 300 * DAY_MS), more_of_email);
+    for (char *at = text; *at; at++)
+        *at = *at == '\'' ? '"' : *at;
+    json_t *actors = json_loads(text, 0, NULL);
+    if (!actors)
+        nm_json_parse(nm_text(text), &error);
+    assert_non_null(actors);
+    return actors;
+}
+
+static json_t *
+s_actor(json_t *actors, const char *name)
+{
+    return (json_t *) nm_picture_find(actors, name);
+}
+
+static json_t *
+s_status(json_t *actors, const char *name)
+{
+    return json_object_get(s_actor(actors, name), "status");
+}
+
+//  Puts a value, written as JSON with single quotes, into an object.
+static void
+s_set(json_t *object, const char *key, const char *value)
+{
+    char text[1024];
+    snprintf(text, sizeof text, "%s", value);
+    for (char *at = text; *at; at++)
+        *at = *at == '\'' ? '"' : *at;
+    json_t *json = json_loads(text, JSON_DECODE_ANY, NULL);
+    assert_non_null(json);
+    json_object_set_new(object, key, json);
+}
+
+//  Settles and examines the picture, and lets it go.
+static nm_findings_t
+s_examine(json_t *actors)
+{
+    nm_findings_t findings = { 0 };
+    nm_picture_settle(actors);
+    nm_checkup_t checkup = { .actors = actors, .now_ms = NOW_MS, .old_ms = 300000 };
+    nm_doctor_examine(&checkup, &findings);
+    json_decref(actors);
+    return findings;
+}
+
+//  There is exactly this one finding.
+static void
+s_assert_only(json_t *actors, nm_severity_t severity, const char *check, const char *actor, const char *text)
+{
+    nm_findings_t findings = s_examine(actors);
+    for (size_t i = 1; i < findings.count; i++)
+        fail_msg("one too many: %s: %s", findings.at[i].check, findings.at[i].text);
+    assert_int_equal(findings.count, 1);
+    assert_string_equal(findings.at[0].check, check);
+    assert_string_equal(findings.at[0].actor, actor);
+    assert_int_equal(findings.at[0].severity, severity);
+    if (!strstr(findings.at[0].text, text))
+        fail_msg("\"%s\" is not in \"%s\"", text, findings.at[0].text);
+    assert_true(findings.at[0].advice[0]);
+    nm_findings_free(&findings);
+}
+
+static void
+a_mesh_that_is_well_has_no_findings(void **state)
+{
+    (void) state;
+    nm_findings_t findings = s_examine(s_picture(""));
+    assert_int_equal(findings.count, 0);
+    nm_findings_free(&findings);
+}
+
+static void
+a_silent_actor_is_an_error_and_what_left_is_none(void **state)
+{
+    (void) state;
+    json_t *actors = s_picture("");
+    json_object_del(s_actor(actors, "email-1"), "status");
+    s_set(s_actor(actors, "email-1"), "last_heard_ms", "7000");
+    s_assert_only(actors, NM_SEVERITY_ERROR, "silent", "email-1",
+                  "host b: it is down, frozen, or cut off; it was last heard 7s ago");
+
+    actors = s_picture("");
+    json_object_del(s_actor(actors, "email-1"), "status");
+    s_set(s_actor(actors, "email-1"), "membership", "'left'");
+    nm_findings_t findings = s_examine(actors);
+    assert_int_equal(findings.count, 0);
+    nm_findings_free(&findings);
+}
+
+static void
+a_silent_actor_is_called_what_its_peers_make_of_it(void **state)
+{
+    (void) state;
+    json_t *actors = s_picture("");
+    json_object_del(s_actor(actors, "email-1"), "status");
+    s_set(s_status(actors, "gateway-1"), "links", "[{'peer':'email-1','state':'quiet'}]");
+    nm_picture_settle(actors);
+    assert_string_equal(nm_json_text(nm_picture_find(actors, "email-1"), "state"), "quiet");
+    assert_true(nm_picture_misses(nm_picture_find(actors, "email-1")));
+    json_decref(actors);
+}
+
+static void
+certificates_are_told_of_before_they_end(void **state)
+{
+    (void) state;
+    static const struct {
+        int64_t left_ms;
+        nm_severity_t severity;
+        const char *text;
+    } CASES[] = { { 20 * DAY_MS + 1, NM_SEVERITY_WARNING, "ends in 20 days" },
+                  { 3 * DAY_MS + 1, NM_SEVERITY_ERROR, "ends in 3 days" },
+                  { 5 * 3600 * 1000 + 1, NM_SEVERITY_ERROR, "ends in 5 hours" } };
+    for (size_t i = 0; i < NM_COUNT(CASES); i++) {
+        json_t *actors = s_picture("");
+        json_object_set_new(s_actor(actors, "email-1"), "not_after_ms", json_integer(NOW_MS + CASES[i].left_ms));
+        s_assert_only(actors, CASES[i].severity, "certificate", "email-1", CASES[i].text);
+    }
+    json_t *actors = s_picture("");
+    s_set(s_actor(actors, "email-1"), "membership", "'uncertified'");
+    json_object_del(s_actor(actors, "email-1"), "status");
+    s_assert_only(actors, NM_SEVERITY_WARNING, "certificate", "email-1", "nobody lets it in");
+}
+
+//  Of email-1 alone: what its status says besides, and what is found.
+static void
+each_fault_of_an_actor_is_named(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *key, *value;
+        nm_severity_t severity;
+        const char *check, *text;
+    } CASES[] = {
+        { "store", "{'used':850,'quota':1000,'free_space':9000000000,'tight':true}", NM_SEVERITY_ERROR, "store",
+          "refuses new work" },
+        { "store", "{'used':960,'quota':1000,'free_space':9000000000,'tight':true,'critical':true}", NM_SEVERITY_ERROR,
+          "store", "ballast has been given up" },
+        { "store", "{'used':10,'quota':1000,'free_space':1000000}", NM_SEVERITY_WARNING, "disk", "only 977 KiB free" },
+        { "oldest_ms", "300001", NM_SEVERITY_WARNING, "backlog", "the oldest for 5m" },
+        { "providers", "[{'name':'relay','active':true,'breaker':'open','failures':6}]", NM_SEVERITY_ERROR, "breaker",
+          "relay no more, its breaker is open after 6" },
+        { "providers", "[{'name':'relay','active':false,'breaker':'closed'}]", NM_SEVERITY_ERROR, "providers",
+          "no active provider" },
+        { "providers", "[]", NM_SEVERITY_ERROR, "providers", "no active provider" },
+        { "links", "[{'peer':'gateway-1','state':'rolled'}]", NM_SEVERITY_ERROR, "links",
+          "older than what it had said" },
+        { "links", "[{'peer':'gateway-1','state':'up','open':9,'stalled_ms':12000,'credit':0}]", NM_SEVERITY_WARNING,
+          "stalled", "gateway-1 to take in 9 mails, for 12s now; credit 0" },
+        { "waiting", "[{'lane':'role:deadletter','count':4}]", NM_SEVERITY_ERROR, "waiting", "4 mails for deadletter" },
+        { "waiting", "[{'lane':'peer:gateway-9','count':2}]", NM_SEVERITY_ERROR, "waiting", "2 mails for gateway-9" },
+        { "metrics", "[{'name':'nmesh_mail_quarantined_total','count':2}]", NM_SEVERITY_WARNING, "quarantine",
+          "set aside 2" },
+        { "metrics", "[{'name':'nmesh_mail_gap_total','count':1}]", NM_SEVERITY_WARNING, "gaps", "1 gaps" },
+        { "file_limit", "70", NM_SEVERITY_WARNING, "files", "may open 70 files" },
+        { "recovering", "'gateway-3'", NM_SEVERITY_NOTE, "recovery", "what gateway-3 had" },
+        { "state", "'draining'", NM_SEVERITY_NOTE, "draining", "still holds 0" },
+        { "uptime_ms", "4000", NM_SEVERITY_NOTE, "restarted", "started 4s ago" },
+        { "wall_ms", "3990", NM_SEVERITY_WARNING, "clock", "3s ahead of" },
+        { "wall_ms", "61000", NM_SEVERITY_ERROR, "clock", "60s ahead of" },
+    };
+    for (size_t i = 0; i < NM_COUNT(CASES); i++) {
+        json_t *actors = s_picture("");
+        s_set(s_status(actors, "email-1"), CASES[i].key, CASES[i].value);
+        //  The far end of a link that is not up would be told of as well
+        if (strcmp(CASES[i].check, "links") == 0)
+            s_set(s_status(actors, "gateway-1"), "links", "[{'peer':'email-1','state':'rolled'}]");
+        if (strcmp(CASES[i].check, "links") == 0) {
+            nm_findings_t findings = s_examine(actors);
+            assert_int_equal(findings.count, 2);
+            assert_string_equal(findings.at[0].check, "links");
+            assert_non_null(strstr(findings.at[0].text, CASES[i].text));
+            nm_findings_free(&findings);
+            continue;
+        }
+        s_assert_only(actors, CASES[i].severity, CASES[i].check, "email-1", CASES[i].text);
+    }
+}
+
+static void
+a_link_that_works_one_way_is_found_where_it_is_heard(void **state)
+{
+    (void) state;
+    json_t *actors = s_picture("");
+    s_set(s_status(actors, "email-1"), "links", "[{'peer':'gateway-1','state':'quiet'}]");
+    s_assert_only(actors, NM_SEVERITY_WARNING, "one-sided", "gateway-1", "hears email-1, which finds it quiet");
+}
+
+static void
+two_gateways_of_one_number_are_an_error(void **state)
+{
+    (void) state;
+    json_t *actors = s_picture("");
+    json_t *other = json_deep_copy(s_actor(actors, "gateway-1"));
+    s_set(other, "name", "'gateway-2'");
+    s_set(json_object_get(other, "status"), "links", "[]");
+    json_array_append_new(actors, other);
+    s_assert_only(actors, NM_SEVERITY_ERROR, "numbers", "gateway-1", "has number 1, and so has gateway-2");
+}
+
+static void
+several_versions_and_dead_letters_are_notes(void **state)
+{
+    (void) state;
+    json_t *actors = s_picture(",'x':1");
+    s_set(s_status(actors, "email-1"), "version", "'2'");
+    s_assert_only(actors, NM_SEVERITY_NOTE, "version", "", "gateway-1 runs version 1 and email-1 runs 2");
+
+    actors = s_picture("");
+    json_t *letters = json_deep_copy(s_actor(actors, "email-1"));
+    s_set(letters, "name", "'deadletter-1'");
+    s_set(letters, "role", "'deadletter'");
+    s_set(json_object_get(letters, "status"), "open", "12");
+    s_set(json_object_get(letters, "status"), "links", "[]");
+    json_array_append_new(actors, letters);
+    s_assert_only(actors, NM_SEVERITY_NOTE, "dead-letters", "deadletter-1", "keeps 12 dead letters");
+}
+
+static void
+a_finding_moves_no_cursor(void **state)
+{
+    (void) state;
+    json_t *actors = s_picture("");
+    s_set(s_status(actors, "email-1"), "recovering", "'x\\u001b[2Jy'");
+    s_assert_only(actors, NM_SEVERITY_NOTE, "recovery", "email-1", "what x?[2Jy had");
+}
+
+static void
+errors_come_first(void **state)
+{
+    (void) state;
+    json_t *actors = s_picture(",'recovering':'x'");
+    json_object_del(s_actor(actors, "gateway-1"), "status");
+    nm_findings_t findings = s_examine(actors);
+    assert_int_equal(findings.count, 2);
+    assert_string_equal(findings.at[0].check, "silent");
+    assert_string_equal(findings.at[1].check, "recovery");
+    nm_findings_free(&findings);
+}
+
+//  -- drawing.c
+
+static char *
+s_draw(json_t *actors)
+{
+    nm_buf_t out = { 0 };
+    nm_picture_settle(actors);
+    nm_drawing_write(actors, "de\"mo", &out);
+    nm_buf_add(&out, "", 1);
+    json_decref(actors);
+    return (char *) out.at;
+}
+
+static void
+a_drawing_has_hosts_actors_and_one_edge_for_each_link(void **state)
+{
+    (void) state;
+    char *text = s_draw(s_picture(""));
+    assert_non_null(strstr(text, "label=\"de\\\"mo\""));
+    assert_non_null(strstr(text, "label=\"a\" style=\"rounded\""));
+    assert_non_null(strstr(text, "label=\"b\" style=\"rounded\""));
+    assert_non_null(strstr(text, "label=\"gateway-1\\nholds 3, oldest 10ms\""));
+    const char *edge = strstr(text, " -- ");
+    assert_non_null(edge);
+    assert_null(strstr(edge + 1, " -- "));
+    assert_null(strstr(text, "#cc0000"));
+    assert_non_null(strstr(edge, "constraint=\"false\""));  //  They are on two hosts
+    free(text);
+}
+
+static void
+what_is_silent_is_red_and_its_links_are_dashed(void **state)
+{
+    (void) state;
+    json_t *actors = s_picture("");
+    json_object_del(s_actor(actors, "email-1"), "status");
+    s_set(s_status(actors, "gateway-1"), "links", "[{'peer':'email-1','state':'quiet','open':7,'credit':3}]");
+    char *text = s_draw(actors);
+    assert_non_null(strstr(text, "label=\"email-1\\nquiet\""));
+    assert_non_null(strstr(text, "color=\"#cc0000\" style=\"dashed\""));
+    assert_non_null(strstr(text, "label=\"7 open, credit 3\""));
+    free(text);
+}
+
+static void
+nothing_from_outside_ends_a_text_of_the_drawing(void **state)
+{
+    (void) state;
+    json_t *actors = s_picture("");
+    json_object_set_new(s_status(actors, "email-1"), "host", json_string("x\\\"; evil\n"));
+    char *text = s_draw(actors);
+    assert_non_null(strstr(text, "label=\"x\\\\\\\"; evil?\""));
+    free(text);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_mesh_that_is_well_has_no_findings),
+        cmocka_unit_test(a_silent_actor_is_an_error_and_what_left_is_none),
+        cmocka_unit_test(a_silent_actor_is_called_what_its_peers_make_of_it),
+        cmocka_unit_test(certificates_are_told_of_before_they_end),
+        cmocka_unit_test(each_fault_of_an_actor_is_named),
+        cmocka_unit_test(a_link_that_works_one_way_is_found_where_it_is_heard),
+        cmocka_unit_test(two_gateways_of_one_number_are_an_error),
+        cmocka_unit_test(several_versions_and_dead_letters_are_notes),
+        cmocka_unit_test(errors_come_first),
+        cmocka_unit_test(a_finding_moves_no_cursor),
+        cmocka_unit_test(a_drawing_has_hosts_actors_and_one_edge_for_each_link),
+        cmocka_unit_test(what_is_silent_is_red_and_its_links_are_dashed),
+        cmocka_unit_test(nothing_from_outside_ends_a_text_of_the_drawing),
+    };
+    return cmocka_run_group_tests_name("tools/nctl/doctor", tests, NULL, NULL);
+}

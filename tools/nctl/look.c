@@ -1,0 +1,66 @@
+#include "tools/nctl/look.h"
+#include "tools/nctl/json.h"
+
+enum { S_LIVE_MS = 1000, S_EACH_MS = 1500, S_SURVEY_MS = 5000 };
+
+//  All pages of one actor's view; NULL if it does not answer, or does not know how.
+static json_t *
+s_survey(nm_reach_t *reach, const nm_mesh_actor_t *actor, bool brief, nm_error_t *error)
+{
+    json_t *actors = json_array(), *reply = NULL;
+    nmesh_error_t problem = { .title = "" };
+    nmesh_ask_t ask = { .op = "mesh.status", .timeout_ms = S_SURVEY_MS, .silence_ms = S_SURVEY_MS };
+    nmesh_t *client = nm_reach_desk(reach, actor, error);
+    bool more = client != NULL, well = more;
+    while (more) {
+        json_t *body = json_pack("{s:b, s:s}", "brief", (int) brief, "after", nm_json_text(reply, "next"));
+        json_decref(reply);
+        well = nm_reach_ask_over(client, &ask, body, &reply, &problem) == 0 && reply;
+        json_decref(body);
+        if (well)
+            json_array_extend(actors, json_object_get(reply, "actors"));
+        else
+            nm_fail(error, NM_ERR_IO, "%s does not tell of the mesh: %s", actor->name, problem.detail);
+        more = well && json_object_get(reply, "next");
+    }
+    json_decref(reply);
+    nmesh_close(&client);
+    if (well)
+        return actors;
+    json_decref(actors);
+    return NULL;
+}
+
+static json_t *
+s_ask_each(nm_reach_t *reach, nm_error_t *error)
+{
+    const nm_mesh_t *mesh = nm_reach_mesh(reach);
+    json_t **statuses = nm_alloc((mesh->actor_count + 1) * sizeof *statuses);
+    json_t *actors = NULL;
+    if (nm_reach_statuses(reach, statuses, S_EACH_MS))
+        actors = nm_picture_of(mesh, statuses);
+    else
+        nm_fail(error, NM_ERR_MISSING, "no actor of this mesh answers; \"nctl up\" starts it");
+    for (size_t i = 0; i < mesh->actor_count; i++)
+        json_decref(statuses[i]);
+    free(statuses);
+    return actors;
+}
+
+json_t *
+nm_look(nm_reach_t *reach, const nm_look_t *how, const char **taken_from, nm_error_t *error)
+{
+    const nm_mesh_actor_t *actor =
+        how->from ? nm_mesh_find(nm_reach_mesh(reach), how->from) : nm_reach_live(reach, S_LIVE_MS);
+    *taken_from = NULL;
+    if (how->from && !actor) {
+        nm_fail(error, NM_ERR_MISSING, "\"%s\" is not an actor of this mesh", how->from);
+        return NULL;
+    }
+    json_t *actors = actor ? s_survey(reach, actor, how->brief, error) : NULL;
+    if (actors) {
+        *taken_from = actor->name;
+        nm_picture_settle(actors);
+    }
+    return actors || how->from ? actors : s_ask_each(reach, error);
+}
