@@ -101,7 +101,7 @@ def test_a_revoked_actor_ends_and_is_not_started_again(nctl):
     nctl("cert", "revoke", "email-3")
     assert json.loads(nctl("cert", "show", "email-3", "--json", code=1))["state"] == "revoked"
     until(lambda: not nctl.linked("router-1", "email-3"), "its links end", 5)
-    until(lambda: nctl.ps()["email-3"]["state"] == "down", "it ends", 20)
+    until(lambda: nctl.ps()["email-3"]["silent"], "it ends", 20)
     assert "78" in (nctl.folder / "log/nctl.log").read_text()
     nctl.send("without@t.test")
 
@@ -121,7 +121,7 @@ def test_a_statement_is_made_here_and_published_there(nctl, tmp_path):
         nctl("cert", "publish", file)
     finally:
         (tmp_path / "authority.key").rename(nctl.folder / "authority.key")
-    until(lambda: nctl.ps()["gateway-2"]["state"] == "down", "it ends", 20)
+    until(lambda: nctl.ps()["gateway-2"]["silent"], "it ends", 20)
     assert nctl.ps()["gateway-1"]["state"] == "up"
 
 
@@ -129,7 +129,7 @@ def test_forget_asks_first_and_a_new_certificate_gives_the_name_back(nctl):
     nctl("forget", "email-2", code=1, text="no\n")
     until(lambda: nctl.linked("router-1", "email-2"), "nothing was done", 10)
     nctl("forget", "email-2", text="email-2\n")
-    until(lambda: nctl.ps()["email-2"]["state"] == "down", "it ends", 20)
+    until(lambda: nctl.ps()["email-2"]["silent"], "it ends", 20)
     statement = next((nctl.folder / "statements").glob("forget-email-2-*")).read_text()
     assert statement.splitlines()[4] != "-", "the store is not named"
     nctl("cert", "issue", "email-2", "email", "--force")

@@ -34,7 +34,7 @@ def running(folder):
 
 def test_every_command_has_help():
     listed = nctl("--help").stdout
-    for command in ("init up down ps top send show list tail cancel dlq replay service key provider book cert launch forget "
+    for command in ("init up down ps top doctor map send show list tail cancel dlq replay service key provider book cert launch forget "
                     "backup restore check bench").split():
         assert command in listed
         shown = nctl(command, "--help").stdout
