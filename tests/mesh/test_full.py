@@ -73,11 +73,10 @@ def test_a_full_disk_loses_nothing_and_drains(make_mesh, make_sink, small_disk, 
         asks = client.submit([payloads.request(n, f"u{n}@t.test") for n in range(100)])
         for n, answer in enumerate(client.collect(asks).values()):
             ledger.accept(n, answer.body["id"], f"u{n}@t.test")
-        with open(ballast, "wb") as file:  # Somebody else fills the disk
+        with open(ballast, "wb", buffering=0) as file:  # Somebody else fills the disk
             try:
                 while True:
                     file.write(b"\0" * 65536)
-                    file.flush()
             except OSError:
                 pass
         asks = client.submit([payloads.request(n, f"u{n}@t.test") for n in range(100, 400)])

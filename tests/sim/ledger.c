@@ -244,13 +244,14 @@ s_same_stream(const sim_host_t *host, const nm_link_t *far)
            far->epoch == nm_store_epoch(host->store);
 }
 
-//  What host has given to peer, and has of peer, is less than peer knows of.
+//  What host has given to peer, and has of peer, is less than peer knows of. A restored store that has not met the
+//  peer yet says so itself when it does, of its own copy as of one that was put back since.
 static bool
 s_is_behind(const sim_host_t *host, const sim_host_t *peer, const nm_link_t *near, const nm_link_t *far)
 {
     if (s_same_stream(host, far) && nm_spans_last(&far->seen) >= near->next)
         return true;
-    return s_same_stream(peer, near) && near->seen.seen + 1 < far->low;
+    return s_same_stream(peer, near) && !near->restored && near->seen.seen + 1 < far->low;
 }
 
 bool
