@@ -102,7 +102,7 @@ def test_a_revoked_actor_ends_and_is_not_started_again(nctl):
     assert json.loads(nctl("cert", "show", "email-3", "--json", code=1))["state"] == "revoked"
     until(lambda: not nctl.linked("router-1", "email-3"), "its links end", 5)
     until(lambda: nctl.ps()["email-3"]["silent"], "it ends", 20)
-    assert "78" in (nctl.folder / "log/nctl.log").read_text()
+    until(lambda: "78" in (nctl.folder / "log/nctl.log").read_text(), "its code to be told", 20)
     nctl.send("without@t.test")
 
 
