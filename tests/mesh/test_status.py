@@ -34,7 +34,7 @@ def test_any_one_live_actor_shows_the_whole_mesh(make_mesh):
     """Two are killed and one is frozen; the rest is seen, and they are seen to be silent."""
     mesh = make_mesh(ROLES)
     table = mesh.nctl("ps").stdout
-    assert all(name in table for name in NAMES) and "7 actors on 1 hosts, 0 silent" in table
+    assert all(name in table for name in NAMES) and "7 actors on 1 host, 0 silent" in table
     whole = ps(mesh, code=0)
     assert set(whole) == NAMES and {actor["state"] for actor in whole.values()} == {"up"}
     assert all(actor["version"] and actor["host"] == "127.0.0.1" and actor["links"] for actor in whole.values())

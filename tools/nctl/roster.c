@@ -56,9 +56,9 @@ s_print_sum(const json_t *actors, const char *taken_from, FILE *out)
     }
     nm_grid_count((uint64_t) backlog, count_text);
     nm_grid_span(oldest_ms, oldest_text);
-    fprintf(out, "\n%zu actors on %zu hosts, %zu silent; backlog %s, oldest %s%s%s\n", json_array_size(actors),
-            host_count, silent_count, count_text, oldest_ms ? oldest_text : "-", taken_from ? "; seen from " : "",
-            taken_from ? taken_from : "");
+    fprintf(out, "\n%zu actors on %zu host%s, %zu silent; backlog %s, oldest %s%s%s\n", json_array_size(actors),
+            host_count, host_count == 1 ? "" : "s", silent_count, count_text, oldest_ms ? oldest_text : "-",
+            taken_from ? "; seen from " : "", taken_from ? taken_from : "");
 }
 
 void
