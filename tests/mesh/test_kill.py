@@ -10,7 +10,7 @@ from harness.load import Load, drain
 from harness.mesh import fast_build, one_of_each, smtp
 from harness.payload import Payloads
 
-ROUNDS = int(os.environ.get("NM_ROUNDS", "60"))
+ROUNDS = int(os.environ.get("NM_ROUNDS", "25"))
 SEED = int(os.environ.get("NM_SEED", random.randrange(1 << 32)))
 PER_SECOND = int(os.environ.get("NM_PER_SECOND", "60"))
 

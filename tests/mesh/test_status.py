@@ -1,9 +1,11 @@
 """nctl ps, top, doctor and map: the mesh as one, over any one live actor."""
 
 import datetime
+import itertools
 import json
 import shutil
 import subprocess
+import time
 import xml.etree.ElementTree
 
 import pytest
@@ -77,8 +79,11 @@ def test_top_tells_rates(make_mesh, make_sink, payloads):
     client = mesh.client()
     top = subprocess.Popen([str(mesh.build / "tools/nctl/nctl"), "top", "-n", "4", "--every", "1s"], text=True,
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env={**mesh.env, "NMESH_DIR": str(mesh.folder)})
-    for n in range(60):
+    for n in itertools.count():
         client.send(payloads.request(n, f"u{n}@t.test"))
+        time.sleep(0.02)
+        if top.poll() is not None:
+            break
     shown, _ = top.communicate(timeout=60)
     rows = [line.split() for line in shown.splitlines()]
     accepts = [row[5] for row in rows if row and row[0] == "gateway-1"]
@@ -123,7 +128,7 @@ def test_doctor_names_an_open_breaker(make_mesh, payloads):
 def test_doctor_names_a_tight_store(make_mesh, payloads):
     mesh = make_mesh(one_of_each(), settings={"store": {"quota": "2M"}})
     client = mesh.client()
-    for n in range(400):
+    for n in range(4000):  # What is used is counted when the log is brought home, a few times a second
         request = {**payloads.request(n, f"u{n}@t.test"), "html": "x" * 20000, "send_at": "2099-01-01T00:00:00Z"}
         if client.ask("notifications.create", request).status == 507:
             break
