@@ -7,12 +7,15 @@
 #   stage NAME COMMAND...     runs the command; its output is shown only if it fails. Counts one passed or one failed
 #   stage_shown NAME COMMAND  the same, and its output is always shown
 #   stage_junit NAME FILE COMMAND   the command writes a JUnit file: its tests are counted, one by one
+#   beside NAME COMMAND...    starts the command beside what follows; `joined NAME`, as the command of a later stage,
+#                             waits for it, shows its output and has its exit code
 #   closing_line              prints "N passed, N failed"; its result is the result of all
 
 passed=0
 failed=0
 skipped=0
 failures=()
+declare -A beside_pids=()
 logs=$(mktemp -d "${TMPDIR:-/tmp}/nmesh-stages.XXXXXX")
 trap 'rm -rf "$logs"' EXIT
 
@@ -61,12 +64,27 @@ stage_shown() {
     s_ended "$name" "$code" "$(s_took "$from")"
 }
 
+# For what mostly waits, or for a core that would be idle.
+beside() {
+    local name=$1
+    shift
+    "$@" >"$logs/beside-$name" 2>&1 </dev/null &
+    beside_pids[$name]=$!
+}
+
+joined() {
+    local code=0
+    wait "${beside_pids[$1]}" || code=$?
+    cat "$logs/beside-$1"
+    return "$code"
+}
+
 # A runner that writes a JUnit file: its tests are counted, not the runner.
 stage_junit() {
     local name=$1 file=$2 code=0 from counts
     shift 2
     from=$(date +%s.%N)
-    rm -f "$file"
+    [ "$1" = joined ] || rm -f "$file"
     say "-- $name"
     "$@" </dev/null || code=$?
     counts=$(/usr/bin/python3 - "$file" <<'PY'

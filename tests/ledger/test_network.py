@@ -22,7 +22,6 @@ COUNT = int(os.environ.get("NM_NET_COUNT", "3000"))
 CUT = float(os.environ.get("NM_NET_CUT", "4"))
 RATE = int(os.environ.get("NM_NET_RATE", "120"))
 SEED = int(os.environ.get("NM_SEED", random.randrange(1 << 32)))
-FORGET = os.environ.get("NM_NET_FORGET", "0") == "1"
 DETECTED_SECONDS, DRAINED_SECONDS = 2.0, 10.0
 
 PLACES = {"a": ["gateway-1", "router-1", "email-1", "deadletter-1"], "b": ["gateway-2", "router-2", "email-2"],
@@ -105,8 +104,7 @@ def test_hosts_come_are_cut_off_and_go_and_nothing_is_lost(capsys):
         field.sleep(2)
         field.join(*PLACES["d"])
         cuts = {host: cut(field, host) for host in "abcd"[:4 if CUT > 10 else 3]}
-        if FORGET:
-            lose_for_good(field, "c")
+        lose_for_good(field, "c")
         while field.observers["load"].poll() is None and field.accepted() < COUNT * 0.999 \
                 and time.monotonic() < began + 3 * COUNT / RATE + 60:
             field.sleep(1)
@@ -117,8 +115,6 @@ def test_hosts_come_are_cut_off_and_go_and_nothing_is_lost(capsys):
             for host, (detected, _) in cuts.items():
                 print(f"  {host}: noticed after {detected:.2f} s; the last of {late[host][1]} that were held up came "
                       f"{late[host][0]:.1f} s after it was healed")
-            if not FORGET:
-                print("  SKIPPED: losing a host for good (NM_NET_FORGET=1): what a forgotten actor held is not sent again yet")
         assert not field.faults, "\n".join(field.faults[:20])
         assert field.figures["accepted"] == field.figures["asked"] == COUNT
         assert field.figures["lost"] == 0 and field.figures["unexplained"] == 0
