@@ -2,7 +2,7 @@
 
 Evidence is what the outside saw: the answers to the clients, the lines of the sink, and who was hurt when. The mesh's own
 record of attempts is used for one thing only: a second copy at the sink is explained if the mesh itself says that an
-attempt was uncertain, and, where it is known what was done to the mesh, if something was done that can have caused it.
+attempt was uncertain, or that an actor which had the delivery was lost for good, and, where it is known what was done to the mesh, if something was done that can have caused it.
 """
 
 import collections
@@ -92,6 +92,8 @@ class Ledger:
             return
         status, attempts, got = record["status"], record["attempts"], len(lines)
         uncertain = sum(attempt["outcome"] == "uncertain" for attempt in attempts)
+        # Whose actor was forgotten with its disk may have been sent by it, and nobody heard of the attempt.
+        uncertain += sum((entry.get("detail") or "").startswith("sent again: an actor") for entry in record["timeline"])
         if status not in FINAL:
             report.status.append(f"n{n} is {status}, which is not final")
         if status in ("sent", "delivered") and not got:
