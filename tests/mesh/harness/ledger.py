@@ -2,7 +2,8 @@
 
 Evidence is what the outside saw: the answers to the clients, the lines of the sink, and who was hurt when. The mesh's own
 record of attempts is used for one thing only: a second copy at the sink is explained if the mesh itself says that an
-attempt was uncertain, or that an actor which had the delivery was lost for good, and, where it is known what was done to the mesh, if something was done that can have caused it.
+attempt was uncertain, or that an actor which had the delivery was lost for good, and, where it is known what was done
+to the mesh, if something was done that can have caused it.
 """
 
 import collections
