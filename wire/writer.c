@@ -192,3 +192,13 @@ nm_writer_pair_raw(nm_buf_t *out, const char *key, nm_bytes_t raw)
     nm_writer_text(out, key);
     nm_writer_raw(out, raw);
 }
+
+void
+nm_writer_pair_raw_or_nil(nm_buf_t *out, const char *key, bool has, nm_bytes_t raw)
+{
+    nm_writer_text(out, key);
+    if (has)
+        nm_writer_raw(out, raw);
+    else
+        nm_writer_nil(out);
+}

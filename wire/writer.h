@@ -37,5 +37,6 @@ void nm_writer_pair_bool(nm_buf_t *out, const char *key, bool value);
 void nm_writer_pair_id(nm_buf_t *out, const char *key, const nm_id_t *id);  //  As text
 void nm_writer_pair_time(nm_buf_t *out, const char *key, int64_t at_ms);    //  As RFC 3339
 void nm_writer_pair_raw(nm_buf_t *out, const char *key, nm_bytes_t raw);
+void nm_writer_pair_raw_or_nil(nm_buf_t *out, const char *key, bool has, nm_bytes_t raw);
 
 #endif

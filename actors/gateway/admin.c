@@ -42,16 +42,6 @@ static const uint32_t ALL_SCOPES = (1u << NM_SCOPE_COUNT) - 1;
 //  -- Services as they are shown
 
 static void
-s_nil_or_raw(nm_buf_t *out, const char *key, bool has, nm_bytes_t raw)
-{
-    nm_writer_text(out, key);
-    if (has)
-        nm_writer_raw(out, raw);
-    else
-        nm_writer_nil(out);
-}
-
-static void
 s_write_service(nm_buf_t *out, const nm_service_t *service)
 {
     nm_writer_map(out, 11);
@@ -63,8 +53,9 @@ s_write_service(nm_buf_t *out, const nm_service_t *service)
     else
         nm_writer_nil(out);
     nm_writer_pair_bool(out, "is_active", service->is_active);
-    s_nil_or_raw(out, "limits", NM_HAS(service, service, limits), service->limits);
-    s_nil_or_raw(out, "recipient_limits", NM_HAS(service, service, recipient_limits), service->recipient_limits);
+    nm_writer_pair_raw_or_nil(out, "limits", NM_HAS(service, service, limits), service->limits);
+    nm_writer_pair_raw_or_nil(out, "recipient_limits", NM_HAS(service, service, recipient_limits),
+                              service->recipient_limits);
     nm_writer_text(out, "retention_days");
     if (NM_HAS(service, service, retention_days))
         nm_writer_uint(out, service->retention_days);

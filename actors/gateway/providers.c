@@ -168,29 +168,19 @@ s_write_config(nm_buf_t *out, const nm_provider_entry_t *entry, bool secrets)
 }
 
 static void
-s_write_lines(nm_buf_t *out, const char *key, bool has, nm_bytes_t lines)
-{
-    nm_writer_text(out, key);
-    if (has)
-        nm_writer_raw(out, lines);
-    else
-        nm_writer_nil(out);
-}
-
-static void
 s_write_provider(nm_buf_t *out, const nm_provider_entry_t *entry)
 {
     nm_writer_map(out, 10);
     nm_writer_pair_str(out, "name", entry->name);
     nm_writer_pair_str(out, "kind", entry->kind);
-    s_write_lines(out, "channels", NM_HAS(entry, provider_entry, channels), entry->channels);
+    nm_writer_pair_raw_or_nil(out, "channels", NM_HAS(entry, provider_entry, channels), entry->channels);
     nm_writer_pair_bool(out, "is_active", entry->is_active);
     nm_writer_pair_uint(out, "priority", entry->priority);
     nm_writer_text(out, "config");
     s_write_config(out, entry, false);
     nm_writer_text(out, "secrets");
     s_write_config(out, entry, true);
-    s_write_lines(out, "services", NM_HAS(entry, provider_entry, services), entry->services);
+    nm_writer_pair_raw_or_nil(out, "services", NM_HAS(entry, provider_entry, services), entry->services);
     nm_writer_pair_time(out, "created_at", entry->created_at);
     nm_writer_pair_time(out, "updated_at", entry->updated_at);
 }
