@@ -14,43 +14,42 @@ static const int64_t DAY_MS = INT64_C(86400000);
 //  -- Operations
 
 typedef struct {
-    const char *op;
-    nm_scope_t scope;
+    const char *op;  //  wire/api.h says who may
     nm_op_fn *run;
     const char *book;  //  That it changes; NULL: none
 } nm_op_row_t;
 
 static const nm_op_row_t OPS[] = {
-    { "notifications.create", NM_SCOPE_NOTIFICATIONS_WRITE, nm_op_create },
-    { "notifications.batch", NM_SCOPE_NOTIFICATIONS_WRITE, nm_op_batch },
-    { "notifications.get", NM_SCOPE_NOTIFICATIONS_READ, nm_op_get },
-    { "notifications.list", NM_SCOPE_NOTIFICATIONS_READ, nm_op_list },
-    { "notifications.cancel", NM_SCOPE_NOTIFICATIONS_WRITE, nm_op_cancel },
-    { "events.read", NM_SCOPE_NOTIFICATIONS_READ, nm_op_events },
-    { "dead_letters.list", NM_SCOPE_DEAD_LETTERS, nm_op_dead_letters },
-    { "dead_letters.get", NM_SCOPE_DEAD_LETTERS, nm_op_dead_letters },
-    { "dead_letters.replay", NM_SCOPE_DEAD_LETTERS, nm_op_dead_letters },
-    { "dead_letters.replay_many", NM_SCOPE_DEAD_LETTERS, nm_op_dead_letters },
-    { "dead_letters.discard", NM_SCOPE_DEAD_LETTERS, nm_op_dead_letters },
-    { "services.create", NM_SCOPE_ADMIN, nm_op_services_create, NM_SERVICES_BOOK },
-    { "services.list", NM_SCOPE_ADMIN, nm_op_services_list },
-    { "services.get", NM_SCOPE_ADMIN, nm_op_services_get },
-    { "services.patch", NM_SCOPE_ADMIN, nm_op_services_patch, NM_SERVICES_BOOK },
-    { "services.delete", NM_SCOPE_ADMIN, nm_op_services_delete, NM_SERVICES_BOOK },
-    { "keys.create", NM_SCOPE_ADMIN, nm_op_keys_create, NM_SERVICES_BOOK },
-    { "keys.list", NM_SCOPE_ADMIN, nm_op_keys_list },
-    { "keys.delete", NM_SCOPE_ADMIN, nm_op_keys_delete, NM_SERVICES_BOOK },
-    { "idempotency.find.notifications.create", NM_SCOPE_NOTIFICATIONS_WRITE, nm_op_find },
-    { "idempotency.find.notifications.batch", NM_SCOPE_NOTIFICATIONS_WRITE, nm_op_find },
-    { "doors", NM_SCOPE_ANY, nm_op_doors },
-    { "notifications.account", NM_SCOPE_ADMIN, nm_op_account },
-    { "providers.create", NM_SCOPE_ADMIN, nm_op_providers_create, NM_PROVIDERS_BOOK },
-    { "providers.list", NM_SCOPE_ADMIN, nm_op_providers_list },
-    { "providers.get", NM_SCOPE_ADMIN, nm_op_providers_get },
-    { "providers.patch", NM_SCOPE_ADMIN, nm_op_providers_patch, NM_PROVIDERS_BOOK },
-    { "providers.delete", NM_SCOPE_ADMIN, nm_op_providers_delete, NM_PROVIDERS_BOOK },
-    { "health", NM_SCOPE_OPEN, nm_op_health },
-    { "health.ready", NM_SCOPE_OPEN, nm_op_ready },
+    { "notifications.create", nm_op_create },
+    { "notifications.batch", nm_op_batch },
+    { "notifications.get", nm_op_get },
+    { "notifications.list", nm_op_list },
+    { "notifications.cancel", nm_op_cancel },
+    { "events.read", nm_op_events },
+    { "dead_letters.list", nm_op_dead_letters },
+    { "dead_letters.get", nm_op_dead_letters },
+    { "dead_letters.replay", nm_op_dead_letters },
+    { "dead_letters.replay_many", nm_op_dead_letters },
+    { "dead_letters.discard", nm_op_dead_letters },
+    { "services.create", nm_op_services_create, NM_SERVICES_BOOK },
+    { "services.list", nm_op_services_list },
+    { "services.get", nm_op_services_get },
+    { "services.patch", nm_op_services_patch, NM_SERVICES_BOOK },
+    { "services.delete", nm_op_services_delete, NM_SERVICES_BOOK },
+    { "keys.create", nm_op_keys_create, NM_SERVICES_BOOK },
+    { "keys.list", nm_op_keys_list },
+    { "keys.delete", nm_op_keys_delete, NM_SERVICES_BOOK },
+    { "idempotency.find.notifications.create", nm_op_find },
+    { "idempotency.find.notifications.batch", nm_op_find },
+    { "doors", nm_op_doors },
+    { "notifications.account", nm_op_account },
+    { "providers.create", nm_op_providers_create, NM_PROVIDERS_BOOK },
+    { "providers.list", nm_op_providers_list },
+    { "providers.get", nm_op_providers_get },
+    { "providers.patch", nm_op_providers_patch, NM_PROVIDERS_BOOK },
+    { "providers.delete", nm_op_providers_delete, NM_PROVIDERS_BOOK },
+    { "health", nm_op_health },
+    { "health.ready", nm_op_ready },
 };
 
 nm_rc_t
@@ -326,10 +325,10 @@ nm_gateway_run(nm_gateway_t *self, nm_turn_t *turn, const nm_ask_in_t *ask, nm_e
     it.answer = (nm_answer_t){ it.gateway, turn, &it.asker };
     s_set_asker(&it);
 
-    const nm_op_row_t *row = s_row(ask->op);
-    if (!row)
+    const nm_api_t *api = s_row(ask->op) ? nm_api_find(ask->op) : NULL;
+    if (!api)
         return nm_answer_problem(&it.answer, 404, NULL, "There is no operation %.*s.", NM_PRINT(ask->op));
-    if (row->scope != NM_SCOPE_OPEN && s_authenticate(&it, row->scope) != NM_OK)
+    if (api->scope != NM_SCOPE_OPEN && s_authenticate(&it, api->scope) != NM_OK)
         return NM_OK;
     return nm_gateway_do(&it);
 }

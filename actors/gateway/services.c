@@ -7,11 +7,6 @@
 #include "lmdb_store/key.h"
 #include "wire/id.h"
 
-static const char *const SCOPES[] = { "notifications:write", "notifications:read", "users:write", "users:read",
-                                      "templates:write",     "templates:read",     "webhooks",    "dead_letters" };
-_Static_assert(NM_COUNT(SCOPES) == NM_SCOPE_COUNT, "a word for each scope");
-const nm_words_t nm_scope_words = { "scope", SCOPES, NM_COUNT(SCOPES) };
-
 NM_RECORD_DEFINE(limits, NM_LIMITS_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(recipient_limits, NM_RECIPIENT_LIMITS_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(service, NM_SERVICE_FIELDS, NULL, 0);

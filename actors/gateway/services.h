@@ -12,25 +12,9 @@
 #define NM_SERVICES_H
 
 #include "broker/turn.h"
+#include "wire/api.h"
 
 enum { NM_SECRET_SIZE = 32, NM_KEY_TEXT_SIZE = 65 };
-
-//  What a key may do. Service and key operations want the admin.
-typedef enum {
-    NM_SCOPE_NOTIFICATIONS_WRITE,
-    NM_SCOPE_NOTIFICATIONS_READ,
-    NM_SCOPE_USERS_WRITE,
-    NM_SCOPE_USERS_READ,
-    NM_SCOPE_TEMPLATES_WRITE,
-    NM_SCOPE_TEMPLATES_READ,
-    NM_SCOPE_WEBHOOKS,
-    NM_SCOPE_DEAD_LETTERS,
-    NM_SCOPE_COUNT,
-    NM_SCOPE_ADMIN,  //  Not given to keys: the keys of the service admin have it
-    NM_SCOPE_ANY,    //  Whoever has a key
-    NM_SCOPE_OPEN,   //  Anybody
-} nm_scope_t;
-extern const nm_words_t nm_scope_words;
 
 #define NM_LIMITS_FIELDS(F, R)                                               \
     F(R, 1, per_minute, UINT, UINT32_MAX, MAY, NULL, "Requests in a minute") \
