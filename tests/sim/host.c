@@ -171,6 +171,17 @@ s_early(void *arg)
 }
 #endif
 
+//  A peer whose store went back in time as well may no longer know of what this one lacks: then there is nothing left to
+//  notice.
+static void
+s_look_again(sim_t *sim)
+{
+    for (size_t i = 0; i < sim->host_count; i++) {
+        sim_host_t *host = &sim->hosts[i];
+        host->must_stop = host->must_stop && host->actor && sim_ledger_is_behind(host);
+    }
+}
+
 void
 sim_host_start(sim_host_t *self)
 {
@@ -211,6 +222,8 @@ sim_host_start(sim_host_t *self)
     nm_actor_set_early(self->actor, s_early, self);
 #endif
     self->must_stop = self->state == SIM_STORE_ROLLED && sim_ledger_is_behind(self);
+    if (self->state != SIM_STORE_WHOLE)
+        s_look_again(sim);
     self->turn_ms = sim->now_ms;
     s_release(self, SIZE_MAX);
     s_schedule_wake(self);
