@@ -1,11 +1,5 @@
 #include "wire/api.h"
 
-static const char *const SCOPES[NM_SCOPE_COUNT] = {
-    "notifications:write", "notifications:read", "users:write", "users:read",
-    "templates:write",     "templates:read",     "webhooks",    "dead_letters",
-};
-const nm_words_t nm_scope_words = { "scope", SCOPES, NM_COUNT(SCOPES) };
-
 static const char *const METHODS[NM_HTTP_METHOD_COUNT] = { "GET", "POST", "PUT", "PATCH", "DELETE" };
 const nm_words_t nm_http_method_words = { "method", METHODS, NM_COUNT(METHODS) };
 
@@ -21,51 +15,130 @@ const nm_words_t nm_http_method_words = { "method", METHODS, NM_COUNT(METHODS) }
 #define TAKES_NOTIFICATION (NM_API_LARGE | NM_API_IDEMPOTENT | NM_API_LIMITED)
 
 const nm_api_t nm_api[] = {
-    { "notifications.create", NOTIFICATIONS_WRITE, POST, "/v1/notifications", 202, TAKES_NOTIFICATION,
-      "Send a notification" },
-    { "notifications.create", NOTIFICATIONS_WRITE, POST, "/notifications/send", 202, TAKES_NOTIFICATION | NM_API_LEGACY,
-      "Send a notification" },
-    { "notifications.create", NOTIFICATIONS_WRITE, POST, "/notification-service/notifications", 202,
-      TAKES_NOTIFICATION | NM_API_LEGACY, "Send a notification" },
-    { "notifications.create", NOTIFICATIONS_WRITE, POST, "/api/v1/notifications", 202,
-      TAKES_NOTIFICATION | NM_API_LEGACY, "Send a notification" },
+    { "notifications.create",
+      NOTIFICATIONS_WRITE,
+      POST,
+      "/v1/notifications",
+      202,
+      TAKES_NOTIFICATION,
+      "Send a notification",
+      &nm_request_shape,
+      { 200 } },
+    { "notifications.create",
+      NOTIFICATIONS_WRITE,
+      POST,
+      "/notifications/send",
+      202,
+      TAKES_NOTIFICATION | NM_API_LEGACY,
+      "Send a notification",
+      &nm_request_shape,
+      { 200 } },
+    { "notifications.create",
+      NOTIFICATIONS_WRITE,
+      POST,
+      "/notification-service/notifications",
+      202,
+      TAKES_NOTIFICATION | NM_API_LEGACY,
+      "Send a notification",
+      &nm_request_shape,
+      { 200 } },
+    { "notifications.create",
+      NOTIFICATIONS_WRITE,
+      POST,
+      "/api/v1/notifications",
+      202,
+      TAKES_NOTIFICATION | NM_API_LEGACY,
+      "Send a notification",
+      &nm_request_shape,
+      { 200 } },
     { "notifications.batch", NOTIFICATIONS_WRITE, POST, "/v1/notifications/batch", 202, TAKES_NOTIFICATION,
-      "Send up to 1,000 notifications" },
+      "Send up to 1,000 notifications", &nm_batch_shape },
     { "notifications.broadcast", NOTIFICATIONS_WRITE, POST, "/v1/notifications/broadcast", 202, TAKES_NOTIFICATION,
       "Send one notification to many users" },
-    { "notifications.list", NOTIFICATIONS_READ, GET, "/v1/notifications", 200, 0, "List notifications, newest first" },
+    { "notifications.list", NOTIFICATIONS_READ, GET, "/v1/notifications", 200, 0, "List notifications, newest first",
+      &nm_list_ask_shape },
     { "notifications.get", NOTIFICATIONS_READ, GET, "/v1/notifications/{id}", 200, 0,
-      "Show a notification: status, attempts, timeline" },
-    { "notifications.cancel", NOTIFICATIONS_WRITE, POST, "/v1/notifications/{id}/cancel", 200, 0,
-      "Cancel a notification" },
+      "Show a notification: status, attempts, timeline", &nm_by_id_shape },
+    { "notifications.cancel",
+      NOTIFICATIONS_WRITE,
+      POST,
+      "/v1/notifications/{id}/cancel",
+      200,
+      0,
+      "Cancel a notification",
+      &nm_by_id_shape,
+      { 409 } },
     { "events.read", NOTIFICATIONS_READ, GET, "/v1/notifications/{id}/events", 200, NM_API_EVENTS,
-      "Events of a notification as they happen" },
-    { "events.read", NOTIFICATIONS_READ, GET, "/v1/events", 200, NM_API_EVENTS, "Events as they happen" },
-    { "dead_letters.list", DEAD_LETTERS, GET, "/v1/dead-letters", 200, 0, "List dead letters" },
+      "Events of a notification as they happen", &nm_events_of_one_shape },
+    { "events.read", NOTIFICATIONS_READ, GET, "/v1/events", 200, NM_API_EVENTS, "Events as they happen",
+      &nm_events_stream_shape },
+    { "dead_letters.list", DEAD_LETTERS, GET, "/v1/dead-letters", 200, 0, "List dead letters", &nm_letter_list_shape },
     { "dead_letters.get", DEAD_LETTERS, GET, "/v1/dead-letters/{id}", 200, 0,
-      "Show a dead letter with all its attempts" },
-    { "dead_letters.replay", DEAD_LETTERS, POST, "/v1/dead-letters/{id}/replay", 202, 0, "Send a dead letter again" },
-    { "dead_letters.replay_many", DEAD_LETTERS, POST, "/v1/dead-letters/replay", 202, 0,
-      "Send all dead letters again that match" },
-    { "dead_letters.discard", DEAD_LETTERS, DELETE, "/v1/dead-letters/{id}", 204, 0, "Discard a dead letter" },
-    { "services.create", ADMIN, POST, "/v1/services", 201, 0, "Make a service" },
-    { "services.list", ADMIN, GET, "/v1/services", 200, 0, "List services" },
-    { "services.get", ADMIN, GET, "/v1/services/{id}", 200, 0, "Show a service" },
-    { "services.patch", ADMIN, PATCH, "/v1/services/{id}", 200, 0, "Change a service" },
-    { "services.delete", ADMIN, DELETE, "/v1/services/{id}", 204, 0, "Delete a service" },
-    { "keys.create", ADMIN, POST, "/v1/services/{service_id}/keys", 201, 0, "Make an API key" },
-    { "keys.list", ADMIN, GET, "/v1/services/{service_id}/keys", 200, 0, "List the API keys of a service" },
-    { "keys.delete", ADMIN, DELETE, "/v1/services/{service_id}/keys/{key_id}", 204, 0, "Revoke an API key" },
-    { "providers.create", ADMIN, POST, "/v1/providers", 201, 0, "Add a provider" },
+      "Show a dead letter with all its attempts", &nm_letter_ref_shape },
+    { "dead_letters.replay",
+      DEAD_LETTERS,
+      POST,
+      "/v1/dead-letters/{id}/replay",
+      202,
+      0,
+      "Send a dead letter again",
+      &nm_letter_replay_shape,
+      { 409 } },
+    { "dead_letters.replay_many",
+      DEAD_LETTERS,
+      POST,
+      "/v1/dead-letters/replay",
+      202,
+      0,
+      "Send all dead letters again that match",
+      &nm_letter_many_shape,
+      { 200 } },
+    { "dead_letters.discard", DEAD_LETTERS, DELETE, "/v1/dead-letters/{id}", 204, 0, "Discard a dead letter",
+      &nm_letter_ref_shape },
+    { "services.create", ADMIN, POST, "/v1/services", 201, 0, "Make a service", &nm_service_new_shape, { 409 } },
+    { "services.list", ADMIN, GET, "/v1/services", 200, 0, "List services", &nm_services_page_shape },
+    { "services.get", ADMIN, GET, "/v1/services/{id}", 200, 0, "Show a service", &nm_by_id_shape },
+    { "services.patch",
+      ADMIN,
+      PATCH,
+      "/v1/services/{id}",
+      200,
+      0,
+      "Change a service",
+      &nm_service_change_shape,
+      { 409 } },
+    { "services.delete", ADMIN, DELETE, "/v1/services/{id}", 204, 0, "Delete a service", &nm_by_id_shape, { 409 } },
+    { "keys.create",
+      ADMIN,
+      POST,
+      "/v1/services/{service_id}/keys",
+      201,
+      0,
+      "Make an API key",
+      &nm_key_new_shape,
+      { 409 } },
+    { "keys.list", ADMIN, GET, "/v1/services/{service_id}/keys", 200, 0, "List the API keys of a service",
+      &nm_keys_page_shape },
+    { "keys.delete", ADMIN, DELETE, "/v1/services/{service_id}/keys/{key_id}", 204, 0, "Revoke an API key",
+      &nm_key_ref_shape },
+    { "providers.create", ADMIN, POST, "/v1/providers", 201, 0, "Add a provider", &nm_provider_new_shape, { 409 } },
     { "providers.list", ADMIN, GET, "/v1/providers", 200, 0, "List providers" },
-    { "providers.get", ADMIN, GET, "/v1/providers/{name}", 200, 0, "Show a provider" },
-    { "providers.patch", ADMIN, PATCH, "/v1/providers/{name}", 200, 0, "Change a provider" },
-    { "providers.delete", ADMIN, DELETE, "/v1/providers/{name}", 204, 0, "Remove a provider" },
+    { "providers.get", ADMIN, GET, "/v1/providers/{name}", 200, 0, "Show a provider", &nm_provider_ref_shape },
+    { "providers.patch", ADMIN, PATCH, "/v1/providers/{name}", 200, 0, "Change a provider", &nm_provider_change_shape },
+    { "providers.delete", ADMIN, DELETE, "/v1/providers/{name}", 204, 0, "Remove a provider", &nm_provider_ref_shape },
     { "health", OPEN, GET, "/health", 200, 0, "Is it alive?" },
     { "health.ready", OPEN, GET, "/health/ready", 200, 0, "Can it accept notifications?" },
-    { "metrics", OPEN, GET, "/metrics", 200, NM_API_EDGE, "Figures of the whole mesh, Prometheus text" },
-    { "openapi", OPEN, GET, "/openapi.json", 200, NM_API_EDGE, "This document" },
-    { "docs", OPEN, GET, "/docs", 200, NM_API_EDGE, "The documentation for reading" },
+    { "metrics",
+      OPEN,
+      GET,
+      "/metrics",
+      200,
+      NM_API_EDGE,
+      "Figures of the whole mesh, Prometheus text",
+      NULL,
+      { 401, 403, 503 } },
+    { "openapi", OPEN, GET, "/openapi.json", 200, NM_API_EDGE, "This document", NULL, { 304 } },
+    { "docs", OPEN, GET, "/docs", 200, NM_API_EDGE, "The documentation for reading", NULL, { 304 } },
     { "doors", NM_SCOPE_ANY, GET, NULL, 200, 0, "Where a client can turn to" },
     { "idempotency.find.notifications.create", NOTIFICATIONS_WRITE, POST, NULL, 200, 0,
       "The first answer under a key" },
@@ -73,6 +146,70 @@ const nm_api_t nm_api[] = {
     { "notifications.account", ADMIN, POST, NULL, 200, 0, "Look for what nobody has, and send it again" },
 };
 const size_t nm_api_count = NM_COUNT(nm_api);
+
+bool
+nm_api_is_in_path(const nm_api_t *self, const char *name)
+{
+    size_t size = strlen(name);
+    const char *at = self->path;
+    while (at && (at = strchr(at, '{'))) {
+        at++;
+        if (strncmp(at, name, size) == 0 && at[size] == '}')
+            return true;
+    }
+    return false;
+}
+
+//  -- Statuses
+
+static bool
+s_takes(const nm_api_t *self, const char *name)
+{
+    for (size_t i = 0; self->ask && i < self->ask->field_count; i++)
+        if (nm_shape_knows(self->ask, i) && strcmp(self->ask->fields[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+//  When a row has a status that its table does not tell: whatever has a body may be refused for it, and so on.
+static bool
+s_has_status(const nm_api_t *self, unsigned status)
+{
+    bool asks = !(self->flags & NM_API_EDGE);  //  A gateway answers
+    switch (status) {
+    case 400: return nm_api_has_body(self) || s_takes(self, "cursor") || s_takes(self, "after");
+    case 401:
+    case 403: return self->scope != NM_SCOPE_OPEN;
+    case 404: return strchr(self->path, '{') || s_takes(self, "service_id");
+    case 409: return self->flags & NM_API_IDEMPOTENT;
+    case 413:
+    case 415: return nm_api_has_body(self);
+    case 422: return true;  //  A query that nobody knows, at least
+    case 429: return self->scope != NM_SCOPE_OPEN;
+    case 503:
+    case 507: return asks;
+    default: return false;
+    }
+}
+
+static bool
+s_is_named(const nm_api_t *self, unsigned status)
+{
+    for (size_t i = 0; i < NM_API_ALSO_COUNT; i++)
+        if (self->also[i] == status)
+            return true;
+    return self->status == status;
+}
+
+size_t
+nm_api_statuses(const nm_api_t *self, uint16_t out[NM_API_STATUS_COUNT])
+{
+    size_t count = 0;
+    for (unsigned status = 200; self->path && status < 600 && count < NM_API_STATUS_COUNT; status++)
+        if (s_is_named(self, status) || s_has_status(self, status))
+            out[count++] = (uint16_t) status;
+    return count;
+}
 
 const nm_api_t *
 nm_api_find(nm_bytes_t op)

@@ -3,30 +3,13 @@
  *  The gateway takes from it who may ask what, the HTTP bridge its routes, and the OpenAPI document
  *  all of it. A row says nothing of how an operation is done.
  *
- *  Over HTTP the fields of the body come from three places: the JSON object (POST, PUT, PATCH), the query (GET, DELETE),
- *  and the path, where {name} is the field `name`.
+ *  Over HTTP the fields of an ask come from three places: the JSON object (POST, PUT, PATCH), the query (GET, DELETE),
+ *  and the path, where {name} is the field `name`. What stands in the path stands nowhere else.
  */
 #ifndef NM_API_H
 #define NM_API_H
 
-#include "wire/record.h"
-
-//  What a key may do.
-typedef enum {
-    NM_SCOPE_NOTIFICATIONS_WRITE,
-    NM_SCOPE_NOTIFICATIONS_READ,
-    NM_SCOPE_USERS_WRITE,
-    NM_SCOPE_USERS_READ,
-    NM_SCOPE_TEMPLATES_WRITE,
-    NM_SCOPE_TEMPLATES_READ,
-    NM_SCOPE_WEBHOOKS,
-    NM_SCOPE_DEAD_LETTERS,
-    NM_SCOPE_COUNT,
-    NM_SCOPE_ADMIN,  //  Not given to keys: the keys of the service admin have it
-    NM_SCOPE_ANY,    //  Whoever has a key
-    NM_SCOPE_OPEN,   //  Anybody
-} nm_scope_t;
-extern const nm_words_t nm_scope_words;
+#include "wire/asks.h"
 
 typedef enum {
     NM_HTTP_GET,
@@ -47,6 +30,8 @@ enum {
     NM_API_EDGE = 32,       //  The bridge answers it by itself; no gateway knows it
 };
 
+enum { NM_API_ALSO_COUNT = 4 };
+
 typedef struct {
     const char *op;  //  As in the ask
     nm_scope_t scope;
@@ -55,6 +40,8 @@ typedef struct {
     uint16_t status;   //  When all is well
     uint16_t flags;
     const char *summary;
+    const nm_shape_t *ask;             //  What it takes; NULL: nothing
+    uint16_t also[NM_API_ALSO_COUNT];  //  Other statuses, beside those that all rows like it have
 } nm_api_t;
 
 extern const nm_api_t nm_api[];
@@ -62,5 +49,19 @@ extern const size_t nm_api_count;
 
 //  The first row of an operation; NULL: there is no such.
 const nm_api_t *nm_api_find(nm_bytes_t op);
+
+//  Whether its fields come as a JSON object.
+static inline bool
+nm_api_has_body(const nm_api_t *self)
+{
+    return self->method != NM_HTTP_GET && self->method != NM_HTTP_DELETE;
+}
+
+//  Whether {name} stands in its path.
+bool nm_api_is_in_path(const nm_api_t *self, const char *name);
+
+//  Every status that its path and method may be answered with over HTTP, rising; returns how many.
+enum { NM_API_STATUS_COUNT = 24 };
+size_t nm_api_statuses(const nm_api_t *self, uint16_t out[NM_API_STATUS_COUNT]);
 
 #endif

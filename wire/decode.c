@@ -73,7 +73,7 @@ s_find_tag(const nm_shape_t *shape, uint64_t tag, size_t *next)
 {
     for (size_t i = 0; i < shape->field_count; i++) {
         size_t at = *next + i < shape->field_count ? *next + i : *next + i - shape->field_count;
-        if (shape->fields[at].tag == tag) {
+        if (nm_shape_knows(shape, at) && shape->fields[at].tag == tag) {
             *next = at + 1 < shape->field_count ? at + 1 : 0;
             return &shape->fields[at];
         }
@@ -92,7 +92,7 @@ s_find_name(const nm_shape_t *shape, nm_bytes_t name, size_t *next)
 {
     for (size_t i = 0; i < shape->field_count; i++) {
         size_t at = *next + i < shape->field_count ? *next + i : *next + i - shape->field_count;
-        if (s_is_named(name, shape->fields[at].name)) {
+        if (nm_shape_knows(shape, at) && s_is_named(name, shape->fields[at].name)) {
             *next = at + 1 < shape->field_count ? at + 1 : 0;
             return &shape->fields[at];
         }
@@ -137,7 +137,7 @@ s_guess(const nm_shape_t *shape, nm_bytes_t name)
     size_t best_distance = GUESS_DISTANCE + 1;
     for (size_t i = 0; i < shape->field_count && name.size <= GUESS_MAX; i++) {
         nm_bytes_t field = nm_text(shape->fields[i].name);
-        if (field.size > GUESS_MAX || field.size <= GUESS_DISTANCE)
+        if (!nm_shape_knows(shape, i) || field.size > GUESS_MAX || field.size <= GUESS_DISTANCE)
             continue;
         size_t distance = s_distance(name, field);
         if (distance < best_distance) {
@@ -262,7 +262,7 @@ s_check_needs(nm_decoder_t *self, const nm_at_t *here, const nm_shape_t *shape, 
 {
     for (size_t i = 0; i < shape->field_count && !nm_decoder_is_over(self); i++) {
         nm_at_t place = { here, shape->fields[i].name, 0 };
-        if (shape->fields[i].need == NM_NEED_MUST && !(given >> i & 1))
+        if (nm_shape_wants(shape, i) && !(given >> i & 1))
             nm_decoder_fault(self, &place, "is missing");
     }
 }

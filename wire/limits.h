@@ -49,10 +49,16 @@ enum {
     NM_BATCH_COUNT = 1000,  //  Notifications in one batch
     NM_LIST_MAX = 200,      //  Items in one page
     NM_CURSOR_MAX = 128,
+    NM_REF_MAX = 64,          //  What should be an id
     NM_DEDUPE_MAX = 86400,    //  dedupe_seconds
     NM_ATTEMPT_COUNT = 64,    //  Attempts kept of one delivery
     NM_TIMELINE_COUNT = 200,  //  Timeline entries kept of one notification
     NM_FAULT_COUNT = 64,      //  Faults named in one answer
+
+    //  A provider.
+    NM_PROVIDER_PRIORITY_MAX = 1000000,
+    NM_PROVIDER_CONFIG_MAX = 32768,
+    NM_PROVIDER_SERVICE_MAX = 100,
 
     //  Books, as copies of them are asked for. Between actors only.
     NM_BOOK_WORD_MAX = 31,        //  Name of a book

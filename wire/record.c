@@ -88,6 +88,7 @@ s_put_value(const nm_field_t *field, const void *value, nm_keys_t keys, nm_buf_t
         break;
     case NM_FIELD_STR:
     case NM_FIELD_LINE:
+    case NM_FIELD_REF:
     case NM_FIELD_BASE64: nm_writer_str(out, *(const nm_bytes_t *) value); break;
     case NM_FIELD_BIN: nm_writer_bin(out, *(const nm_bytes_t *) value); break;
     case NM_FIELD_MAP:

@@ -36,6 +36,7 @@ typedef enum {
     NM_FIELD_ENUM,     //  uint8_t; by tag a number, by name a word; limit 1: by name its number too
     NM_FIELD_STR,      //  nm_bytes_t, UTF-8 without NUL, at most limit bytes
     NM_FIELD_LINE,     //  STR without control characters: what becomes a header or an address
+    NM_FIELD_REF,      //  LINE that should be an id: one that is none names nothing, and that is no fault
     NM_FIELD_BIN,      //  nm_bytes_t, at most limit bytes
     NM_FIELD_BASE64,   //  nm_bytes_t, a text of base64 for at most limit bytes: nm_base64_decode reads it
     NM_FIELD_MAP,      //  nm_bytes_t, the raw bytes of a map, keys are texts and unique, at most limit bytes
@@ -54,6 +55,7 @@ typedef nm_id_t nm_c_ID;
 typedef uint8_t nm_c_ENUM;
 typedef nm_bytes_t nm_c_STR;
 typedef nm_bytes_t nm_c_LINE;
+typedef nm_bytes_t nm_c_REF;
 typedef nm_bytes_t nm_c_BIN;
 typedef nm_bytes_t nm_c_BASE64;
 typedef nm_bytes_t nm_c_MAP;
@@ -81,7 +83,8 @@ typedef struct {
     uint8_t need;  //  nm_need_t
     uint64_t limit;
     size_t offset;     //  In the struct
-    const void *more;  //  ENUM: nm_words_t; RECORD and RECORDS: nm_shape_t; else NULL
+    const void *more;  //  ENUM: nm_words_t; RECORD and RECORDS: nm_shape_t. LINES: nm_words_t, and LIST: nm_shape_t, of
+                       //  items that are checked by whoever opens it; else NULL
     const char *doc;
 } nm_field_t;
 
@@ -89,6 +92,7 @@ typedef struct {
 typedef struct {
     const char *alias;
     const char *name;
+    bool inner;  //  Of older actors, not of clients
 } nm_alias_t;
 
 typedef struct nm_shape {
@@ -98,7 +102,22 @@ typedef struct nm_shape {
     size_t size;  //  Of the struct
     const nm_alias_t *aliases;
     size_t alias_count;
+    uint64_t must;     //  A bit for each further field that must be there
+    uint64_t without;  //  A bit for each field that this shape does not have
 } nm_shape_t;
+
+//  Has it this field, and must a record have it?
+static inline bool
+nm_shape_knows(const nm_shape_t *self, size_t field)
+{
+    return !(self->without >> field & 1);
+}
+
+static inline bool
+nm_shape_wants(const nm_shape_t *self, size_t field)
+{
+    return nm_shape_knows(self, field) && (self->fields[field].need == NM_NEED_MUST || self->must >> field & 1);
+}
 
 #define NM_ROW_MEMBER(record, tag, name, type, limit, need, more, doc) nm_c_##type name;
 #define NM_ROW_NUMBER(record, tag, name, type, limit, need, more, doc) NM_AT_##record##_##name,
@@ -113,17 +132,35 @@ typedef struct nm_shape {
     enum { FIELDS(NM_ROW_NUMBER, record) NM_FIELD_COUNT_##record }; \
     extern const nm_shape_t nm_##record##_shape
 
-#define NM_RECORD_DEFINE(record, FIELDS, aliases, alias_count)                                                     \
-    static const nm_field_t s_##record##_fields[] = { FIELDS(NM_ROW_FIELD, record) };                              \
-    _Static_assert(NM_COUNT(s_##record##_fields) <= 64, "a bit for each field");                                   \
-    const nm_shape_t nm_##record##_shape = {                                                                       \
-        #record, s_##record##_fields, NM_COUNT(s_##record##_fields), sizeof(nm_##record##_t), aliases, alias_count \
-    }
+#define NM_RECORD_DEFINE(record, FIELDS, aliases, alias_count)                        \
+    static const nm_field_t s_##record##_fields[] = { FIELDS(NM_ROW_FIELD, record) }; \
+    _Static_assert(NM_COUNT(s_##record##_fields) <= 64, "a bit for each field");      \
+    const nm_shape_t nm_##record##_shape = { #record,                                 \
+                                             s_##record##_fields,                     \
+                                             NM_COUNT(s_##record##_fields),           \
+                                             sizeof(nm_##record##_t),                 \
+                                             aliases,                                 \
+                                             alias_count,                             \
+                                             0,                                       \
+                                             0 }
+
+//  The bit of a field, in `has` and in the two sets of a variant.
+#define NM_BIT(record, name) (UINT64_C(1) << NM_AT_##record##_##name)
+
+//  Another shape of the same struct, below its NM_RECORD_DEFINE: some fields must be there as well, some are unknown.
+#define NM_RECORD_VARIANT(variant, record, must, without, aliases, alias_count) \
+    const nm_shape_t nm_##variant##_shape = { #variant,                         \
+                                              s_##record##_fields,              \
+                                              NM_COUNT(s_##record##_fields),    \
+                                              sizeof(nm_##record##_t),          \
+                                              aliases,                          \
+                                              alias_count,                      \
+                                              must,                             \
+                                              without }
 
 #define NM_HAS(it, record, name) (((it)->has >> NM_AT_##record##_##name) & 1)
-#define NM_PUT(it, record, name, value) \
-    ((it)->name = (value), (void) ((it)->has |= UINT64_C(1) << NM_AT_##record##_##name))
-#define NM_DROP(it, record, name) ((void) ((it)->has &= ~(UINT64_C(1) << NM_AT_##record##_##name)))
+#define NM_PUT(it, record, name, value) ((it)->name = (value), (void) ((it)->has |= NM_BIT(record, name)))
+#define NM_DROP(it, record, name) ((void) ((it)->has &= ~NM_BIT(record, name)))
 
 //  -- Faults: everything that is wrong with a value, each with a JSON pointer (RFC 6901).
 

@@ -15,6 +15,7 @@ WORDS(event, "event", NM_EVENT_COUNT, "accepted", "scheduled", "queued", "sendin
 WORDS(outcome, "outcome", NM_OUTCOME_COUNT, "started", "sent", "later", "refused", "uncertain");
 WORDS(reason, "reason", NM_REASON_COUNT, "rejected", "retries", "uncertain", "template", "no_provider", "no_recipient",
       "poison");
+WORDS(letter_state, "letter_state", NM_LETTER_STATE_COUNT, "open", "replayed", "discarded");
 
 //  What clients of earlier services call these fields.
 static const nm_alias_t REQUEST_ALIASES[] = {

@@ -91,6 +91,10 @@ typedef enum {
 } nm_reason_t;
 extern const nm_words_t nm_reason_words;
 
+//  What became of a dead letter.
+typedef enum { NM_LETTER_OPEN, NM_LETTER_REPLAYED, NM_LETTER_DISCARDED, NM_LETTER_STATE_COUNT } nm_letter_state_t;
+extern const nm_words_t nm_letter_state_words;
+
 //  -- Requests
 
 #define NM_ATTACHMENT_FIELDS(F, R)                                                 \
@@ -129,7 +133,7 @@ NM_RECORD_DECLARE(recipients, NM_RECIPIENTS_FIELDS);
 //  The body of POST /v1/notifications.
 #define NM_REQUEST_FIELDS(F, R)                                                                             \
     F(R, 1, channel, ENUM, 0, MAY, &nm_channel_words, "Over which channel")                                 \
-    F(R, 2, channels, LINES, 8, MAY, NULL, "Channels tried in turn, or all")                                \
+    F(R, 2, channels, LINES, 8, MAY, &nm_channel_words, "Channels tried in turn, or all")                   \
     F(R, 3, strategy, ENUM, 0, MAY, &nm_strategy_words, "What channels means: first or all")                \
     F(R, 4, user_id, ID, 0, MAY, NULL, "A known user")                                                      \
     F(R, 5, recipient, LINE, NM_TOKEN_MAX, MAY, NULL, "E-mail address, E.164 number or device token")       \

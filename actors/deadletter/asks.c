@@ -4,12 +4,6 @@
 #include "wire/reader.h"
 #include "wire/writer.h"
 
-NM_RECORD_DEFINE(letter_list, NM_LETTER_LIST_FIELDS, NULL, 0);
-NM_RECORD_DEFINE(letter_ref, NM_LETTER_REF_FIELDS, NULL, 0);
-NM_RECORD_DEFINE(letter_replay, NM_LETTER_REPLAY_FIELDS, NULL, 0);
-NM_RECORD_DEFINE(letter_filter, NM_LETTER_FILTER_FIELDS, NULL, 0);
-NM_RECORD_DEFINE(letter_many, NM_LETTER_MANY_FIELDS, NULL, 0);
-
 enum { LIMIT_USUAL = 50 };
 
 //  An ask that is being answered.
@@ -191,7 +185,7 @@ s_list(const case_t *self)
 
     nm_letters_filter_t filter = NM_LETTERS_ALL;
     filter.newest = true;
-    filter.service = NM_HAS(&list, letter_list, service) ? &list.service : NULL;
+    filter.service = NM_HAS(&list, letter_list, service_id) ? &list.service_id : NULL;
     filter.state = NM_HAS(&list, letter_list, state) ? (nm_letter_state_t) list.state : NM_LETTER_OPEN;
     filter.channel = NM_HAS(&list, letter_list, channel) ? list.channel : -1;
     filter.reason = NM_HAS(&list, letter_list, reason) ? list.reason : -1;
@@ -254,7 +248,7 @@ s_get(const case_t *self)
     nm_dead_letter_t dead;
     if (!s_read(self, &nm_letter_ref_shape, &ref, NULL))
         return NM_OK;
-    nm_rc_t rc = s_find(self, ref.id, NM_HAS(&ref, letter_ref, service), &ref.service, &letter);
+    nm_rc_t rc = s_find(self, ref.id, NM_HAS(&ref, letter_ref, service_id), &ref.service_id, &letter);
     if (rc == NM_OK)
         rc = nm_letters_content(nm_turn_txn(self->turn), &letter.id, &dead);
     if (rc != NM_OK)
@@ -277,7 +271,7 @@ s_discard(const case_t *self)
     nm_buf_t nothing = { 0 };
     if (!s_read(self, &nm_letter_ref_shape, &ref, NULL))
         return NM_OK;
-    nm_rc_t rc = s_find(self, ref.id, NM_HAS(&ref, letter_ref, service), &ref.service, &letter);
+    nm_rc_t rc = s_find(self, ref.id, NM_HAS(&ref, letter_ref, service_id), &ref.service_id, &letter);
     if (rc != NM_OK)
         return rc == NM_ERR_MISSING ? s_unknown(self) : rc;
     if (letter.state == NM_LETTER_DISCARDED)
@@ -322,7 +316,7 @@ s_replay(const case_t *self)
     nm_error_t why;
     if (!s_read(self, &nm_letter_replay_shape, &replay, NULL))
         return NM_OK;
-    nm_rc_t rc = s_find(self, replay.id, NM_HAS(&replay, letter_replay, service), &replay.service, &letter);
+    nm_rc_t rc = s_find(self, replay.id, NM_HAS(&replay, letter_replay, service_id), &replay.service_id, &letter);
     if (rc == NM_ERR_MISSING || (rc == NM_OK && letter.state == NM_LETTER_DISCARDED))
         return s_unknown(self);
     if (rc != NM_OK)
@@ -362,7 +356,7 @@ static nm_rc_t
 s_many_filter(const nm_letter_many_t *many, nm_letter_filter_t *by, nm_letters_filter_t *filter)
 {
     *filter = NM_LETTERS_ALL;
-    filter->service = NM_HAS(many, letter_many, service) ? &many->service : NULL;
+    filter->service = NM_HAS(many, letter_many, service_id) ? &many->service_id : NULL;
     if (!NM_HAS(many, letter_many, filter))
         return NM_OK;
     nm_rc_t rc = nm_record_decode(&nm_letter_filter_shape, by, many->filter, NULL, "");

@@ -5,10 +5,6 @@
 
 NM_RECORD_DEFINE(letter, NM_LETTER_FIELDS, NULL, 0);
 
-static const char *const STATE_WORDS[] = { "open", "replayed", "discarded" };
-_Static_assert(NM_COUNT(STATE_WORDS) == NM_LETTER_STATE_COUNT, "a word for each state");
-const nm_words_t nm_letter_state_words = { "state", STATE_WORDS, NM_LETTER_STATE_COUNT };
-
 //  id -> nm_letter_t
 const nm_table_t nm_letters_table = { NM_TABLE_ROLE, true, "letters" };
 //  id -> nm_dead_letter_t

@@ -15,9 +15,6 @@
 #include "lmdb_store/store.h"
 #include "wire/records.h"
 
-typedef enum { NM_LETTER_OPEN, NM_LETTER_REPLAYED, NM_LETTER_DISCARDED, NM_LETTER_STATE_COUNT } nm_letter_state_t;
-extern const nm_words_t nm_letter_state_words;
-
 //  What is known of a letter without opening it. Tags are on disk: never use one again.
 #define NM_LETTER_FIELDS(F, R)                                                                             \
     F(R, 1, id, ID, 0, MUST, NULL, "Its id")                                                               \

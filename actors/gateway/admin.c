@@ -4,37 +4,10 @@
 
 #include "actors/gateway/ops.h"
 #include "lmdb_store/book.h"
+#include "wire/asks.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
-
-#define NM_SERVICE_ASK_FIELDS(F, R)                                                                      \
-    F(R, 1, id, LINE, 64, MAY, NULL, "Which service; not at create")                                     \
-    F(R, 2, name, LINE, NM_NAME_MAX, MAY, NULL, "Unique among services")                                 \
-    F(R, 3, description, STR, 1024, MAY, NULL, "For people")                                             \
-    F(R, 4, is_active, BOOL, 0, MAY, NULL, "Its keys work; true if absent")                              \
-    F(R, 5, limits, RECORD, 512, MAY, &nm_limits_shape, "How much it may ask")                           \
-    F(R, 6, recipient_limits, RECORD, 512, MAY, &nm_recipient_limits_shape, "How much a recipient gets") \
-    F(R, 7, retention_days, UINT, 3650, MAY, NULL, "How long ended notifications are kept")              \
-    F(R, 8, accept, UINT, 2, MAY, NULL, "On how many disks before the 202")                              \
-    F(R, 9, accept_alone, BOOL, 0, MAY, NULL, "Rather on one disk than not at all")
-NM_RECORD_DECLARE(service_ask, NM_SERVICE_ASK_FIELDS);
-NM_RECORD_DEFINE(service_ask, NM_SERVICE_ASK_FIELDS, NULL, 0);
-
-#define NM_KEY_ASK_FIELDS(F, R)                                          \
-    F(R, 1, service_id, LINE, 64, MUST, NULL, "Whose key")               \
-    F(R, 2, key_id, LINE, 64, MAY, NULL, "Which key; at delete")         \
-    F(R, 3, name, LINE, NM_NAME_MAX, MAY, NULL, "For people; at create") \
-    F(R, 4, scopes, LINES, 16, MAY, NULL, "What it may do; all if absent; at create")
-NM_RECORD_DECLARE(key_ask, NM_KEY_ASK_FIELDS);
-NM_RECORD_DEFINE(key_ask, NM_KEY_ASK_FIELDS, NULL, 0);
-
-#define NM_PAGE_ASK_FIELDS(F, R)                                                      \
-    F(R, 1, limit, UINT, NM_LIST_MAX, MAY, NULL, "At most so many; 50 if absent")     \
-    F(R, 2, cursor, LINE, NM_CURSOR_MAX, MAY, NULL, "next_cursor of the page before") \
-    F(R, 3, service_id, LINE, 64, MAY, NULL, "Whose keys")
-NM_RECORD_DECLARE(page_ask, NM_PAGE_ASK_FIELDS);
-NM_RECORD_DEFINE(page_ask, NM_PAGE_ASK_FIELDS, NULL, 0);
 
 enum { KEYS_PER_SERVICE = 100 };
 static const uint32_t ALL_SCOPES = (1u << NM_SCOPE_COUNT) - 1;

@@ -2,13 +2,10 @@
 
 #include "actors/gateway/ops.h"
 #include "actors/gateway/show.h"
+#include "wire/asks.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
-
-#define NM_BY_ID_FIELDS(F, R) F(R, 1, id, LINE, 64, MUST, NULL, "Of the notification")
-NM_RECORD_DECLARE(by_id, NM_BY_ID_FIELDS);
-NM_RECORD_DEFINE(by_id, NM_BY_ID_FIELDS, NULL, 0);
 
 enum { HOP_MAX = 8 };
 static const int64_t PATIENCE_MS = 2000;  //  How long nobody may have it

@@ -130,7 +130,7 @@ s_take_pair(nm_case_t *it, packed_t *packed, nm_bytes_t key, nm_bytes_t value)
         nm_case_refuse(it, "/service", "is not known");
         return NM_ERR_REFUSED;
     }
-    if (!it->who.admin || !nm_bytes_is(key, "service_id")) {
+    if (!nm_bytes_is(key, "service_id")) {
         nm_writer_str(&packed->rest, key);
         nm_writer_raw(&packed->rest, value);
         packed->count++;
@@ -139,14 +139,17 @@ s_take_pair(nm_case_t *it, packed_t *packed, nm_bytes_t key, nm_bytes_t value)
     nm_reader_t reader;
     nm_bytes_t text;
     nm_reader_open(&reader, value);
+    if (nm_reader_peek(&reader) == NM_KIND_NIL)
+        return NM_OK;
     packed->one = true;
-    if (nm_reader_str(&reader, &text) == NM_OK && nm_id_from_text(text, &packed->service) == NM_OK)
+    if (nm_reader_str(&reader, &text) == NM_OK && nm_id_from_text(text, &packed->service) == NM_OK &&
+        nm_case_may_see(it, &packed->service))
         return NM_OK;
     nm_case_unknown(it, "service");
     return NM_ERR_REFUSED;
 }
 
-//  Packs the body again with `service` in front. NM_ERR_REFUSED: answered.
+//  Packs the body again with `service_id` in front. NM_ERR_REFUSED: answered.
 static nm_rc_t
 s_pack(nm_case_t *it, nm_buf_t *out)
 {
@@ -166,7 +169,7 @@ s_pack(nm_case_t *it, nm_buf_t *out)
     nm_buf_clear(out);
     nm_writer_map(out, packed.count + packed.one);
     if (packed.one)
-        nm_writer_pair_id(out, "service", &packed.service);
+        nm_writer_pair_id(out, "service_id", &packed.service);
     nm_buf_add_bytes(out, nm_buf_bytes(&packed.rest));
     nm_buf_free(&packed.rest);
     return rc;

@@ -4,24 +4,9 @@
 #include "actors/gateway/show.h"
 #include "actors/gateway/tables.h"
 #include "lmdb_store/key.h"
+#include "wire/asks.h"
 #include "wire/id.h"
 #include "wire/writer.h"
-
-#define NM_GET_FIELDS(F, R) F(R, 1, id, LINE, 64, MUST, NULL, "Of the notification")
-NM_RECORD_DECLARE(get, NM_GET_FIELDS);
-NM_RECORD_DEFINE(get, NM_GET_FIELDS, NULL, 0);
-
-#define NM_LIST_FIELDS(F, R)                                                          \
-    F(R, 1, limit, UINT, NM_LIST_MAX, MAY, NULL, "At most so many; 50 if absent")     \
-    F(R, 2, cursor, LINE, NM_CURSOR_MAX, MAY, NULL, "next_cursor of the page before") \
-    F(R, 3, status, ENUM, 0, MAY, &nm_status_words, "Only with this status")          \
-    F(R, 4, channel, ENUM, 0, MAY, &nm_channel_words, "Only over this channel")       \
-    F(R, 5, user_id, ID, 0, MAY, NULL, "Only to this user")                           \
-    F(R, 6, created_after, TIME, 0, MAY, NULL, "Accepted at this time or later")      \
-    F(R, 7, created_before, TIME, 0, MAY, NULL, "Accepted before this time")          \
-    F(R, 8, service_id, LINE, 64, MAY, NULL, "Only of this service; for admins")
-NM_RECORD_DECLARE(list_ask, NM_LIST_FIELDS);
-NM_RECORD_DEFINE(list_ask, NM_LIST_FIELDS, NULL, 0);
 
 //  What one ask may look at, so that a turn stays short, and how large its answer may grow.
 enum { LOOK_MAX = 5000, ANSWER_SIZE_MAX = 4 * 1024 * 1024 };
@@ -29,11 +14,11 @@ enum { LOOK_MAX = 5000, ANSWER_SIZE_MAX = 4 * 1024 * 1024 };
 nm_rc_t
 nm_op_get(nm_case_t *it)
 {
-    nm_get_t ask;
+    nm_by_id_t ask;
     nm_id_t id;
     nm_note_t note;
     nm_buf_t *body = &it->gateway->body;
-    if (nm_case_decode(it, &nm_get_shape, &ask, false) != NM_OK)
+    if (nm_case_decode(it, &nm_by_id_shape, &ask, false) != NM_OK)
         return NM_OK;
     nm_rc_t rc = nm_case_find(it, ask.id, &id, &note);
     if (rc != NM_OK)

@@ -2,20 +2,9 @@
 
 #include "actors/gateway/ops.h"
 #include "actors/gateway/show.h"
+#include "wire/asks.h"
 #include "wire/id.h"
 #include "wire/writer.h"
-
-#define NM_EVENTS_ASK_FIELDS(F, R)                                                                    \
-    F(R, 1, after, LINE, NM_CURSOR_MAX, MAY, NULL, "A cursor; 0: all that is kept; absent: from now") \
-    F(R, 2, limit, UINT, NM_LIST_MAX, MAY, NULL, "At most so many; 50 if absent")                     \
-    F(R, 3, wait_ms, UINT, 60000, MAY, NULL, "How long to wait if there is nothing yet")              \
-    F(R, 4, notification, LINE, 64, MAY, NULL, "Of this one only")                                    \
-    F(R, 5, service_id, LINE, 64, MAY, NULL, "Of this service only; for admins")
-NM_RECORD_DECLARE(events_ask, NM_EVENTS_ASK_FIELDS);
-
-//  As lists and records call them.
-static const nm_alias_t ALIASES[] = { { "cursor", "after" }, { "id", "notification" } };
-NM_RECORD_DEFINE(events_ask, NM_EVENTS_ASK_FIELDS, ALIASES, NM_COUNT(ALIASES));
 
 enum {
     LIMIT_DEFAULT = 50,

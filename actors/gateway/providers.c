@@ -7,19 +7,9 @@
 #include "actors/providers/entry.h"
 #include "actors/providers/setup.h"
 #include "lmdb_store/book.h"
+#include "wire/asks.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
-
-#define NM_PROVIDER_ASK_FIELDS(F, R)                                                                     \
-    F(R, 1, name, LINE, NM_NAME_MAX, MAY, NULL, "Which provider")                                        \
-    F(R, 2, kind, LINE, NM_NAME_MAX, MAY, NULL, "Its driver; at create")                                 \
-    F(R, 3, channels, LINES, NM_CHANNEL_COUNT, MAY, NULL, "What it sends over; all it can if absent")    \
-    F(R, 4, is_active, BOOL, 0, MAY, NULL, "It is used; true if absent")                                 \
-    F(R, 5, priority, UINT, NM_PROVIDER_PRIORITY_MAX, MAY, NULL, "The lowest goes first; 100 if absent") \
-    F(R, 6, config, MAP, NM_PROVIDER_CONFIG_MAX, MAY, NULL, "The driver's settings")                     \
-    F(R, 7, services, LINES, NM_PROVIDER_SERVICE_MAX, MAY, NULL, "Only for these; for all if absent")
-NM_RECORD_DECLARE(provider_ask, NM_PROVIDER_ASK_FIELDS);
-NM_RECORD_DEFINE(provider_ask, NM_PROVIDER_ASK_FIELDS, NULL, 0);
 
 enum { PROVIDERS_MAX = NM_LIST_MAX };
 

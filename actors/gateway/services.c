@@ -7,8 +7,6 @@
 #include "lmdb_store/key.h"
 #include "wire/id.h"
 
-NM_RECORD_DEFINE(limits, NM_LIMITS_FIELDS, NULL, 0);
-NM_RECORD_DEFINE(recipient_limits, NM_RECIPIENT_LIMITS_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(service, NM_SERVICE_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(api_key, NM_API_KEY_FIELDS, NULL, 0);
 

@@ -13,19 +13,9 @@
 
 #include "broker/turn.h"
 #include "wire/api.h"
+#include "wire/asks.h"
 
 enum { NM_SECRET_SIZE = 32, NM_KEY_TEXT_SIZE = 65 };
-
-#define NM_LIMITS_FIELDS(F, R)                                               \
-    F(R, 1, per_minute, UINT, UINT32_MAX, MAY, NULL, "Requests in a minute") \
-    F(R, 2, burst, UINT, UINT32_MAX, MAY, NULL, "Requests at once")          \
-    F(R, 3, per_day, UINT, UINT32_MAX, MAY, NULL, "Requests in a day")
-NM_RECORD_DECLARE(limits, NM_LIMITS_FIELDS);
-
-#define NM_RECIPIENT_LIMITS_FIELDS(F, R)                                       \
-    F(R, 1, per_hour, UINT, UINT32_MAX, MAY, NULL, "Notifications in an hour") \
-    F(R, 2, per_day, UINT, UINT32_MAX, MAY, NULL, "Notifications in a day")
-NM_RECORD_DECLARE(recipient_limits, NM_RECIPIENT_LIMITS_FIELDS);
 
 #define NM_SERVICE_FIELDS(F, R)                                                                          \
     F(R, 1, id, ID, 0, MUST, NULL, "Its id")                                                             \

@@ -15,8 +15,6 @@
 
 #define NM_PROVIDERS_BOOK "providers"
 
-enum { NM_PROVIDER_CONFIG_MAX = 32768, NM_PROVIDER_SERVICE_MAX = 100 };
-
 #define NM_PROVIDER_ENTRY_FIELDS(F, R)                                                              \
     F(R, 1, name, LINE, NM_NAME_MAX, MUST, NULL, "Its name")                                        \
     F(R, 2, kind, LINE, NM_NAME_MAX, MUST, NULL, "Its driver")                                      \

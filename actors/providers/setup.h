@@ -8,7 +8,7 @@
 
 #include "actors/providers/provider.h"
 
-enum { NM_PROVIDER_HASH_SIZE = 32, NM_PROVIDER_PRIORITY_MAX = 1000000, NM_PROVIDER_PRIORITY = 100 };
+enum { NM_PROVIDER_HASH_SIZE = 32, NM_PROVIDER_PRIORITY = 100 };
 
 typedef struct {
     char name[NM_NAME_MAX + 1];

@@ -312,7 +312,7 @@ dead_letters_are_asked_of_their_keeper_in_the_tenants_name(void **state)
     const nm_bench_asked_t *asked = nm_bench_asked(client->bench, 0);
     assert_string_equal(asked->peer, "deadletter-1");
     assert_string_equal(asked->op, "dead_letters.list");
-    assert_string_equal(nm_client_text(asked->body, "service"), client->service);
+    assert_string_equal(nm_client_text(asked->body, "service_id"), client->service);
     assert_int_equal(nm_client_number(asked->body, "limit"), 7);
 
     nm_buf_t answer = { 0 };
@@ -330,6 +330,8 @@ a_client_cannot_name_another_tenant_to_the_keeper(void **state)
 {
     nm_client_t *client = *state;
     assert_int_equal(ASK(client, "dead_letters.list", "service", NM_ADMIN_SERVICE_TEXT)->status, 422);
+    assert_int_equal(ASK(client, "dead_letters.list", "service_id", NM_ADMIN_SERVICE_TEXT)->status, 404);
+    assert_int_equal(ASK(client, "dead_letters.list", "service_id", "nobody's")->status, 404);
     assert_int_equal(nm_bench_asks(client->bench), 0);
 }
 

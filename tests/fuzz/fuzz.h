@@ -4,6 +4,7 @@
 #define NM_FUZZ_H
 
 #include "nm.h"
+#include "wire/asks.h"
 #include "wire/frames.h"
 #include "wire/members.h"
 #include "wire/reader.h"
@@ -21,14 +22,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t size);
     } while (0)
 
 static const nm_shape_t *const SHAPES[] __attribute__((unused)) = {
-    &nm_span_shape,        &nm_greet_shape,     &nm_mail_item_shape,  &nm_mail_shape,        &nm_receipt_shape,
-    &nm_beat_shape,        &nm_bye_shape,       &nm_claim_shape,      &nm_grant_shape,       &nm_ask_headers_shape,
-    &nm_ask_shape,         &nm_ask_frame_shape, &nm_reply_shape,      &nm_reply_frame_shape, &nm_attachment_shape,
-    &nm_email_shape,       &nm_push_shape,      &nm_recipients_shape, &nm_request_shape,     &nm_work_shape,
-    &nm_delivery_shape,    &nm_attempt_shape,   &nm_event_shape,      &nm_dead_letter_shape, &nm_replay_shape,
-    &nm_certificate_shape, &nm_member_shape,    &nm_signed_shape,     &nm_statement_shape,   &nm_sync_shape,
-    &nm_knock_shape,       &nm_welcome_shape,   &nm_updates_shape,    &nm_copy_shape,        &nm_book_term_shape,
-    &nm_book_ask_shape,    &nm_book_item_shape, &nm_book_reply_shape,
+    &nm_span_shape,        &nm_greet_shape,       &nm_mail_item_shape,   &nm_mail_shape,        &nm_receipt_shape,
+    &nm_beat_shape,        &nm_bye_shape,         &nm_claim_shape,       &nm_grant_shape,       &nm_ask_headers_shape,
+    &nm_ask_shape,         &nm_ask_frame_shape,   &nm_reply_shape,       &nm_reply_frame_shape, &nm_attachment_shape,
+    &nm_email_shape,       &nm_push_shape,        &nm_recipients_shape,  &nm_request_shape,     &nm_work_shape,
+    &nm_delivery_shape,    &nm_attempt_shape,     &nm_event_shape,       &nm_dead_letter_shape, &nm_replay_shape,
+    &nm_certificate_shape, &nm_member_shape,      &nm_signed_shape,      &nm_statement_shape,   &nm_sync_shape,
+    &nm_knock_shape,       &nm_welcome_shape,     &nm_updates_shape,     &nm_copy_shape,        &nm_book_term_shape,
+    &nm_book_ask_shape,    &nm_book_item_shape,   &nm_book_reply_shape,  &nm_by_id_shape,       &nm_batch_shape,
+    &nm_list_ask_shape,    &nm_events_ask_shape,  &nm_letter_list_shape, &nm_letter_ref_shape,  &nm_letter_replay_shape,
+    &nm_letter_many_shape, &nm_service_ask_shape, &nm_key_ask_shape,     &nm_page_ask_shape,    &nm_provider_ask_shape,
 };
 
 //  Any struct of SHAPES fits in.

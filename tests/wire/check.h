@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #include "nm.h"
+#include "wire/asks.h"
 #include "wire/frames.h"
 #include "wire/members.h"
 #include "wire/reader.h"
@@ -29,7 +30,15 @@ static const nm_shape_t *const SHAPES[] __attribute__((unused)) = {
     &nm_book_ask_shape,    &nm_book_item_shape, &nm_book_reply_shape,
 };
 
-//  Any struct of SHAPES fits in.
+//  What operations of the door take. OpenAPI tells of them, PROTOCOL.md does not.
+static const nm_shape_t *const ASK_SHAPES[] __attribute__((unused)) = {
+    &nm_by_id_shape,       &nm_batch_shape,      &nm_list_ask_shape,         &nm_events_ask_shape,
+    &nm_letter_list_shape, &nm_letter_ref_shape, &nm_letter_replay_shape,    &nm_letter_filter_shape,
+    &nm_letter_many_shape, &nm_limits_shape,     &nm_recipient_limits_shape, &nm_service_ask_shape,
+    &nm_key_ask_shape,     &nm_page_ask_shape,   &nm_provider_ask_shape,
+};
+
+//  Any struct of SHAPES and ASK_SHAPES fits in.
 enum { RECORD_ROOM = 1024 };
 typedef union {
     uint64_t has;

@@ -9,7 +9,7 @@ static const nm_words_t *const WORDS[] = {
     &nm_event_words,   &nm_outcome_words,  &nm_reason_words,
 };
 
-static const char *const TYPES[] = { "bool", "uint",   "int", "time", "id",    "enum",   "str",     "line",
+static const char *const TYPES[] = { "bool", "uint",   "int", "time", "id",    "enum",   "str",     "line", "ref",
                                      "bin",  "base64", "map", "list", "lines", "record", "records", "any" };
 
 static const char *
@@ -25,7 +25,7 @@ static void
 s_print_type(const nm_field_t *field, nm_buf_t *out)
 {
     nm_buf_add_text(out, s_type(field));
-    if (field->type == NM_FIELD_ENUM)
+    if (field->more && (field->type == NM_FIELD_ENUM || field->type == NM_FIELD_LINES))
         nm_buf_format(out, " `%s`", ((const nm_words_t *) field->more)->name);
     else if (field->more)
         nm_buf_format(out, " `%s`", ((const nm_shape_t *) field->more)->name);

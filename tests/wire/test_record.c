@@ -34,26 +34,55 @@ static const nm_alias_t TREE_ALIASES[] = { { "color", "colour" }, { "hue", "colo
 NM_RECORD_DEFINE(leaf, NM_LEAF_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(tree, NM_TREE_FIELDS, TREE_ALIASES, NM_COUNT(TREE_ALIASES));
 
+static const nm_alias_t BUSH_ALIASES[] = { { "name", "line" } };
+NM_RECORD_VARIANT(bush, tree, NM_BIT(tree, line), NM_BIT(tree, id) | NM_BIT(tree, flag), BUSH_ALIASES, 1);
+extern const nm_shape_t nm_bush_shape;
+
 #define ID_TEXT "017f22e2-79b0-7cc3-98c4-dc0c0c07398f"
 
-//  Decodes JSON as a tree and wants exactly these faults, as "pointer: detail" lines.
+//  Decodes JSON as that shape and wants exactly these faults, as "pointer: detail" lines.
 static void
-s_expect(const char *json, const char *wanted)
+s_expect_of(const nm_shape_t *shape, const char *json, const char *wanted)
 {
     nm_buf_t raw = { 0 }, got = { 0 };
     nm_tree_t tree;
     nm_faults_t faults = { 0 };
     s_pack_text(json, &raw);
-    nm_rc_t rc = nm_record_decode(&nm_tree_shape, &tree, nm_buf_bytes(&raw), &faults, "");
+    nm_rc_t rc = nm_record_decode(shape, &tree, nm_buf_bytes(&raw), &faults, "");
     for (size_t i = 0; i < faults.count; i++)
         nm_buf_format(&got, "%s%s: %s", i ? "\n" : "", faults.items[i].pointer, faults.items[i].detail);
     nm_buf_add(&got, "", 1);
     assert_string_equal((const char *) got.at, wanted);
     assert_int_equal(rc, *wanted ? NM_ERR_MALFORMED : NM_OK);
     //  Without faults to collect the answer is the same
-    assert_int_equal(nm_record_decode(&nm_tree_shape, &tree, nm_buf_bytes(&raw), NULL, ""), rc);
+    assert_int_equal(nm_record_decode(shape, &tree, nm_buf_bytes(&raw), NULL, ""), rc);
     nm_buf_free(&raw);
     nm_buf_free(&got);
+}
+
+static void
+s_expect(const char *json, const char *wanted)
+{
+    s_expect_of(&nm_tree_shape, json, wanted);
+}
+
+static void
+a_variant_wants_more_and_knows_less(void **state)
+{
+    (void) state;
+    s_expect_of(&nm_bush_shape, "{'line': 'one', 'text': 'x'}", "");
+    s_expect_of(&nm_bush_shape, "{'name': 'one'}", "");
+    s_expect_of(&nm_bush_shape, "{}", "/line: is missing");
+    s_expect_of(&nm_bush_shape, "{'line': null}", "/line: is missing");
+    s_expect_of(&nm_bush_shape, "{'line': 'one', 'flag': true}", "/flag: is not a field of bush");
+    s_expect_of(&nm_bush_shape, "{'line': 'one', 'flagg': true}", "/flagg: is not a field of bush");
+    s_expect_of(&nm_bush_shape, "{'line': 'one', 'hue': 'red'}", "/hue: is not a field of bush");
+
+    nm_buf_t raw = s_unhex("82 01 c3 09 a1 78");  //  By tag it is passed over, like any that is not known
+    nm_tree_t tree;
+    assert_int_equal(nm_record_decode(&nm_bush_shape, &tree, nm_buf_bytes(&raw), NULL, ""), NM_OK);
+    assert_true(tree.has == NM_BIT(tree, line));
+    nm_buf_free(&raw);
 }
 
 static void
@@ -393,6 +422,7 @@ main(void)
         cmocka_unit_test(faults_that_find_no_room_are_counted),
         cmocka_unit_test(long_names_are_cut_between_characters),
         cmocka_unit_test(packs_only_what_is_set),
+        cmocka_unit_test(a_variant_wants_more_and_knows_less),
     };
     return cmocka_run_group_tests_name("wire/record", tests, NULL, NULL);
 }

@@ -42,6 +42,8 @@ every_record_comes_back_as_it_went_by_name(void **state)
     (void) state;
     for (size_t i = 0; i < NM_COUNT(SHAPES); i++)
         s_goes_and_comes_back(SHAPES[i], NM_BY_NAME, (unsigned) (i + 100));
+    for (size_t i = 0; i < NM_COUNT(ASK_SHAPES); i++)
+        s_goes_and_comes_back(ASK_SHAPES[i], NM_BY_NAME, (unsigned) (i + 200));
 }
 
 static void

@@ -89,6 +89,7 @@ s_compare_value(const nm_field_t *field, const void *value, const json_t *wanted
         break;
     case NM_FIELD_STR:
     case NM_FIELD_LINE:
+    case NM_FIELD_REF:
     case NM_FIELD_BASE64: assert_true(nm_bytes_is(*(const nm_bytes_t *) value, json_string_value(wanted))); break;
     case NM_FIELD_BIN:
         bytes = s_unhex(json_string_value(wanted));

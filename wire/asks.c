@@ -1,0 +1,47 @@
+#include "wire/asks.h"
+
+static const char *const SCOPES[NM_SCOPE_COUNT] = {
+    "notifications:write", "notifications:read", "users:write", "users:read",
+    "templates:write",     "templates:read",     "webhooks",    "dead_letters",
+};
+const nm_words_t nm_scope_words = { "scope", SCOPES, NM_COUNT(SCOPES) };
+
+//  As lists and records call them.
+static const nm_alias_t EVENTS_ALIASES[] = { { "cursor", "after" }, { "id", "notification" } };
+
+//  What gateways called it that passed asks on.
+static const nm_alias_t LETTER_ALIASES[] = { { "service", "service_id", .inner = true } };
+
+NM_RECORD_DEFINE(by_id, NM_BY_ID_FIELDS, NULL, 0);
+NM_RECORD_DEFINE(batch, NM_BATCH_FIELDS, NULL, 0);
+NM_RECORD_DEFINE(list_ask, NM_LIST_ASK_FIELDS, NULL, 0);
+NM_RECORD_DEFINE(events_ask, NM_EVENTS_ASK_FIELDS, EVENTS_ALIASES, NM_COUNT(EVENTS_ALIASES));
+NM_RECORD_DEFINE(letter_list, NM_LETTER_LIST_FIELDS, LETTER_ALIASES, 1);
+NM_RECORD_DEFINE(letter_ref, NM_LETTER_REF_FIELDS, LETTER_ALIASES, 1);
+NM_RECORD_DEFINE(letter_replay, NM_LETTER_REPLAY_FIELDS, LETTER_ALIASES, 1);
+NM_RECORD_DEFINE(letter_filter, NM_LETTER_FILTER_FIELDS, NULL, 0);
+NM_RECORD_DEFINE(letter_many, NM_LETTER_MANY_FIELDS, LETTER_ALIASES, 1);
+NM_RECORD_DEFINE(limits, NM_LIMITS_FIELDS, NULL, 0);
+NM_RECORD_DEFINE(recipient_limits, NM_RECIPIENT_LIMITS_FIELDS, NULL, 0);
+NM_RECORD_DEFINE(service_ask, NM_SERVICE_ASK_FIELDS, NULL, 0);
+NM_RECORD_DEFINE(key_ask, NM_KEY_ASK_FIELDS, NULL, 0);
+NM_RECORD_DEFINE(page_ask, NM_PAGE_ASK_FIELDS, NULL, 0);
+NM_RECORD_DEFINE(provider_ask, NM_PROVIDER_ASK_FIELDS, NULL, 0);
+
+//  -- What operations take of them
+
+static const nm_alias_t EVENTS_ID[] = { { "id", "notification" } };
+NM_RECORD_VARIANT(events_stream, events_ask, 0,
+                  NM_BIT(events_ask, limit) | NM_BIT(events_ask, wait_ms) | NM_BIT(events_ask, notification), NULL, 0);
+NM_RECORD_VARIANT(events_of_one, events_ask, NM_BIT(events_ask, notification),
+                  NM_BIT(events_ask, limit) | NM_BIT(events_ask, wait_ms) | NM_BIT(events_ask, service_id), EVENTS_ID,
+                  1);
+NM_RECORD_VARIANT(service_new, service_ask, NM_BIT(service_ask, name), NM_BIT(service_ask, id), NULL, 0);
+NM_RECORD_VARIANT(service_change, service_ask, NM_BIT(service_ask, id), 0, NULL, 0);
+NM_RECORD_VARIANT(key_new, key_ask, 0, NM_BIT(key_ask, key_id), NULL, 0);
+NM_RECORD_VARIANT(key_ref, key_ask, NM_BIT(key_ask, key_id), NM_BIT(key_ask, name) | NM_BIT(key_ask, scopes), NULL, 0);
+NM_RECORD_VARIANT(services_page, page_ask, 0, NM_BIT(page_ask, service_id), NULL, 0);
+NM_RECORD_VARIANT(keys_page, page_ask, NM_BIT(page_ask, service_id), 0, NULL, 0);
+NM_RECORD_VARIANT(provider_new, provider_ask, NM_BIT(provider_ask, name) | NM_BIT(provider_ask, kind), 0, NULL, 0);
+NM_RECORD_VARIANT(provider_change, provider_ask, NM_BIT(provider_ask, name), 0, NULL, 0);
+NM_RECORD_VARIANT(provider_ref, provider_ask, NM_BIT(provider_ask, name), ~NM_BIT(provider_ask, name), NULL, 0);

@@ -1,0 +1,162 @@
+/*  asks - what the operations of api.h take: the bodies of asks at doors, keys by name.
+ *
+ *  Whoever answers an operation decodes its body with the shape that stands here, the HTTP bridge and the OpenAPI
+ *  document read the same one. An operation that takes part of a record has a shape of its own over the same
+ *  struct (NM_RECORD_VARIANT): services.create has no id, services.patch must have one.
+ *
+ *  The body of notifications.create is nm_request_t of records.h.
+ */
+#ifndef NM_WIRE_ASKS_H
+#define NM_WIRE_ASKS_H
+
+#include "wire/records.h"
+
+//  What names a notification or a service.
+#define NM_BY_ID_FIELDS(F, R) F(R, 1, id, REF, NM_REF_MAX, MUST, NULL, "Which one")
+NM_RECORD_DECLARE(by_id, NM_BY_ID_FIELDS);
+
+//  -- Notifications
+
+#define NM_BATCH_FIELDS(F, R)                                                                   \
+    F(R, 1, notifications, LIST, NM_BATCH_COUNT, MUST, &nm_request_shape, "1 to 1,000 of them") \
+    F(R, 2, request_id, LINE, NM_IDEMPOTENCY_MAX, MAY, NULL, "Idempotency key in the body")
+NM_RECORD_DECLARE(batch, NM_BATCH_FIELDS);
+
+#define NM_LIST_ASK_FIELDS(F, R)                                                      \
+    F(R, 1, limit, UINT, NM_LIST_MAX, MAY, NULL, "At most so many; 50 if absent")     \
+    F(R, 2, cursor, LINE, NM_CURSOR_MAX, MAY, NULL, "next_cursor of the page before") \
+    F(R, 3, status, ENUM, 0, MAY, &nm_status_words, "Only with this status")          \
+    F(R, 4, channel, ENUM, 0, MAY, &nm_channel_words, "Only over this channel")       \
+    F(R, 5, user_id, ID, 0, MAY, NULL, "Only to this user")                           \
+    F(R, 6, created_after, TIME, 0, MAY, NULL, "Accepted at this time or later")      \
+    F(R, 7, created_before, TIME, 0, MAY, NULL, "Accepted before this time")          \
+    F(R, 8, service_id, REF, NM_REF_MAX, MAY, NULL, "Only of this service; for admins")
+NM_RECORD_DECLARE(list_ask, NM_LIST_ASK_FIELDS);
+
+#define NM_EVENTS_ASK_FIELDS(F, R)                                                                    \
+    F(R, 1, after, LINE, NM_CURSOR_MAX, MAY, NULL, "A cursor; 0: all that is kept; absent: from now") \
+    F(R, 2, limit, UINT, NM_LIST_MAX, MAY, NULL, "At most so many; 50 if absent")                     \
+    F(R, 3, wait_ms, UINT, 60000, MAY, NULL, "How long to wait if there is nothing yet")              \
+    F(R, 4, notification, REF, NM_REF_MAX, MAY, NULL, "Of this one only")                             \
+    F(R, 5, service_id, REF, NM_REF_MAX, MAY, NULL, "Of this service only; for admins")
+NM_RECORD_DECLARE(events_ask, NM_EVENTS_ASK_FIELDS);
+
+//  What a stream of events over HTTP takes of it: of everything, and of one notification, as `id`.
+extern const nm_shape_t nm_events_stream_shape, nm_events_of_one_shape;
+
+//  -- Dead letters. A gateway that passes an ask on puts in whose letters the asker may see.
+
+#define NM_LETTER_LIST_FIELDS(F, R)                                                           \
+    F(R, 1, service_id, ID, 0, MAY, NULL, "Only of this service; for admins")                 \
+    F(R, 2, limit, UINT, NM_LIST_MAX, MAY, NULL, "At most so many; 50 if absent")             \
+    F(R, 3, cursor, LINE, NM_CURSOR_MAX, MAY, NULL, "next_cursor of the page before")         \
+    F(R, 4, channel, ENUM, 0, MAY, &nm_channel_words, "Only of this channel")                 \
+    F(R, 5, provider, LINE, NM_NAME_MAX, MAY, NULL, "Only those that this provider had last") \
+    F(R, 6, reason, ENUM, 0, MAY, &nm_reason_words, "Only of this reason")                    \
+    F(R, 7, since, TIME, 0, MAY, NULL, "Dead at this time or later")                          \
+    F(R, 8, until, TIME, 0, MAY, NULL, "Dead before this time")                               \
+    F(R, 9, state, ENUM, 0, MAY, &nm_letter_state_words, "open if absent")
+NM_RECORD_DECLARE(letter_list, NM_LETTER_LIST_FIELDS);
+
+//  What get and discard take.
+#define NM_LETTER_REF_FIELDS(F, R)                                                     \
+    F(R, 1, service_id, ID, 0, MAY, NULL, "Only if it is of this service; for admins") \
+    F(R, 2, id, REF, NM_REF_MAX, MUST, NULL, "Which letter")
+NM_RECORD_DECLARE(letter_ref, NM_LETTER_REF_FIELDS);
+
+#define NM_LETTER_REPLAY_FIELDS(F, R)                                                    \
+    F(R, 1, service_id, ID, 0, MAY, NULL, "Only if it is of this service; for admins")   \
+    F(R, 2, id, REF, NM_REF_MAX, MUST, NULL, "Which letter")                             \
+    F(R, 3, recipient, LINE, NM_TOKEN_MAX, MAY, NULL, "Send it to this address instead") \
+    F(R, 4, provider, LINE, NM_NAME_MAX, MAY, NULL, "Send it with this provider")
+NM_RECORD_DECLARE(letter_replay, NM_LETTER_REPLAY_FIELDS);
+
+#define NM_LETTER_FILTER_FIELDS(F, R)                                                         \
+    F(R, 1, channel, ENUM, 0, MAY, &nm_channel_words, "Only of this channel")                 \
+    F(R, 2, provider, LINE, NM_NAME_MAX, MAY, NULL, "Only those that this provider had last") \
+    F(R, 3, reason, ENUM, 0, MAY, &nm_reason_words, "Only of this reason")                    \
+    F(R, 4, since, TIME, 0, MAY, NULL, "Dead at this time or later")                          \
+    F(R, 5, until, TIME, 0, MAY, NULL, "Dead before this time")                               \
+    F(R, 6, state, ENUM, 0, MAY, &nm_letter_state_words, "open, or absent: no other letter can be replayed")
+NM_RECORD_DECLARE(letter_filter, NM_LETTER_FILTER_FIELDS);
+
+#define NM_LETTER_MANY_FIELDS(F, R)                                                                         \
+    F(R, 1, service_id, ID, 0, MAY, NULL, "Only of this service; for admins")                               \
+    F(R, 2, filter, RECORD, 4096, MAY, &nm_letter_filter_shape, "Which letters; absent: all that are open") \
+    F(R, 3, dry_run, BOOL, 0, MAY, NULL, "Only count")                                                      \
+    F(R, 4, rate_per_second, UINT, 1000, MAY, NULL, "At most so many a second; absent: as fast as they go")
+NM_RECORD_DECLARE(letter_many, NM_LETTER_MANY_FIELDS);
+
+//  -- Services and their keys
+
+//  What a key may do.
+typedef enum {
+    NM_SCOPE_NOTIFICATIONS_WRITE,
+    NM_SCOPE_NOTIFICATIONS_READ,
+    NM_SCOPE_USERS_WRITE,
+    NM_SCOPE_USERS_READ,
+    NM_SCOPE_TEMPLATES_WRITE,
+    NM_SCOPE_TEMPLATES_READ,
+    NM_SCOPE_WEBHOOKS,
+    NM_SCOPE_DEAD_LETTERS,
+    NM_SCOPE_COUNT,
+    NM_SCOPE_ADMIN,  //  Not given to keys: the keys of the service admin have it
+    NM_SCOPE_ANY,    //  Whoever has a key
+    NM_SCOPE_OPEN,   //  Anybody
+} nm_scope_t;
+extern const nm_words_t nm_scope_words;
+
+#define NM_LIMITS_FIELDS(F, R)                                               \
+    F(R, 1, per_minute, UINT, UINT32_MAX, MAY, NULL, "Requests in a minute") \
+    F(R, 2, burst, UINT, UINT32_MAX, MAY, NULL, "Requests at once")          \
+    F(R, 3, per_day, UINT, UINT32_MAX, MAY, NULL, "Requests in a day")
+NM_RECORD_DECLARE(limits, NM_LIMITS_FIELDS);
+
+#define NM_RECIPIENT_LIMITS_FIELDS(F, R)                                       \
+    F(R, 1, per_hour, UINT, UINT32_MAX, MAY, NULL, "Notifications in an hour") \
+    F(R, 2, per_day, UINT, UINT32_MAX, MAY, NULL, "Notifications in a day")
+NM_RECORD_DECLARE(recipient_limits, NM_RECIPIENT_LIMITS_FIELDS);
+
+#define NM_SERVICE_ASK_FIELDS(F, R)                                                                      \
+    F(R, 1, id, REF, NM_REF_MAX, MAY, NULL, "Which service")                                             \
+    F(R, 2, name, LINE, NM_NAME_MAX, MAY, NULL, "Unique among services")                                 \
+    F(R, 3, description, STR, 1024, MAY, NULL, "For people")                                             \
+    F(R, 4, is_active, BOOL, 0, MAY, NULL, "Its keys work; true if absent")                              \
+    F(R, 5, limits, RECORD, 512, MAY, &nm_limits_shape, "How much it may ask")                           \
+    F(R, 6, recipient_limits, RECORD, 512, MAY, &nm_recipient_limits_shape, "How much a recipient gets") \
+    F(R, 7, retention_days, UINT, 3650, MAY, NULL, "How long ended notifications are kept")              \
+    F(R, 8, accept, UINT, 2, MAY, NULL, "On how many disks before the 202")                              \
+    F(R, 9, accept_alone, BOOL, 0, MAY, NULL, "Rather on one disk than not at all")
+NM_RECORD_DECLARE(service_ask, NM_SERVICE_ASK_FIELDS);
+extern const nm_shape_t nm_service_new_shape, nm_service_change_shape;
+
+#define NM_KEY_ASK_FIELDS(F, R)                                   \
+    F(R, 1, service_id, REF, NM_REF_MAX, MUST, NULL, "Whose key") \
+    F(R, 2, key_id, REF, NM_REF_MAX, MAY, NULL, "Which key")      \
+    F(R, 3, name, LINE, NM_NAME_MAX, MAY, NULL, "For people")     \
+    F(R, 4, scopes, LINES, 16, MAY, &nm_scope_words, "What it may do; all if absent")
+NM_RECORD_DECLARE(key_ask, NM_KEY_ASK_FIELDS);
+extern const nm_shape_t nm_key_new_shape, nm_key_ref_shape;
+
+//  Of services, and of the keys of one.
+#define NM_PAGE_ASK_FIELDS(F, R)                                                      \
+    F(R, 1, limit, UINT, NM_LIST_MAX, MAY, NULL, "At most so many; 50 if absent")     \
+    F(R, 2, cursor, LINE, NM_CURSOR_MAX, MAY, NULL, "next_cursor of the page before") \
+    F(R, 3, service_id, REF, NM_REF_MAX, MAY, NULL, "Whose keys")
+NM_RECORD_DECLARE(page_ask, NM_PAGE_ASK_FIELDS);
+extern const nm_shape_t nm_services_page_shape, nm_keys_page_shape;
+
+//  -- Providers
+
+#define NM_PROVIDER_ASK_FIELDS(F, R)                                                                               \
+    F(R, 1, name, LINE, NM_NAME_MAX, MAY, NULL, "Letters a-z, digits and dashes")                                  \
+    F(R, 2, kind, LINE, NM_NAME_MAX, MAY, NULL, "Its driver; cannot be changed")                                   \
+    F(R, 3, channels, LINES, NM_CHANNEL_COUNT, MAY, &nm_channel_words, "What it sends over; all it can if absent") \
+    F(R, 4, is_active, BOOL, 0, MAY, NULL, "It is used; true if absent")                                           \
+    F(R, 5, priority, UINT, NM_PROVIDER_PRIORITY_MAX, MAY, NULL, "The lowest goes first; 100 if absent")           \
+    F(R, 6, config, MAP, NM_PROVIDER_CONFIG_MAX, MAY, NULL, "The driver's settings")                               \
+    F(R, 7, services, LINES, NM_PROVIDER_SERVICE_MAX, MAY, NULL, "Only for these services, by id; for all if absent")
+NM_RECORD_DECLARE(provider_ask, NM_PROVIDER_ASK_FIELDS);
+extern const nm_shape_t nm_provider_new_shape, nm_provider_change_shape, nm_provider_ref_shape;
+
+#endif
