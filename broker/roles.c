@@ -53,7 +53,7 @@ static const struct {
     { NM_ROLE_GATEWAY, NM_ROLE_ROUTER, "custody.holds" },     { NM_ROLE_GATEWAY, NM_ROLE_EMAIL, "custody.holds" },
     { NM_ROLE_GATEWAY, NM_ROLE_PUSH, "custody.holds" },       { NM_ROLE_GATEWAY, NM_ROLE_SMS, "custody.holds" },
     { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "services." },        { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "keys." },
-    { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "providers." },
+    { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "providers." },       { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "limits.lend" },
 };
 
 #define BIT(role) (UINT32_C(1) << (role))

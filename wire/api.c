@@ -143,6 +143,7 @@ const nm_api_t nm_api[] = {
     { "idempotency.find.notifications.create", NOTIFICATIONS_WRITE, POST, NULL, 200, 0,
       "The first answer under a key" },
     { "idempotency.find.notifications.batch", NOTIFICATIONS_WRITE, POST, NULL, 200, 0, "The first answer under a key" },
+    { "limits.lend", NOTIFICATIONS_WRITE, POST, NULL, 200, 0, "What is left of a limit" },
     { "notifications.account", ADMIN, POST, NULL, 200, 0, "Look for what nobody has, and send it again" },
 };
 const size_t nm_api_count = NM_COUNT(nm_api);

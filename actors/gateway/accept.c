@@ -286,6 +286,22 @@ s_take_duplicate(nm_case_t *it, const nm_id_t *id, nm_accepted_t *accepted)
     return NM_OK;
 }
 
+//  Whoever it goes to first is the one whose limit counts.
+static nm_rc_t
+s_check_quota(nm_case_t *it, const nm_request_t *request, nm_accepted_t *accepted)
+{
+    nm_bytes_t address;
+    nm_channel_t channel = s_first_channel(request);
+    if (!s_first_recipient(request, channel, &address))
+        address = nm_bytes(request->user_id.at, NM_ID_SIZE);
+    nm_rc_t rc = nm_quota_check(it, channel, address, &accepted->why);
+    if (rc == NM_ERR_REFUSED) {
+        accepted->code = 429;
+        accepted->detail = accepted->why.detail;
+    }
+    return rc;
+}
+
 static nm_rc_t
 s_write_new(nm_case_t *it, size_t index, const nm_request_t *request, nm_bytes_t raw, nm_accepted_t *accepted)
 {
@@ -310,7 +326,10 @@ s_write_new(nm_case_t *it, size_t index, const nm_request_t *request, nm_bytes_t
         accepted->detail = DETAIL_FULL;
         return NM_OK;
     }
-    nm_rc_t rc = nm_copies_ensure(it, index, raw, &kept);
+    nm_rc_t rc = s_check_quota(it, request, accepted);
+    if (rc != NM_OK)
+        return rc == NM_ERR_REFUSED ? NM_OK : rc;
+    rc = nm_copies_ensure(it, index, raw, &kept);
     if (rc == NM_ERR_REFUSED) {
         accepted->code = 503;
         accepted->detail = DETAIL_COPY;
@@ -318,6 +337,8 @@ s_write_new(nm_case_t *it, size_t index, const nm_request_t *request, nm_bytes_t
     }
     if (rc == NM_OK)
         rc = s_write(it, request, raw, &kept, accepted);
+    if (rc == NM_OK)
+        rc = nm_quota_take(it);
     return rc == NM_OK && dedupe ? nm_duplicates_keep(it, hash, &accepted->id) : rc;
 }
 
@@ -438,9 +459,12 @@ nm_op_create(nm_case_t *it)
     nm_bytes_t key;
     nm_idempotency_t idempotency;
     nm_accepted_t accepted;
+    nm_rc_t rc = nm_quota_open(it);
+    if (rc != NM_OK)
+        return rc;
     if (nm_accept_open(it, false, &key) != NM_OK)
         return NM_OK;
-    nm_rc_t rc = nm_keyed_route(it, OP_CREATE, nm_keyed_key(it->ask->body, key), it->ask->body);
+    rc = nm_keyed_route(it, OP_CREATE, nm_keyed_key(it->ask->body, key), it->ask->body);
     if (rc != NM_OK)
         return rc == NM_ERR_REFUSED ? NM_OK : rc;
     rc = nm_accept_one(it, 0, it->ask->body, key, &idempotency, &accepted);
@@ -448,6 +472,8 @@ nm_op_create(nm_case_t *it)
         return rc == NM_ERR_BUSY ? NM_OK : rc;
     if (accepted.replayed)
         return nm_accept_replay(it, &accepted.first);
+    if (accepted.code == 429)
+        return nm_answer_limited(&it->answer, &accepted.why);
     if (accepted.code >= 400)
         return nm_answer_problem(&it->answer, accepted.code, accepted.code == 422 ? &it->gateway->faults : NULL, "%s",
                                  accepted.detail);

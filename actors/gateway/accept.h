@@ -1,8 +1,8 @@
 /*  accept - takes a notification in: checks it, and puts it on disk in one go.
  *
  *  The order of looking: is it well formed (every fault at once), was it asked before
- *  (idempotency), does it say what a row cannot, is it a duplicate, is there room. What is
- *  written for one that is taken: its note, its content as it came, its line in the list of
+ *  (idempotency), does it say what a row cannot, is it a duplicate, is there room, do the limits let
+ *  it through. What is written for one that is taken: its note, its content as it came, its line in the list of
  *  the service, the mail for a router or the time when it is due, a journal entry.
  */
 #ifndef NM_ACCEPT_H
@@ -15,7 +15,7 @@
 
 //  What came of one notification.
 typedef struct {
-    unsigned code;  //  202 taken, 200 a duplicate, 422 refused (faults say why), 503 no copy, 507 no room
+    unsigned code;  //  202 taken, 200 a duplicate, 422 refused (faults say why), 429 limited, 503 no copy, 507 no room
     bool replayed;  //  first is the answer
     nm_first_answer_t first;
     nm_id_t id;
@@ -23,6 +23,7 @@ typedef struct {
     nm_channel_t channel;
     int64_t created_at;
     const char *detail;      //  Of a refusal
+    nm_quota_refusal_t why;  //  ... by a limit
     unsigned copies, hosts;  //  Disks and hosts that have it, if its service asks for more than one; else 0
 } nm_accepted_t;
 

@@ -30,11 +30,17 @@ s_reply(const nm_answer_t *to, unsigned status, const header_t *more, size_t cou
 {
     nm_buf_t *headers = &to->gateway->headers;
     bool marks = to->asker->book && status < 300;
+    char policies[NM_QUOTA_TEXT_SIZE], state[NM_QUOTA_TEXT_SIZE];
+    bool limited = to->quota && nm_quota_headers(to->quota, nm_turn_now(to->turn), policies, state);
     nm_buf_clear(headers);
-    nm_writer_map(headers, 1 + count + marks);
+    nm_writer_map(headers, 1 + count + marks + limited + (limited && state[0]));
     nm_writer_pair_text(headers, "x-correlation-id", to->asker->correlation);
     for (size_t i = 0; i < count; i++)
         nm_writer_pair_text(headers, more[i].name, more[i].value);
+    if (limited)
+        nm_writer_pair_text(headers, "ratelimit-policy", policies);
+    if (limited && state[0])
+        nm_writer_pair_text(headers, "ratelimit", state);
     if (marks) {
         char mark[NM_BOOK_MARK_SIZE];
         nm_turn_book_mark(to->turn, to->asker->book, mark);
@@ -60,11 +66,18 @@ nm_answer(const nm_answer_t *to, unsigned status, nm_bytes_t body)
 
 //  Packs a problem into the gateway's buffer; the row of its status.
 static size_t
-s_pack_problem(const nm_answer_t *to, unsigned status, const nm_faults_t *faults, const char *detail)
+s_row(unsigned status)
 {
     size_t row = 0;
     while (row < NM_COUNT(STATUSES) - 1 && STATUSES[row].status != status)
         row++;
+    return row;
+}
+
+static size_t
+s_pack_problem(const nm_answer_t *to, unsigned status, const nm_faults_t *faults, const char *detail)
+{
+    size_t row = s_row(status);
     nm_buf_t *body = &to->gateway->problem;
     nm_buf_clear(body);
     nm_writer_map(body, faults ? 6 : 5);
@@ -78,6 +91,26 @@ s_pack_problem(const nm_answer_t *to, unsigned status, const nm_faults_t *faults
         nm_faults_write(faults, body);
     }
     return row;
+}
+
+//  The type is registered with IANA by the draft that names the header fields.
+nm_rc_t
+nm_answer_limited(const nm_answer_t *to, const nm_quota_refusal_t *why)
+{
+    char seconds[24];
+    nm_buf_t *body = &to->gateway->problem;
+    nm_buf_clear(body);
+    nm_writer_map(body, 6);
+    nm_writer_pair_text(body, "type", "https://iana.org/assignments/http-problem-types#quota-exceeded");
+    nm_writer_pair_text(body, "title", STATUSES[s_row(429)].title);
+    nm_writer_pair_uint(body, "status", 429);
+    nm_writer_pair_text(body, "detail", why->detail);
+    nm_writer_pair_text(body, "correlation_id", to->asker->correlation);
+    nm_writer_text(body, "violated-policies");
+    nm_writer_list(body, 1);
+    nm_writer_text(body, why->policy);
+    snprintf(seconds, sizeof seconds, "%llu", nm_quota_seconds(why->wait_ms));
+    return nm_answer_with(to, 429, "retry-after", seconds, nm_buf_bytes(body));
 }
 
 nm_rc_t

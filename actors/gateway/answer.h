@@ -9,6 +9,8 @@
 #include "broker/turn.h"
 
 struct nm_gateway;
+struct nm_quota_use;
+struct nm_quota_refusal;
 
 typedef struct {
     nm_caller_t caller;
@@ -21,6 +23,7 @@ typedef struct {
     struct nm_gateway *gateway;
     nm_turn_t *turn;
     const nm_asker_t *asker;
+    const struct nm_quota_use *quota;  //  The limits that it tells of; NULL: none
 } nm_answer_t;
 
 //  All return NM_OK, so that a handler can end with them.
@@ -32,6 +35,9 @@ nm_rc_t nm_answer_with(const nm_answer_t *to, unsigned status, const char *heade
 //  A problem (RFC 9457). 401 brings www-authenticate; 429 and 503 bring retry-after.
 __attribute__((format(printf, 4, 5))) nm_rc_t nm_answer_problem(const nm_answer_t *to, unsigned status,
                                                                 const nm_faults_t *faults, const char *format, ...);
+
+//  429 because of a limit: which one, and retry-after.
+nm_rc_t nm_answer_limited(const nm_answer_t *to, const struct nm_quota_refusal *why);
 
 //  503 because of another gateway, whichever door is asked: retry-after, and nmesh-owner: away.
 nm_rc_t nm_answer_away(const nm_answer_t *to, const char *detail);

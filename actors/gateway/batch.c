@@ -253,7 +253,8 @@ static bool
 s_may_keep(const nm_errand_t *errand)
 {
     for (size_t i = 0; i < errand->question_count; i++)
-        if (!errand->questions[i].is_copy && s_is_unsure(errand->questions[i].status))
+        if (!errand->questions[i].is_copy && errand->questions[i].about != NM_ABOUT_LOAN &&
+            s_is_unsure(errand->questions[i].status))
             return false;
     return true;
 }
@@ -353,9 +354,13 @@ nm_op_batch(nm_case_t *it)
     nm_list_t list;
     nm_idempotency_t idempotency;
     nm_first_answer_t first;
+    nm_quota_refusal_t why;
+    nm_rc_t rc = nm_quota_open(it);
+    if (rc != NM_OK)
+        return rc;
     if (nm_accept_open(it, true, &header) != NM_OK || s_open_batch(it, header, &list, &idempotency) != NM_OK)
         return NM_OK;
-    nm_rc_t rc = s_send_whole(it, idempotency.key);
+    rc = s_send_whole(it, idempotency.key);
     if (rc != NM_OK)
         return rc == NM_ERR_REFUSED ? NM_OK : rc;
     rc = nm_idempotency_find(it, &idempotency, &first);
@@ -375,5 +380,8 @@ nm_op_batch(nm_case_t *it)
     rc = it->errand ? s_settle(it, idempotency.key) : s_ask_around(it, list, idempotency.key);
     if (rc != NM_OK)
         return rc == NM_ERR_REFUSED ? NM_OK : rc;
-    return s_run_batch(it, &list, &idempotency);
+    rc = nm_quota_prepare(it, list.count, &why);
+    if (rc == NM_ERR_REFUSED)
+        return nm_answer_limited(&it->answer, &why);
+    return rc == NM_OK ? s_run_batch(it, &list, &idempotency) : rc == NM_ERR_BUSY ? NM_OK : rc;
 }

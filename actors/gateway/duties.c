@@ -299,6 +299,8 @@ nm_duties_due(nm_gateway_t *self, nm_turn_t *turn)
     if (rc == NM_OK)
         rc = s_save_counts(self, txn);
     if (rc == NM_OK)
+        rc = nm_quota_flush(self, txn);
+    if (rc == NM_OK)
         rc = nm_journal_flush(&self->journal, txn);
     if (rc == NM_OK)
         rc = nm_polls_due(self, turn);

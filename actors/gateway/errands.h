@@ -19,6 +19,7 @@ enum {
     NM_ERRAND_COUNT = 512,
     NM_ERRAND_SIZE_MAX = 64 * 1024 * 1024,  //  Of all asks that are kept, and of what was answered
     NM_QUESTION_COUNT = 2000,               //  Of one errand
+    NM_ABOUT_LOAN = INT32_MAX,              //  A question that is about no item of the ask: quota.h
 };
 
 typedef struct {

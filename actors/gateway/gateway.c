@@ -42,6 +42,7 @@ static const nm_op_row_t OPS[] = {
     { "idempotency.find.notifications.create", nm_op_find },
     { "idempotency.find.notifications.batch", nm_op_find },
     { "doors", nm_op_doors },
+    { "limits.lend", nm_op_lend },
     { "notifications.account", nm_op_account },
     { "providers.create", nm_op_providers_create, NM_PROVIDERS_BOOK },
     { "providers.list", nm_op_providers_list },
@@ -322,7 +323,7 @@ nm_gateway_run(nm_gateway_t *self, nm_turn_t *turn, const nm_ask_in_t *ask, nm_e
     nm_case_t it = { .gateway = self, .turn = turn, .ask = ask, .errand = errand };
     it.txn = nm_turn_txn(turn);
     it.now_ms = nm_turn_now(turn);
-    it.answer = (nm_answer_t){ it.gateway, turn, &it.asker };
+    it.answer = (nm_answer_t){ it.gateway, turn, &it.asker, &it.quota };
     s_set_asker(&it);
 
     const nm_api_t *api = s_row(ask->op) ? nm_api_find(ask->op) : NULL;
@@ -398,15 +399,38 @@ s_load_body(void *state, nm_turn_t *turn, uint8_t kind, nm_bytes_t ref, nm_bytes
 
 //  -- Life
 
+//  Of services that have no limits of their own: none, unless the mesh file says so.
+static nm_rc_t
+s_read_allowance(const nm_zpl_t *part, nm_allowance_t *allowance, nm_error_t *error)
+{
+    const struct {
+        const char *name;
+        uint64_t *value;
+    } NUMBERS[] = {
+        { "per_minute", &allowance->per_minute },
+        { "burst", &allowance->burst },
+        { "per_day", &allowance->per_day },
+        { "recipient_per_hour", &allowance->recipient_per_hour },
+        { "recipient_per_day", &allowance->recipient_per_day },
+    };
+    nm_rc_t rc = NM_OK;
+    for (size_t i = 0; rc == NM_OK && i < NM_COUNT(NUMBERS); i++)
+        rc = nm_zpl_number(part, NUMBERS[i].name, 1, UINT32_MAX, 0, NUMBERS[i].value, error);
+    return rc;
+}
+
 static nm_rc_t
 s_read_settings(nm_gateway_t *self, const nm_mesh_t *mesh, nm_error_t *error)
 {
-    static const char *const NAMES[] = { "retention_days", "event_days" };
+    static const char *const NAMES[] = { "retention_days", "event_days",         "per_minute",       "burst",
+                                         "per_day",        "recipient_per_hour", "recipient_per_day" };
     const nm_zpl_t *part = nm_mesh_part(mesh, "gateway");
     uint64_t retention_days = 30, event_days = 7;
     nm_rc_t rc = NM_OK;
     if (part)
         rc = nm_zpl_only(part, NAMES, NM_COUNT(NAMES), error);
+    if (part && rc == NM_OK)
+        rc = s_read_allowance(part, &self->quota.otherwise, error);
     if (part && rc == NM_OK)
         rc = nm_zpl_number(part, "retention_days", 1, 3650, retention_days, &retention_days, error);
     if (part && rc == NM_OK)
@@ -431,6 +455,7 @@ s_close(void *state)
     nm_errands_free(&self->errands);
     nm_recovery_free(&self->recovery);
     nm_passing_free(&self->passing);
+    nm_quota_free(&self->quota);
     nm_history_free(&self->history);
     nm_buf_free(&self->body);
     nm_buf_free(&self->headers);
@@ -473,6 +498,7 @@ s_load(void *state, nm_turn_t *turn)
     nm_forwards_undo(&self->forwards);
     nm_errands_undo(&self->errands);
     nm_passing_undo(&self->passing);
+    nm_quota_undo(&self->quota);
     nm_rc_t rc = nm_services_load(&self->services, txn);
     if (rc == NM_OK)
         rc = nm_journal_load(&self->journal, txn);

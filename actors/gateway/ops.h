@@ -19,6 +19,7 @@ nm_op_fn nm_op_providers_delete;
 nm_op_fn nm_op_health, nm_op_ready;  //  gateway.c
 nm_op_fn nm_op_find;                 //  idempotency.c
 nm_op_fn nm_op_doors;                //  doors.c
+nm_op_fn nm_op_lend;                 //  quota.c
 nm_op_fn nm_op_account;              //  recovery.c
 
 #endif

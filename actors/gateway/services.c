@@ -28,6 +28,24 @@ s_tenant_place(const nm_services_t *self, const nm_id_t *id)
     return low;
 }
 
+static nm_allowance_t
+s_allowance(const nm_service_t *service)
+{
+    nm_limits_t limits = { .has = 0 };
+    nm_recipient_limits_t recipient = { .has = 0 };
+    if (NM_HAS(service, service, limits))
+        nm_record_decode(&nm_limits_shape, &limits, service->limits, NULL, "");
+    if (NM_HAS(service, service, recipient_limits))
+        nm_record_decode(&nm_recipient_limits_shape, &recipient, service->recipient_limits, NULL, "");
+    return (nm_allowance_t){
+        .per_minute = limits.per_minute,
+        .burst = limits.burst,
+        .per_day = limits.per_day,
+        .recipient_per_hour = recipient.per_hour,
+        .recipient_per_day = recipient.per_day,
+    };
+}
+
 static void
 s_remember(nm_services_t *self, const nm_service_t *service)
 {
@@ -47,6 +65,9 @@ s_remember(nm_services_t *self, const nm_service_t *service)
         .accept = NM_HAS(service, service, accept) ? (uint8_t) service->accept : 1,
         .accept_alone = NM_HAS(service, service, accept_alone) && service->accept_alone,
         .retention_ms = NM_HAS(service, service, retention_days) ? (int64_t) service->retention_days * DAY_MS : 0,
+        .has_limits = NM_HAS(service, service, limits),
+        .has_recipient_limits = NM_HAS(service, service, recipient_limits),
+        .allowance = s_allowance(service),
     };
     self->changes++;
 }

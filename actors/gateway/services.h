@@ -41,6 +41,12 @@ NM_RECORD_DECLARE(service, NM_SERVICE_FIELDS);
     F(R, 6, created_at, TIME, 0, MUST, NULL, "When it was made")
 NM_RECORD_DECLARE(api_key, NM_API_KEY_FIELDS);
 
+//  How much is let through; 0: there is no such limit.
+typedef struct {
+    uint64_t per_minute, burst, per_day;
+    uint64_t recipient_per_hour, recipient_per_day;
+} nm_allowance_t;
+
 //  What is kept in memory of a service and of a key.
 typedef struct {
     nm_id_t id;
@@ -49,6 +55,9 @@ typedef struct {
     int64_t retention_ms;  //  0: the gateway's
     uint8_t accept;        //  On how many disks before the 202
     bool accept_alone;     //  ... but on one if there is no other
+    bool has_limits;       //  Of its own; else those of the mesh file hold
+    bool has_recipient_limits;
+    nm_allowance_t allowance;
 } nm_tenant_t;
 
 typedef struct {

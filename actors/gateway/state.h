@@ -17,6 +17,7 @@
 #include "actors/gateway/owners.h"
 #include "actors/gateway/passing.h"
 #include "actors/gateway/polls.h"
+#include "actors/gateway/quota.h"
 #include "actors/gateway/recovery.h"
 #include "actors/gateway/services.h"
 #include "actors/gateway/tally.h"
@@ -37,6 +38,7 @@ typedef struct nm_gateway {
     nm_owners_t owners;
     nm_recovery_t recovery;
     nm_passing_t passing;
+    nm_quota_t quota;
     nm_tally_t tally;
 
     uint8_t secret[NM_FINGERPRINT_KEY_SIZE];  //  Keys the hashes on disk
@@ -68,7 +70,8 @@ typedef struct nm_case {
     nm_asker_t asker;
     nm_answer_t answer;  //  Goes to asker
     int64_t now_ms;
-    nm_errand_t *errand;  //  What other gateways said, when the ask runs again; else NULL
+    nm_errand_t *errand;   //  What other gateways said, when the ask runs again; else NULL
+    nm_quota_use_t quota;  //  Which limits hold; answer tells of them
 } nm_case_t;
 
 //  An operation: answers the ask, or keeps it to answer later.

@@ -16,6 +16,8 @@
  *      awaited      notification id                    -> nm_awaited_t: not accepted yet, its copy is being made
  *      recoveries   name of a lost actor               -> nm_recovering_t: how far it is accounted for
  *      suspects     notification id                    -> how it is to be looked into, while that goes on
+ *      spent        service id                         -> nm_spent_t: what it used of its limits
+ *      received     hash of a recipient, day           -> nm_received_t: what it got; until the day is over
  *
  *  Services and their keys are entries of the book `services` (services.h), providers of the book
  *  `providers` (actors/providers/entry.h).
@@ -41,8 +43,10 @@ extern const nm_table_t nm_copy_ends_table;
 extern const nm_table_t nm_awaited_table;
 extern const nm_table_t nm_recoveries_table;
 extern const nm_table_t nm_suspects_table;
+extern const nm_table_t nm_spent_table;
+extern const nm_table_t nm_received_table;
 
-enum { NM_GATEWAY_TABLE_COUNT = 16 };
+enum { NM_GATEWAY_TABLE_COUNT = 18 };
 extern const nm_table_t *const nm_gateway_tables[NM_GATEWAY_TABLE_COUNT];
 
 #endif
