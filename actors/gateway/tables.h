@@ -3,6 +3,7 @@
  *      notes        notification id                    -> nm_note_t, status and history
  *      contents     notification id                    -> the request as it came; unfinished ones only
  *      by_service   service, notification id           -> nothing; lists walk it
+ *      by_user      service, user, notification id     -> nothing; lists of one user walk it
  *      due          time, notification id              -> when a scheduled one starts, when one expires
  *      journal      number of a chunk                  -> events of one turn, for those who follow
  *      answers      hash of service and key, time      -> first answers, for idempotency; 24 h
@@ -28,6 +29,7 @@
 extern const nm_table_t nm_notes_table;
 extern const nm_table_t nm_contents_table;
 extern const nm_table_t nm_by_service_table;
+extern const nm_table_t nm_by_user_table;
 extern const nm_table_t nm_due_table;
 extern const nm_table_t nm_journal_table;
 extern const nm_table_t nm_answers_table;
@@ -42,7 +44,7 @@ extern const nm_table_t nm_awaited_table;
 extern const nm_table_t nm_recoveries_table;
 extern const nm_table_t nm_suspects_table;
 
-enum { NM_GATEWAY_TABLE_COUNT = 16 };
+enum { NM_GATEWAY_TABLE_COUNT = 17 };
 extern const nm_table_t *const nm_gateway_tables[NM_GATEWAY_TABLE_COUNT];
 
 #endif
