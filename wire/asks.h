@@ -84,7 +84,8 @@ NM_RECORD_DECLARE(letter_filter, NM_LETTER_FILTER_FIELDS);
     F(R, 1, service_id, ID, 0, MAY, NULL, "Only of this service; for admins")                               \
     F(R, 2, filter, RECORD, 4096, MAY, &nm_letter_filter_shape, "Which letters; absent: all that are open") \
     F(R, 3, dry_run, BOOL, 0, MAY, NULL, "Only count")                                                      \
-    F(R, 4, rate_per_second, UINT, 1000, MAY, NULL, "At most so many a second; absent: as fast as they go")
+    F(R, 4, rate_per_second, UINT, NM_REPLAY_RATE_MAX, MAY, NULL,                                           \
+      "At most so many a second; absent: as fast as they go")
 NM_RECORD_DECLARE(letter_many, NM_LETTER_MANY_FIELDS);
 
 //  -- Services and their keys

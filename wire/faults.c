@@ -67,6 +67,14 @@ nm_faults_add(nm_faults_t *self, const char *parent, const char *name, const cha
 }
 
 void
+nm_faults_of_query(nm_faults_t *self)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (self->items[i].pointer[0] == '/')
+            self->items[i].pointer[0] = '?';
+}
+
+void
 nm_faults_write(const nm_faults_t *self, nm_buf_t *out)
 {
     nm_writer_list(out, self->count);

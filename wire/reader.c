@@ -413,3 +413,15 @@ nm_reader_find_flag(nm_bytes_t map, const char *key)
     nm_reader_open(&reader, raw);
     return nm_reader_bool(&reader, &flag) == NM_OK && flag;
 }
+
+uint64_t
+nm_reader_find_uint(nm_bytes_t map, const char *key)
+{
+    nm_reader_t reader;
+    nm_bytes_t raw;
+    uint64_t number;
+    if (nm_reader_find(map, key, &raw) != NM_OK)
+        return 0;
+    nm_reader_open(&reader, raw);
+    return nm_reader_uint(&reader, &number) == NM_OK ? number : 0;
+}

@@ -80,8 +80,9 @@ bool nm_reader_done(const nm_reader_t *self);
 //  Looks up a text key in raw bytes that hold a map. NM_ERR_MISSING if it is not there.
 nm_rc_t nm_reader_find(nm_bytes_t map, const char *key, nm_bytes_t *raw);
 
-//  The text at that key, else an empty one; the flag, else false.
+//  The text at that key, else an empty one; the flag, else false; the number, else 0.
 nm_bytes_t nm_reader_find_text(nm_bytes_t map, const char *key);
 bool nm_reader_find_flag(nm_bytes_t map, const char *key);
+uint64_t nm_reader_find_uint(nm_bytes_t map, const char *key);
 
 #endif

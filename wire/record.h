@@ -181,6 +181,9 @@ typedef struct {
 __attribute__((format(printf, 4, 5))) void nm_faults_add(nm_faults_t *self, const char *parent, const char *name,
                                                          const char *format, ...);
 
+//  They are about the fields of a query: "/name" becomes "?name".
+void nm_faults_of_query(nm_faults_t *self);
+
 //  Packs them as the `errors` list of a problem: [{pointer, detail}].
 void nm_faults_write(const nm_faults_t *self, nm_buf_t *out);
 

@@ -62,6 +62,8 @@ s_read(const case_t *self, const nm_shape_t *shape, void *record,
     nm_rc_t rc = nm_record_decode(shape, record, body, &faults, "");
     if (check_faults)
         check_faults(record, &faults);
+    if (shape == &nm_letter_list_shape)
+        nm_faults_of_query(&faults);
     if (rc == NM_OK && faults.count == 0)
         return true;
     s_faulty(self, &faults);

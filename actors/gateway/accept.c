@@ -3,6 +3,7 @@
 #include "actors/gateway/copies.h"
 #include "actors/gateway/keyed.h"
 #include "actors/gateway/ops.h"
+#include "actors/gateway/places.h"
 #include "actors/gateway/tables.h"
 #include "lmdb_store/key.h"
 #include "lmdb_store/queue.h"
@@ -162,15 +163,10 @@ nm_accept_note(const nm_origin_t *origin, const nm_request_t *request, nm_note_t
 static nm_rc_t
 s_put_record(nm_case_t *it, const nm_id_t *id, const nm_note_t *note, nm_bytes_t raw)
 {
-    nm_key_t place = { .size = 0 };
-    nm_key_id(&place, &it->who.service);
-    nm_key_id(&place, id);
     nm_rc_t rc = nm_notes_put(it->gateway, it->txn, id, note);
     if (rc == NM_OK)
         rc = nm_table_put(it->txn, &nm_contents_table, nm_bytes(id->at, NM_ID_SIZE), raw);
-    if (rc == NM_OK)
-        rc = nm_table_put(it->txn, &nm_by_service_table, nm_key_view(&place), nm_bytes(NULL, 0));
-    return rc;
+    return rc == NM_OK ? nm_places_put(it->txn, id, note) : rc;
 }
 
 static nm_rc_t

@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include "actors/gateway/copies.h"
+#include "actors/gateway/places.h"
 #include "actors/gateway/tables.h"
 #include "lmdb_store/queue.h"
 #include "wire/id.h"
@@ -124,6 +125,8 @@ nm_duties_load(nm_gateway_t *self, nm_turn_t *turn)
         rc = s_load_counts(self, txn);
     if (rc == NM_OK)
         rc = s_find_oldest(self, txn);
+    if (rc == NM_OK)
+        rc = nm_places_load(self, txn);
     if (!self->life)
         self->life = nm_turn_random(turn) | 1;
     self->has_orphans = true;
@@ -273,6 +276,8 @@ s_tidy(nm_gateway_t *self, nm_turn_t *turn)
         rc = nm_services_save_used(&self->services, txn);
     if (rc == NM_OK)
         rc = nm_recovery_tidy(self, txn);
+    if (rc == NM_OK)
+        rc = nm_places_fill(self, txn, &again);
     self->tidy_at_ms = now_ms + (again || gone == EXPIRE_COUNT ? TIDY_AGAIN_MS : TIDY_MS);
     return rc;
 }

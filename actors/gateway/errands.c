@@ -188,7 +188,7 @@ nm_errands_put(nm_case_t *it, nm_errand_t *errand, size_t about, const nm_peer_t
     nm_question_t *question = s_add_question(it, errand, about, peer);
     if (question->answered)
         return;
-    nm_ask_out_t ask = { .role = NM_ROLE_GATEWAY,
+    nm_ask_out_t ask = { .role = peer->actor.role,
                          .peer = peer->actor.name,
                          .op = op,
                          .headers = headers,

@@ -1,11 +1,11 @@
-/*  errands - asks that can be answered only once other gateways were asked something.
+/*  errands - asks that can be answered only once other actors were asked something.
  *
  *  The ask is kept, questions go out, and when each has its answer the operation runs again
  *  from its beginning with the answers at hand (nm_case_t.errand). So nothing is half done
  *  in between: before the second run nothing was written, after it the ask is answered. A
  *  restart forgets an errand, and the asker asks again.
  *
- *  A gateway that is away or falls silent answers with 503. A copy that is waited for (copies.h)
+ *  Who is away or falls silent answers with 503. A copy that is waited for (copies.h)
  *  is a question too: its receipt is the answer, 200. A later run may ask further questions.
  */
 #ifndef NM_ERRANDS_H
@@ -77,7 +77,7 @@ nm_rc_t nm_errands_receipted(struct nm_gateway *gateway, nm_turn_t *turn, uint64
 //  The copy of item `about`; NULL: none was made.
 nm_question_t *nm_errands_copy(nm_errand_t *self, size_t about);
 
-//  Asks a gateway op with headers and body; about is the caller's mark.
+//  Asks an actor op with headers and body; about is the caller's mark.
 void nm_errands_put(struct nm_case *it, nm_errand_t *errand, size_t about, const nm_peer_t *peer, const char *op,
                     const nm_ask_headers_t *headers, nm_bytes_t body);
 

@@ -1,9 +1,6 @@
 #include "actors/gateway/forward.h"
 
 #include "actors/gateway/ops.h"
-#include "wire/id.h"
-#include "wire/reader.h"
-#include "wire/writer.h"
 
 static const int64_t TIMEOUT_MS = 10000;
 static const int64_t POLL_MS = 65000;  //  For one that waits for events
@@ -112,82 +109,16 @@ nm_forwards_pass(nm_case_t *it, const nm_peer_t *gateway)
     return NM_OK;
 }
 
-//  -- Dead letters
-
-//  The body as it goes on.
-typedef struct {
-    nm_id_t service;
-    bool one;      //  Only of this service
-    size_t count;  //  Pairs in rest
-    nm_buf_t rest;
-} packed_t;
-
-//  Takes one pair over. NM_ERR_REFUSED: answered.
-static nm_rc_t
-s_take_pair(nm_case_t *it, packed_t *packed, nm_bytes_t key, nm_bytes_t value)
-{
-    if (nm_bytes_is(key, "service")) {
-        nm_case_refuse(it, "/service", "is not known");
-        return NM_ERR_REFUSED;
-    }
-    if (!nm_bytes_is(key, "service_id")) {
-        nm_writer_str(&packed->rest, key);
-        nm_writer_raw(&packed->rest, value);
-        packed->count++;
-        return NM_OK;
-    }
-    nm_reader_t reader;
-    nm_bytes_t text;
-    nm_reader_open(&reader, value);
-    if (nm_reader_peek(&reader) == NM_KIND_NIL)
-        return NM_OK;
-    packed->one = true;
-    if (nm_reader_str(&reader, &text) == NM_OK && nm_id_from_text(text, &packed->service) == NM_OK &&
-        nm_case_may_see(it, &packed->service))
-        return NM_OK;
-    nm_case_unknown(it, "service");
-    return NM_ERR_REFUSED;
-}
-
-//  Packs the body again with `service_id` in front. NM_ERR_REFUSED: answered.
-static nm_rc_t
-s_pack(nm_case_t *it, nm_buf_t *out)
-{
-    static const uint8_t EMPTY_MAP = 0x80;
-    packed_t packed = { .service = it->who.service, .one = !it->who.admin };
-    nm_bytes_t key, value;
-    nm_reader_t reader;
-    uint32_t count;
-    nm_rc_t rc = NM_OK;
-    nm_reader_open(&reader, it->ask->body.size ? it->ask->body : nm_bytes(&EMPTY_MAP, 1));
-    if (nm_reader_map(&reader, &count) != NM_OK) {
-        nm_answer_problem(&it->answer, 400, NULL, "The body must be an object.");
-        return NM_ERR_REFUSED;
-    }
-    while (rc == NM_OK && count-- && nm_reader_str(&reader, &key) == NM_OK && nm_reader_raw(&reader, &value) == NM_OK)
-        rc = s_take_pair(it, &packed, key, value);
-    nm_buf_clear(out);
-    nm_writer_map(out, packed.count + packed.one);
-    if (packed.one)
-        nm_writer_pair_id(out, "service_id", &packed.service);
-    nm_buf_add_bytes(out, nm_buf_bytes(&packed.rest));
-    nm_buf_free(&packed.rest);
-    return rc;
-}
-
 nm_rc_t
-nm_op_dead_letters(nm_case_t *it)
+nm_forwards_keeper(nm_case_t *it, nm_bytes_t body)
 {
-    nm_buf_t *body = &it->gateway->body;
-    if (s_pack(it, body) != NM_OK)
-        return NM_OK;
     char op[65];
     uint64_t token;
     int64_t timeout_ms = s_timeout_ms(it, TIMEOUT_MS);
     nm_bytes_to_text(it->ask->op, op, sizeof op);
     if (!s_take(it, NULL, timeout_ms, &token))
         return nm_answer_problem(&it->answer, 429, NULL, "Too many are waiting for the dead letters.");
-    nm_turn_ask(it->turn, NM_ROLE_DEADLETTER, NULL, op, nm_buf_bytes(body), timeout_ms, token);
+    nm_turn_ask(it->turn, NM_ROLE_DEADLETTER, NULL, op, body, timeout_ms, token);
     return NM_OK;
 }
 

@@ -4,9 +4,7 @@
  *  notifications, and what came under a key that it owns. It judges the credentials anew.
  *  An ask that was passed on to us is never passed on again.
  *
- *  dead_letters.* go to the actor that keeps them, in the tenant's name: the body as it came
- *  but for `service`, which says whose letters may be seen: the asker's, or those of the
- *  service that an admin names as `service_id`, or everybody's.
+ *  What is about dead letters goes to the one actor that keeps them (letters.c says what is asked of several).
  *
  *  Whoever is asked and is away, or falls silent meanwhile, makes the answer a 503.
  */
@@ -44,6 +42,9 @@ nm_rc_t nm_forwards_due(struct nm_gateway *gateway, nm_turn_t *turn);
 
 //  Passes the ask on to the gateway; it is answered now (503) or later.
 nm_rc_t nm_forwards_pass(struct nm_case *it, const nm_peer_t *gateway);
+
+//  Asks the actor that keeps the dead letters the op of the ask, with this body.
+nm_rc_t nm_forwards_keeper(struct nm_case *it, nm_bytes_t body);
 
 //  The credentials and texts with which the ask of a case goes on to another gateway.
 nm_ask_headers_t nm_forwards_headers(const struct nm_case *it);

@@ -103,14 +103,6 @@ nm_op_ready(nm_case_t *it)
 
 //  -- What operations share
 
-static void
-s_point_at_query(nm_faults_t *faults)
-{
-    for (size_t i = 0; i < faults->count; i++)
-        if (faults->items[i].pointer[0] == '/')
-            faults->items[i].pointer[0] = '?';
-}
-
 nm_rc_t
 nm_case_decode(nm_case_t *it, const nm_shape_t *shape, void *record, bool query)
 {
@@ -127,7 +119,7 @@ nm_case_decode(nm_case_t *it, const nm_shape_t *shape, void *record, bool query)
     if (nm_record_decode(shape, record, body, faults, "") == NM_OK)
         return NM_OK;
     if (query)
-        s_point_at_query(faults);
+        nm_faults_of_query(faults);
     nm_answer_problem(&it->answer, 422, faults, "The request has faults; each is named in errors.");
     return NM_ERR_REFUSED;
 }

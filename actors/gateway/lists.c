@@ -1,6 +1,11 @@
 //  lists - notifications.get and notifications.list.
+//
+//  Where there are several gateways each lists its own notifications, and the one that was asked makes one page of
+//  theirs (gather.h).
 
+#include "actors/gateway/gather.h"
 #include "actors/gateway/ops.h"
+#include "actors/gateway/places.h"
 #include "actors/gateway/show.h"
 #include "actors/gateway/tables.h"
 #include "lmdb_store/key.h"
@@ -8,7 +13,8 @@
 #include "wire/id.h"
 #include "wire/writer.h"
 
-//  What one ask may look at, so that a turn stays short, and how large its answer may grow.
+//  What one ask may look at, so that a turn stays short, and how large its answer may grow: that of all gateways
+//  together.
 enum { LOOK_MAX = 5000, ANSWER_SIZE_MAX = 4 * 1024 * 1024 };
 
 nm_rc_t
@@ -35,6 +41,7 @@ typedef struct {
     bool everybodys;  //  Walks all notes rather than those of one service
     nm_id_t service;
     uint64_t limit;
+    size_t size_max;
     nm_id_t before;  //  Only ids below this one
     nm_id_t last;    //  That was looked at
     size_t looked;
@@ -64,16 +71,14 @@ s_matches(const nm_list_ask_t *ask, const nm_note_t *note)
 }
 
 static void
-s_open(const page_t *page, nm_txn_t *txn, nm_cursor_t *cursor)
+s_open(const nm_case_t *it, const page_t *page, nm_cursor_t *cursor)
 {
-    nm_key_t prefix = { .size = 0 }, from = { .size = 0 };
-    if (!page->everybodys) {
-        nm_key_id(&prefix, &page->service);
-        nm_key_id(&from, &page->service);
-    }
-    nm_key_id(&from, &page->before);
-    nm_cursor_open(cursor, txn, page->everybodys ? &nm_notes_table : &nm_by_service_table, nm_key_view(&prefix),
-                   nm_key_view(&from), true);
+    bool by_user = NM_HAS(&page->ask, list_ask, user_id) && it->gateway->lists_by_user;
+    if (page->everybodys)
+        nm_cursor_open(cursor, it->txn, &nm_notes_table, nm_bytes(NULL, 0), nm_bytes(page->before.at, NM_ID_SIZE),
+                       true);
+    else
+        nm_places_walk(cursor, it->txn, &page->service, by_user ? &page->ask.user_id : NULL, &page->before);
 }
 
 //  NM_ERR_MISSING: there is nothing more.
@@ -109,8 +114,8 @@ s_fill(nm_case_t *it, page_t *page, bool *more)
 {
     nm_cursor_t cursor;
     nm_rc_t rc = NM_OK;
-    s_open(page, it->txn, &cursor);
-    while (rc == NM_OK && page->count < page->limit && page->looked < LOOK_MAX && page->items.size < ANSWER_SIZE_MAX)
+    s_open(it, page, &cursor);
+    while (rc == NM_OK && page->count < page->limit && page->looked < LOOK_MAX && page->items.size < page->size_max)
         rc = s_look(it, page, &cursor);
     if (rc == NM_OK)
         rc = nm_cursor_next(&cursor, NULL, NULL);
@@ -145,33 +150,65 @@ s_prepare(nm_case_t *it, page_t *page)
     return NM_OK;
 }
 
+//  Packs our own page.
+static nm_rc_t
+s_write_own(nm_case_t *it, page_t *page, nm_buf_t *out)
+{
+    bool more;
+    char cursor[NM_CURSOR_TEXT_SIZE + 1];
+    nm_rc_t rc = s_fill(it, page, &more);
+    if (rc != NM_OK)
+        return rc;
+    nm_buf_clear(out);
+    nm_writer_map(out, 2);
+    nm_writer_text(out, "items");
+    nm_writer_list(out, page->count);
+    nm_buf_add_bytes(out, nm_buf_bytes(&page->items));
+    nm_writer_text(out, "next_cursor");
+    nm_cursor_text(&page->last, cursor);
+    if (more)
+        nm_writer_text(out, cursor);
+    else
+        nm_writer_nil(out);
+    return NM_OK;
+}
+
+//  All others have answered.
+static nm_rc_t
+s_answer_all(nm_case_t *it, page_t *page)
+{
+    nm_buf_t own = { 0 };
+    nm_rc_t rc = s_write_own(it, page, &own);
+    if (rc == NM_OK)
+        rc = nm_gather_page(it, nm_buf_bytes(&own), page->limit);
+    nm_buf_free(&own);
+    return rc;
+}
+
+static nm_rc_t
+s_answer_own(nm_case_t *it, page_t *page)
+{
+    nm_rc_t rc = s_write_own(it, page, &it->gateway->body);
+    return rc == NM_OK ? nm_answer(&it->answer, 200, nm_buf_bytes(&it->gateway->body)) : rc;
+}
+
 nm_rc_t
 nm_op_list(nm_case_t *it)
 {
     page_t page = { .looked = 0 };
-    nm_buf_t *body = &it->gateway->body;
-    bool more;
+    nm_rc_t rc;
     if (nm_case_decode(it, &nm_list_ask_shape, &page.ask, true) != NM_OK || s_prepare(it, &page) != NM_OK)
         return NM_OK;
-    nm_rc_t rc = s_fill(it, &page, &more);
-    if (rc != NM_OK)
-        goto done;
-
-    char cursor[NM_CURSOR_TEXT_SIZE + 1];
-    nm_buf_clear(body);
-    nm_writer_map(body, 2);
-    nm_writer_text(body, "items");
-    nm_writer_list(body, page.count);
-    nm_buf_add_bytes(body, nm_buf_bytes(&page.items));
-    nm_writer_text(body, "next_cursor");
-    nm_cursor_text(&page.last, cursor);
-    if (more)
-        nm_writer_text(body, cursor);
-    else
-        nm_writer_nil(body);
-    rc = nm_answer(&it->answer, 200, nm_buf_bytes(body));
-
-done:
+    size_t others = nm_gather_peers(it, NM_ROLE_GATEWAY, NULL, 0);
+    page.size_max = ANSWER_SIZE_MAX / (1 + others);
+    if (it->errand) {
+        rc = s_answer_all(it, &page);
+    } else if (others && !nm_case_is_passed_on(it)) {
+        nm_ask_headers_t headers = nm_forwards_headers(it);
+        rc = nm_gather_ask(it, NM_ROLE_GATEWAY, &headers, it->ask->body);
+    } else {
+        rc = s_answer_own(it, &page);
+    }
     nm_buf_free(&page.items);
     return rc;
 }

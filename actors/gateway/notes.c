@@ -1,6 +1,7 @@
 #include "actors/gateway/notes.h"
 
 #include "actors/gateway/copies.h"
+#include "actors/gateway/places.h"
 #include "actors/gateway/state.h"
 #include "actors/gateway/tables.h"
 #include "lmdb_store/key.h"
@@ -60,20 +61,10 @@ s_delete_content(const nm_shelf_t *shelf, nm_txn_t *txn, const nm_id_t *id)
     return rc == NM_ERR_MISSING ? NM_OK : rc;
 }
 
-static nm_rc_t
-s_delete_place(nm_txn_t *txn, const nm_id_t *id, const nm_note_t *note)
-{
-    nm_key_t place = { .size = 0 };
-    nm_key_id(&place, &note->service);
-    nm_key_id(&place, id);
-    nm_rc_t rc = nm_table_delete(txn, &nm_by_service_table, nm_key_view(&place));
-    return rc == NM_ERR_MISSING ? NM_OK : rc;
-}
-
 nm_rc_t
 nm_shelf_delete(nm_gateway_t *self, const nm_shelf_t *shelf, nm_txn_t *txn, const nm_id_t *id, const nm_note_t *note)
 {
-    nm_rc_t rc = shelf->own ? s_delete_place(txn, id, note) : NM_OK;
+    nm_rc_t rc = shelf->own ? nm_places_delete(txn, id, note) : NM_OK;
     if (rc == NM_OK)
         rc = s_delete_content(shelf, txn, id);
     if (rc == NM_OK)
@@ -368,18 +359,15 @@ nm_rc_t
 nm_notes_adopt(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id)
 {
     nm_txn_t *txn = nm_turn_txn(turn);
-    nm_key_t place = { .size = 0 };
     nm_note_t note;
     nm_bytes_t request;
     nm_rc_t rc = nm_shelf_get(&nm_copy_shelf, txn, id, &note);
     if (rc != NM_OK)
         return rc;
     NM_PUT(&note, note, first_chunk, nm_journal_chunk(&self->journal, txn));
-    nm_key_id(&place, &note.service);
-    nm_key_id(&place, id);
     rc = nm_notes_put(self, txn, id, &note);
     if (rc == NM_OK)
-        rc = nm_table_put(txn, &nm_by_service_table, nm_key_view(&place), nm_bytes(NULL, 0));
+        rc = nm_places_put(txn, id, &note);
     if (rc == NM_OK)
         rc = s_adopt_due(turn, id, &note);
     self->counts[note.status]++;

@@ -47,6 +47,7 @@ typedef struct nm_gateway {
     int64_t oldest_ms;                        //  Of the unfinished; 0: none
     int64_t tidy_at_ms;                       //  When the minute's upkeep is due
     uint64_t life;                            //  A number of this process
+    bool lists_by_user;                       //  nm_by_user_table has all notes (places.h)
     bool has_orphans;                         //  Copies may be awaited that an earlier process asked for
     uint64_t present;                         //  A bit for each role that the directory knows
 

@@ -3,6 +3,7 @@
  *      notes        notification id                    -> nm_note_t, status and history
  *      contents     notification id                    -> the request as it came; unfinished ones only
  *      by_service   service, notification id           -> nothing; lists walk it
+ *      by_user      service, user, notification id     -> nothing; lists of one user walk it
  *      due          time, notification id              -> when a scheduled one starts, when one expires
  *      journal      number of a chunk                  -> events of one turn, for those who follow
  *      answers      hash of service and key, time      -> first answers, for idempotency; 24 h
@@ -30,6 +31,7 @@
 extern const nm_table_t nm_notes_table;
 extern const nm_table_t nm_contents_table;
 extern const nm_table_t nm_by_service_table;
+extern const nm_table_t nm_by_user_table;
 extern const nm_table_t nm_due_table;
 extern const nm_table_t nm_journal_table;
 extern const nm_table_t nm_answers_table;
@@ -46,7 +48,7 @@ extern const nm_table_t nm_suspects_table;
 extern const nm_table_t nm_spent_table;
 extern const nm_table_t nm_received_table;
 
-enum { NM_GATEWAY_TABLE_COUNT = 18 };
+enum { NM_GATEWAY_TABLE_COUNT = 19 };
 extern const nm_table_t *const nm_gateway_tables[NM_GATEWAY_TABLE_COUNT];
 
 #endif

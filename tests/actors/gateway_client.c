@@ -124,15 +124,32 @@ nm_client_queue(nm_client_t *self, const char *op, const nm_ask_headers_t *heade
     return nm_bench_ask(self->bench, "", op, headers ? headers : &own, body);
 }
 
+//  Other gateways are played: they have nothing to list.
+static void
+s_play_lists(nm_client_t *self, size_t asked)
+{
+    static const uint8_t NOTHING[] = "\x82\xa5items\x90\xabnext_cursor\xc0";
+    for (; asked < nm_bench_asks(self->bench); asked++) {
+        const nm_bench_asked_t *ask = nm_bench_asked(self->bench, asked);
+        if (strcmp(ask->op, "notifications.list") == 0)
+            nm_bench_answer(self->bench, ask->id, ask->peer, 200, nm_bytes(NOTHING, sizeof NOTHING - 1));
+    }
+    if (nm_bench_turn(self->bench) != NM_OK)
+        s_die("a turn failed");
+}
+
 const nm_bench_reply_t *
 nm_client_ask_as(nm_client_t *self, const char *key, const char *op, nm_bytes_t body)
 {
     nm_ask_headers_t headers = { .has = 0 };
     if (key)
         NM_PUT(&headers, ask_headers, api_key, nm_text(key));
+    size_t asked = nm_bench_asks(self->bench);
     uint64_t id = nm_bench_ask(self->bench, "", op, &headers, body);
     if (nm_bench_turn(self->bench) != NM_OK)
         s_die("a turn failed");
+    if (!nm_bench_reply(self->bench, id) && nm_bench_asks(self->bench) > asked)
+        s_play_lists(self, asked);
     return nm_bench_reply(self->bench, id);
 }
 

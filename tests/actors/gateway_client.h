@@ -37,7 +37,7 @@ const char *nm_client_keyed(nm_client_t *self, uint16_t gateway, const char *ste
 //  Queues an ask. headers NULL: the key of `shop` alone.
 uint64_t nm_client_queue(nm_client_t *self, const char *op, const nm_ask_headers_t *headers, nm_bytes_t body);
 
-//  Asks, turns, and returns the reply. NULL: not answered yet.
+//  Asks, turns, and returns the reply. NULL: not answered yet. Other gateways that are asked for their list have none.
 const nm_bench_reply_t *nm_client_ask(nm_client_t *self, const char *op, nm_bytes_t body);
 const nm_bench_reply_t *nm_client_ask_as(nm_client_t *self, const char *key, const char *op, nm_bytes_t body);
 

@@ -414,6 +414,8 @@ names_every_fault_of_a_list(void **state)
     assert_int_equal(reply->status, 422);
     assert_int_equal(nm_list_open(&errors, s_raw(reply->body, "errors")), NM_OK);
     assert_int_equal(errors.count, 3);
+    for (nm_bytes_t error; nm_list_next(&errors, &error) == NM_OK;)
+        assert_int_equal(nm_reader_find_text(error, "pointer").at[0], '?');
 }
 
 static void

@@ -36,6 +36,48 @@ def wait_linked(mesh):
                   f"{actor.name} to know which gateways are up")
 
 
+def list_all(client, limit=7, **filters):
+    """The ids of all pages, in their order; whether each page was whole."""
+    ids, cursor, whole = [], None, True
+    while True:
+        answer = client.ask("notifications.list", {"limit": limit, **filters, **({"cursor": cursor} if cursor else {})})
+        assert answer.status == 200, answer
+        ids += [item["id"] for item in answer.body["items"]]
+        whole &= "incomplete" not in answer.body
+        cursor = answer.body["next_cursor"]
+        if not cursor:
+            return ids, whole
+
+
+def test_a_list_is_the_same_whichever_gateway_is_asked(make_mesh, make_sink):
+    payloads, sink = Payloads(), make_sink(keep=False)
+    mesh = make_mesh(one_of_each(gateway=3, deadletter=2), providers={"sink": smtp(sink.port)})
+    wait_linked(mesh)
+    clients = [mesh.client(gateway=f"gateway-{n}") for n in (1, 2, 3)]
+    later = {"send_at": "2099-01-01T00:00:00Z"}
+    sent = [clients[n % 3].send({**payloads.request(n, f"u{n}@t.test"), **(later if n % 2 else {})}) for n in range(30)]
+    assert {number_of(one) for one in sent} == {1, 2, 3}
+    for client in clients:
+        assert list_all(client) == (sorted(sent, reverse=True), True)
+        assert list_all(client, status="scheduled") == (sorted(sent[1::2], reverse=True), True)
+        assert client.ask("dead_letters.list", {}).body == {"items": [], "next_cursor": None}
+
+    #  A page of one gateway goes on at another.
+    page = clients[0].ask("notifications.list", {"limit": 10}).body
+    rest = clients[1].ask("notifications.list", {"limit": 200, "cursor": page["next_cursor"]}).body
+    assert [item["id"] for item in page["items"] + rest["items"]] == sorted(sent, reverse=True)
+
+    mesh["gateway-2"].kill()
+    until(lambda: not list_all(clients[0])[1], "gateway-2 to be missed")
+    began = time.monotonic()
+    answer = clients[0].ask("notifications.list", {"limit": 200})
+    assert answer.body["missing"] == ["gateway-2"] and answer.body["incomplete"] is True
+    assert [item["id"] for item in answer.body["items"]] == sorted((one for one in sent if number_of(one) != 2), reverse=True)
+    assert time.monotonic() - began < 2
+    mesh["gateway-2"].start()
+    until(lambda: list_all(clients[0]) == (sorted(sent, reverse=True), True), "all to be listed again")
+
+
 def test_an_id_is_answered_by_any_gateway(make_mesh, make_sink):
     payloads, sink = Payloads(), make_sink()
     mesh = make_mesh(one_of_each(gateway=2), providers={"sink": smtp(sink.port)})
@@ -245,6 +287,10 @@ def test_a_burnt_gateway_loses_nothing_that_was_on_two_disks(make_mesh, make_sin
               f"all final after {took:.1f} s")
     assert len(ledger.accepted) > 100
     assert not lost
+    #  What was adopted is listed once, and the one that is forgotten is not missed.
+    listed = [list_all(heir, limit=200) for heir in heirs]
+    assert listed[0] == listed[1] and listed[0][1]
+    assert len(set(listed[0][0])) == len(listed[0][0]) and {one for one, _ in ledger.accepted.values()} <= set(listed[0][0])
     some = sorted(records)[:20]
     assert all(answer.status == 200 for answer in heirs[1].get_many(some).values())
 

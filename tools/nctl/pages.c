@@ -40,6 +40,16 @@ nm_pages_table(const json_t *items, const nm_column_t *columns, size_t column_co
     nm_buf_free(&titles);
 }
 
+//  Who was away when the page was made: what they keep is not in it.
+static void
+s_say_missing(const json_t *page)
+{
+    size_t i;
+    json_t *name;
+    json_array_foreach(json_object_get(page, "missing"), i, name)
+        nm_nctl_say("%s is away: what it keeps is not in this list", json_string_value(name));
+}
+
 int
 nm_pages_print(nm_nctl_t *nctl, const char *op, json_t *body, const nm_column_t *columns, size_t column_count)
 {
@@ -53,6 +63,7 @@ nm_pages_print(nm_nctl_t *nctl, const char *op, json_t *body, const nm_column_t 
         nm_pages_table(json_object_get(page, "items"), columns, column_count);
         if (nm_json_text(page, "next_cursor")[0])
             nm_nctl_say("There is more: --cursor %s", nm_json_text(page, "next_cursor"));
+        s_say_missing(page);
     }
     json_decref(page);
     return NM_DONE;
