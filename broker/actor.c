@@ -54,6 +54,12 @@ nm_actor_output(nm_actor_t *self, nm_output_kind_t kind)
     return output;
 }
 
+void *
+nm_actor_state(const nm_actor_t *self)
+{
+    return self->state;
+}
+
 bool
 nm_actor_changed(const nm_actor_t *self)
 {
@@ -78,6 +84,7 @@ s_drop_outputs(nm_actor_t *self, size_t from)
     for (size_t i = from; i < self->output_count; i++) {
         nm_buf_free(&self->outputs[i].bytes);
         nm_effect_destroy(&self->outputs[i].effect);
+        nm_front_answer_free(&self->outputs[i].answer);
     }
     self->output_count = from;
 }
@@ -216,6 +223,7 @@ s_take(nm_actor_t *self, const nm_input_t *input)
     case NM_IN_RESULT: return s_take_result(self, input->result);
     case NM_IN_KNOCK: nm_lobby_take_knock(self, input); return NM_OK;
     case NM_IN_WELCOME: nm_lobby_take_welcome(self, input); return NM_OK;
+    case NM_IN_REQUEST: return self->role->request(self->state, &self->turn, input->request);
     }
     return NM_ERR_BUG;
 }
@@ -397,9 +405,9 @@ nm_actor_wake(const nm_actor_t *self)
     for (size_t i = 0; i < self->link_count; i++)
         if (nm_link_wake(self->links[i]) < wake_ms)
             wake_ms = nm_link_wake(self->links[i]);
-    for (size_t i = 0; i < self->ask_count; i++)
-        if (self->asks[i].deadline_ms < wake_ms)
-            wake_ms = self->asks[i].deadline_ms;
+    const nm_pending_ask_t *ask = nm_asks_first(&self->asks);
+    if (ask && ask->deadline_ms < wake_ms)
+        wake_ms = ask->deadline_ms;
     int64_t books_ms = nm_books_wake(self);
     return books_ms < wake_ms ? books_ms : wake_ms;
 }
@@ -441,9 +449,7 @@ nm_actor_drained(const nm_actor_t *self)
     int64_t oldest_ms = 0;
     if (self->role->backlog)
         self->role->backlog(self->state, &backlog, &oldest_ms);
-    bool done = self->draining && self->loaded && !backlog;
-    for (size_t i = 0; i < self->ask_count && done; i++)
-        done = self->asks[i].asker != NM_ASKER_ROLE;
+    bool done = self->draining && self->loaded && !backlog && !self->asks.counts[NM_ASKER_ROLE];
     for (size_t i = 0; i < self->lane_count && done; i++)
         done = self->lanes[i].count == 0;
     for (size_t i = 0; i < self->link_count && done; i++)
@@ -518,7 +524,6 @@ nm_actor_new(const nm_actor_config_t *config, nm_now_t now, nm_error_t *error)
     self->seed = config->seed;
     self->started_ms = now.wall_ms;
     self->ids.gateway = config->setup.self->number;
-    self->next_ask = 1;
     self->beat_at_ms = now.mono_ms;
     self->link_beat_ms = nm_link_beat_ms(0);
     self->forget_at_ms = INT64_MAX;
@@ -575,7 +580,7 @@ nm_actor_destroy(nm_actor_t **self_p)
     free(self->peers);
     free(self->lanes);
     nm_watches_free(&self->watches);
-    free(self->asks);
+    nm_asks_free(&self->asks);
     free(self);
     *self_p = NULL;
 }

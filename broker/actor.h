@@ -39,6 +39,7 @@ typedef enum {
     NM_IN_RESULT,   //  An effect has ended
     NM_IN_KNOCK,    //  A newcomer at the lobby
     NM_IN_WELCOME,  //  A lobby's answer to our own knock
+    NM_IN_REQUEST,  //  A request at the front
 } nm_input_kind_t;
 
 typedef struct {
@@ -49,6 +50,7 @@ typedef struct {
     nm_caller_t caller;         //  ASK and KNOCK: socket and route to answer on
     nm_bytes_t bytes;           //  The frame
     const nm_result_t *result;
+    const nm_front_request_t *request;
 } nm_input_t;
 
 typedef enum {
@@ -57,6 +59,7 @@ typedef enum {
     NM_OUT_REPLY,   //  To caller.socket, caller.route
     NM_OUT_EFFECT,  //  Run it
     NM_OUT_KNOCK,   //  To the lobby of peer
+    NM_OUT_ANSWER,  //  To the front
 } nm_output_kind_t;
 
 typedef struct {
@@ -65,6 +68,7 @@ typedef struct {
     nm_caller_t caller;
     nm_buf_t bytes;
     nm_effect_t *effect;
+    nm_front_answer_t answer;
 } nm_output_t;
 
 //  The tables of a store for this role: the broker's and the role's. Returns how many.
@@ -75,20 +79,23 @@ nm_actor_t *nm_actor_new(const nm_actor_config_t *config, nm_now_t now, nm_error
 void nm_actor_destroy(nm_actor_t **self_p);
 
 //  One turn. NM_OK: committed (or there was nothing to commit). NM_ERR_FULL: undone; asks have
-//  been answered 507 and everything else but results of effects may be dropped: those must be
-//  given again later. Other results: the process must end.
+//  been answered 507 and everything else but results of effects and requests at the front may be dropped: those must
+//  be given again later. Other results: the process must end.
 nm_rc_t nm_actor_turn(nm_actor_t *self, const nm_input_t *inputs, size_t count, nm_now_t now);
 
 //  Did the last turn change the store? Only then did it cost a sync.
 bool nm_actor_changed(const nm_actor_t *self);
 
-//  Takes the next output; false if there is none. The taker frees bytes and runs or destroys effect.
+//  Takes the next output; false if there is none. The taker frees bytes and answer, and runs or destroys effect.
 bool nm_actor_take(nm_actor_t *self, nm_output_t *output);
 
 //  What can wait until the outputs have gone: brings the store's log home and reads on in the
 //  store to see that it is whole (a scrub), when that is due.
 //  Call it after each release. Not NM_OK: the process must end.
 nm_rc_t nm_actor_rest(nm_actor_t *self, int64_t mono_ms);
+
+//  The state of its role: what a front is made with.
+void *nm_actor_state(const nm_actor_t *self);
 
 //  Monotonic time at which the next turn is due, inputs or not.
 int64_t nm_actor_wake(const nm_actor_t *self);

@@ -4,6 +4,7 @@
 #define NM_ACTOR_PRIVATE_H
 
 #include "broker/actor.h"
+#include "broker/asks.h"
 #include "broker/books.h"
 #include "broker/inbox.h"
 #include "broker/link.h"
@@ -13,7 +14,7 @@
 #include "broker/watches.h"
 #include "wire/id.h"
 
-enum { NM_LANE_TEXT_MAX = NM_NAME_MAX + 8, NM_ASK_PENDING_MAX = 4096 };
+enum { NM_LANE_TEXT_MAX = NM_NAME_MAX + 8 };
 
 //  A waiting line of the outbox.
 typedef struct {
@@ -30,17 +31,6 @@ typedef struct {
     size_t count;  //  Items so far; 0: not started
     bool claim;    //  Of mail: it is to be claimed
 } nm_draft_t;
-
-//  To whom a reply goes: to the role, or to a part of the runtime, whose asks the role never sees.
-typedef enum { NM_ASKER_ROLE, NM_ASKER_EXCHANGE, NM_ASKER_BOOK, NM_ASKER_SURVEY } nm_asker_kind_t;
-
-typedef struct {
-    uint64_t id;
-    uint64_t token;
-    const nm_peer_t *peer;
-    int64_t deadline_ms;  //  Monotonic
-    nm_asker_kind_t asker;
-} nm_pending_ask_t;
 
 //  How the directory is evened out with others. Times are monotonic.
 typedef struct {
@@ -112,9 +102,7 @@ struct nm_actor {
     nm_caller_t reply_route;
     nm_offenders_t offenders;
 
-    nm_pending_ask_t *asks;
-    size_t ask_count;
-    uint64_t next_ask;
+    nm_asks_t asks;
 
     nm_output_t *outputs;  //  A ring of its own would save nothing: taken in order, then cleared
     size_t output_count;

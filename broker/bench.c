@@ -68,6 +68,8 @@ struct nm_bench {
     size_t ask_count;
     nm_effect_t **effects;
     size_t effect_count;
+    nm_front_answer_t *answers;
+    size_t answer_count;
     bool plays_books;  //  The test answers asks about books
     nm_buf_t *frames;  //  What the kept outputs are views into
     size_t frame_count;
@@ -93,7 +95,7 @@ s_die(const char *what, const char *why)
 //  -- The folder
 
 static void
-s_write_mesh(nm_bench_t *self, const char *settings)
+s_write_mesh(nm_bench_t *self, const nm_role_t *role, const char *settings)
 {
     static const struct {
         const char *name, *role;
@@ -115,6 +117,10 @@ s_write_mesh(nm_bench_t *self, const char *settings)
             fprintf(file, "        number = %u\n        door = \"tcp://127.0.0.1:%zu\"\n", ACTORS[i].number,
                     7002 + 3 * i);
     }
+    if (role->id == NM_ROLE_BRIDGE)
+        fputs("    bridge-1\n        role = \"bridge\"\n        mailbox = \"tcp://127.0.0.1:7100\"\n"
+              "        desk = \"tcp://127.0.0.1:7101\"\n",
+              file);
     fputs(settings ? settings : "", file);
     fclose(file);
     snprintf(path, sizeof path, "%s/certs", self->folder);
@@ -324,6 +330,12 @@ s_pack_mail(nm_bench_t *self, s_input_t *input)
     nm_buf_free(&input->bytes);
     input->bytes = frame;
     input->mail_peer = NULL;
+}
+
+void
+nm_bench_request(nm_bench_t *self, const nm_front_request_t *request)
+{
+    s_input(self, NM_IN_REQUEST, "")->input.request = request;
 }
 
 uint64_t
@@ -559,6 +571,10 @@ s_take_outputs(nm_bench_t *self)
         case NM_OUT_REPLY: s_keep_replies(self, s_keep(self, output.bytes)); break;
         case NM_OUT_ASK: s_keep_asks(self, output.peer, s_keep(self, output.bytes)); break;
         case NM_OUT_KNOCK: nm_buf_free(&output.bytes); break;  //  No directory is exchanged here
+        case NM_OUT_ANSWER:
+            self->answers = nm_realloc(self->answers, (self->answer_count + 1) * sizeof *self->answers);
+            self->answers[self->answer_count++] = output.answer;
+            break;
         case NM_OUT_EFFECT:
             self->effects = nm_realloc(self->effects, (self->effect_count + 1) * sizeof(nm_effect_t *));
             self->effects[self->effect_count++] = output.effect;
@@ -582,7 +598,9 @@ nm_bench_forget(nm_bench_t *self)
         nm_buf_free(&self->frames[i]);
     for (size_t i = 0; i < self->effect_count; i++)
         nm_effect_destroy(&self->effects[i]);
-    self->claims = 0;
+    for (size_t i = 0; i < self->answer_count; i++)
+        nm_front_answer_free(&self->answers[i]);
+    self->claims = self->answer_count = 0;
     self->frame_count = self->mail_count = self->reply_count = self->ask_count = self->effect_count = 0;
 }
 
@@ -667,7 +685,7 @@ nm_bench_new(const nm_role_t *role, const char *name, const char *settings)
     snprintf(self->folder, sizeof self->folder, "/tmp/nmesh-bench-XXXXXX");
     if (!mkdtemp(self->folder))
         s_die(self->folder, "cannot be made");
-    s_write_mesh(self, settings);
+    s_write_mesh(self, role, settings);
     self->mesh = nm_mesh_load(self->folder, &error);
     if (!self->mesh)
         s_die("mesh", error.text);
@@ -727,6 +745,7 @@ nm_bench_destroy(nm_bench_t **self_p)
     free(self->replies);
     free(self->asks);
     free(self->effects);
+    free(self->answers);
     free(self->frames);
     free(self);
     *self_p = NULL;
@@ -799,6 +818,18 @@ nm_bench_reply(const nm_bench_t *self, uint64_t id)
         if (self->replies[i].id == id)
             return &self->replies[i];
     return NULL;
+}
+
+size_t
+nm_bench_answers(const nm_bench_t *self)
+{
+    return self->answer_count;
+}
+
+const nm_front_answer_t *
+nm_bench_answered(const nm_bench_t *self, size_t n)
+{
+    return n < self->answer_count ? &self->answers[n] : NULL;
 }
 
 size_t

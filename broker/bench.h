@@ -9,7 +9,7 @@
  *      assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 1);
  *
  *  The mesh has gateway-1 (number 1), gateway-2 (2), router-1, router-2, email-1, email-2 and
- *  deadletter-1; all greeted, with credit, unless told otherwise. Inputs are queued and given
+ *  deadletter-1, and bridge-1 if the role is that of bridges; all greeted, with credit, unless told otherwise. Inputs are queued and given
  *  to the next turn. Outputs of all turns are kept until nm_bench_forget. Not for production.
  */
 #ifndef NM_BENCH_H
@@ -55,6 +55,9 @@ void nm_bench_answer(nm_bench_t *self, uint64_t id, const char *peer, unsigned s
 void nm_bench_answer_with(nm_bench_t *self, uint64_t id, const char *peer, unsigned status, nm_bytes_t headers,
                           nm_bytes_t body);
 
+//  A request at the front; it belongs to the caller and must last until the next turn is over.
+void nm_bench_request(nm_bench_t *self, const nm_front_request_t *request);
+
 //  The result of an effect; text is copied. Token and about come from the effect.
 void nm_bench_result(nm_bench_t *self, const nm_effect_t *effect, nm_call_t call, unsigned code, const char *text);
 
@@ -93,6 +96,10 @@ const nm_bench_mail_t *nm_bench_sent(const nm_bench_t *self, unsigned kind, size
 const nm_bench_reply_t *nm_bench_reply(const nm_bench_t *self, uint64_t id);  //  NULL: not answered yet
 size_t nm_bench_asks(const nm_bench_t *self);
 const nm_bench_asked_t *nm_bench_asked(const nm_bench_t *self, size_t n);
+
+//  Answers to requests at the front; each piece counts.
+size_t nm_bench_answers(const nm_bench_t *self);
+const nm_front_answer_t *nm_bench_answered(const nm_bench_t *self, size_t n);
 
 //  Effects that have been started; nm_bench_effect gives the n-th, which the bench owns.
 size_t nm_bench_effects(const nm_bench_t *self);

@@ -337,16 +337,15 @@ s_pack_ask(nm_actor_t *self, const nm_peer_t *peer, uint64_t id, const nm_ask_ou
 void
 nm_desk_ask(nm_actor_t *self, const nm_peer_t *peer, const nm_ask_out_t *out, nm_asker_kind_t asker)
 {
-    if (self->ask_count >= NM_ASK_PENDING_MAX || s_peer_place(self, peer) == self->peer_count)
+    if (self->asks.count >= NM_ASKS_MAX || s_peer_place(self, peer) == self->peer_count)
         peer = NULL;
-    self->asks = nm_realloc(self->asks, (self->ask_count + 1) * sizeof *self->asks);
-    nm_pending_ask_t *pending = &self->asks[self->ask_count++];
-    *pending = (nm_pending_ask_t){ .id = self->next_ask++, .token = out->token, .peer = peer, .asker = asker };
-    //  Nobody to ask: the reply is a 503, in the next turn like any other reply.
-    pending->deadline_ms = peer ? self->turn.now.mono_ms + out->timeout_ms : self->turn.now.mono_ms;
+    nm_pending_ask_t pending = { .token = out->token, .peer = peer, .asker = asker };
+    //  Nobody to ask: the reply is a 503, after the inputs of this turn.
+    pending.deadline_ms = peer ? self->turn.now.mono_ms + out->timeout_ms : self->turn.now.mono_ms;
+    uint64_t id = nm_asks_add(&self->asks, &pending);
     if (!peer)
         return;
-    s_pack_ask(self, peer, pending->id, out);
+    s_pack_ask(self, peer, id, out);
     nm_metric_add(self->metric.asks_out, 1);
 }
 
@@ -369,17 +368,13 @@ nm_turn_ask(nm_turn_t *turn, nm_role_id_t role, const char *peer, const char *op
 bool
 nm_actor_awaits(const nm_actor_t *self, const nm_peer_t *peer)
 {
-    for (size_t i = 0; i < self->ask_count; i++)
-        if (self->asks[i].peer == peer)
-            return true;
-    return false;
+    return nm_asks_await(&self->asks, peer);
 }
 
 static nm_rc_t
-s_answer(nm_actor_t *self, size_t at, const nm_reply_t *reply)
+s_answer(nm_actor_t *self, const nm_pending_ask_t *ask, const nm_reply_t *reply)
 {
-    nm_pending_ask_t pending = self->asks[at];
-    self->asks[at] = self->asks[--self->ask_count];
+    nm_pending_ask_t pending = nm_asks_take(&self->asks, ask);
     nm_reply_in_t in = { .token = pending.token,
                          .peer = pending.peer ? pending.peer->actor.name : "",
                          .status = (unsigned) reply->status,
@@ -389,7 +384,8 @@ s_answer(nm_actor_t *self, size_t at, const nm_reply_t *reply)
     case NM_ASKER_BOOK: return nm_books_reply(self, &in);
     case NM_ASKER_EXCHANGE: nm_exchange_reply(self, &in); return NM_OK;
     case NM_ASKER_SURVEY: nm_survey_reply(self, &in); return NM_OK;
-    case NM_ASKER_ROLE: break;
+    case NM_ASKER_ROLE:
+    case NM_ASKER_COUNT: break;
     }
     return self->role->reply ? self->role->reply(self->state, &self->turn, &in) : NM_OK;
 }
@@ -411,12 +407,9 @@ nm_desk_take_reply(nm_actor_t *self, const nm_input_t *input)
         nm_reply_t reply;
         if (nm_record_decode(&nm_reply_shape, &reply, raw, NULL, "") != NM_OK)
             continue;
-        for (size_t i = 0; i < self->ask_count; i++)
-            if (self->asks[i].id == reply.id && self->asks[i].peer &&
-                strcmp(self->asks[i].peer->actor.name, input->peer) == 0) {
-                rc = s_answer(self, i, &reply);
-                break;
-            }
+        const nm_pending_ask_t *ask = nm_asks_find(&self->asks, reply.id);
+        if (ask && ask->peer && strcmp(ask->peer->actor.name, input->peer) == 0)
+            rc = s_answer(self, ask, &reply);
     }
     return rc;
 }
@@ -425,14 +418,13 @@ nm_rc_t
 nm_desk_tick(nm_actor_t *self)
 {
     nm_rc_t rc = NM_OK;
-    for (size_t i = 0; i < self->ask_count && rc == NM_OK;) {
-        if (self->asks[i].deadline_ms > self->turn.now.mono_ms) {
-            i++;
-            continue;
-        }
+    const nm_pending_ask_t *ask;
+    uint64_t serial = self->asks.serial;  //  What is asked because of such an answer comes in the next turn
+    while (rc == NM_OK && (ask = nm_asks_first(&self->asks)) && ask->deadline_ms <= self->turn.now.mono_ms &&
+           !nm_asks_is_since(ask, serial)) {
         nm_reply_t reply = { 0 };
-        NM_PUT(&reply, reply, status, self->asks[i].peer ? 504 : 503);
-        rc = s_answer(self, i, &reply);
+        NM_PUT(&reply, reply, status, ask->peer ? 504 : 503);
+        rc = s_answer(self, ask, &reply);
     }
     return rc;
 }

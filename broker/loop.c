@@ -50,6 +50,7 @@ typedef enum {
     S_FROM_ZAP,
     S_FROM_SIGNAL,
     S_FROM_WORKER,
+    S_FROM_FRONT,
     S_FROM_MAILBOX,
     S_FROM_DESK,
     S_FROM_DOOR,
@@ -61,6 +62,7 @@ typedef enum {
 struct nm_loop {
     nm_loop_config_t config;
     nm_effects_t *effects;
+    nm_front_t *front;
     nm_clock_t clock;
     void *mailbox;
     void *desk;
@@ -298,6 +300,16 @@ s_open_signals(nm_loop_t *self, nm_error_t *error)
     return self->signal_fd < 0 ? nm_fail(error, NM_ERR_IO, "signalfd: %s", strerror(errno)) : NM_OK;
 }
 
+//  After the signals: a front's library may have threads, and those must not get them.
+static nm_rc_t
+s_open_front(nm_loop_t *self, nm_error_t *error)
+{
+    if (!self->config.front)
+        return NM_OK;
+    self->front = self->config.front->make(nm_actor_state(self->config.actor), error);
+    return self->front ? NM_OK : NM_ERR_IO;
+}
+
 nm_loop_t *
 nm_loop_new(const nm_loop_config_t *config, nm_error_t *error)
 {
@@ -313,7 +325,7 @@ nm_loop_new(const nm_loop_config_t *config, nm_error_t *error)
     if (own)
         memcpy(self->key, own->public_key, sizeof self->key);
     if (s_open_signals(self, error) != NM_OK || s_bind(self, error) != NM_OK ||
-        s_follow_directory(self, error) != NM_OK)
+        s_follow_directory(self, error) != NM_OK || s_open_front(self, error) != NM_OK)
         nm_loop_destroy(&self);
     return self;
 }
@@ -329,6 +341,8 @@ nm_loop_destroy(nm_loop_t **self_p)
     s_forget_inputs(self);
     if (self->effects)
         self->config.effects->destroy(&self->effects);
+    if (self->front)
+        self->config.front->destroy(&self->front);
     for (size_t i = 0; i < self->peer_count; i++) {
         nm_net_close(self->config.net, &self->peers[i].post);
         nm_net_close(self->config.net, &self->peers[i].dealer);
@@ -498,6 +512,19 @@ s_gather_results(nm_loop_t *self)
         s_add_result(self, &result);
 }
 
+//  Somebody waits for the answer, so these are urgent.
+static void
+s_gather_requests(nm_loop_t *self)
+{
+    const nm_front_request_t *request;
+    while (self->front && s_has_room(self) && (request = self->config.front->take(self->front))) {
+        size_t at = self->count++;
+        zmq_msg_init(&self->messages[at]);
+        self->inputs[at] = (nm_input_t){ .kind = NM_IN_REQUEST, .peer = "", .request = request };
+        self->urgent = true;
+    }
+}
+
 static void
 s_forget_inputs(nm_loop_t *self)
 {
@@ -511,19 +538,20 @@ s_forget_inputs(nm_loop_t *self)
     self->due_ms = INT64_MAX;
 }
 
-//  After a turn that was undone: results cannot come a second time, so they stay for the next one.
+//  After a turn that was undone: results and requests cannot come a second time, so they stay for the next one.
 static void
-s_keep_results(nm_loop_t *self)
+s_keep_inputs(nm_loop_t *self)
 {
     size_t kept = 0;
     for (size_t i = 0; i < self->count; i++) {
         zmq_msg_close(&self->messages[i]);
-        if (self->inputs[i].kind != NM_IN_RESULT)
+        if (self->inputs[i].kind != NM_IN_RESULT && self->inputs[i].kind != NM_IN_REQUEST)
             continue;
         self->results[kept] = self->results[i];
         zmq_msg_init(&self->messages[kept]);
         self->inputs[kept] = self->inputs[i];
-        self->inputs[kept].result = &self->results[kept];
+        if (self->inputs[kept].kind == NM_IN_RESULT)
+            self->inputs[kept].result = &self->results[kept];
         kept++;
     }
     self->count = kept;
@@ -627,8 +655,11 @@ s_release(nm_loop_t *self)
         case NM_OUT_ASK: s_send_ask(self, &output); break;
         case NM_OUT_REPLY: s_send_reply(self, &output); break;
         case NM_OUT_EFFECT: s_start_effect(self, output.effect); break;
+        case NM_OUT_ANSWER: self->config.front->answer(self->front, &output.answer); break;
         }
     }
+    if (self->front)
+        self->config.front->run(self->front, self->clock.last.mono_ms);
 }
 
 //  -- Polling
@@ -652,6 +683,8 @@ s_watch_all(nm_loop_t *self)
     s_watch(self, NULL, nm_worker_fd(self->config.worker), S_FROM_WORKER, 0);
     if (!s_has_room(self))
         return;
+    if (self->front)
+        s_watch(self, NULL, self->config.front->fd(self->front), S_FROM_FRONT, 0);
     s_watch(self, self->mailbox, 0, S_FROM_MAILBOX, 0);
     s_watch(self, self->desk, 0, S_FROM_DESK, 0);
     if (self->door && !self->leave_ms)
@@ -684,7 +717,7 @@ s_watch_effects(nm_loop_t *self, int *timeout_ms)
 }
 
 static long
-s_timeout(const nm_loop_t *self, int effects_ms)
+s_timeout(const nm_loop_t *self, int edges_ms)
 {
     int64_t wake_ms = nm_actor_wake(self->config.actor);
     int64_t now_ms = self->clock.last.mono_ms;
@@ -695,9 +728,16 @@ s_timeout(const nm_loop_t *self, int effects_ms)
     if (self->watchdog_ms && self->fed_ms + self->watchdog_ms < wake_ms)
         wake_ms = self->fed_ms + self->watchdog_ms;
     int64_t wait_ms = wake_ms > now_ms ? wake_ms - now_ms : 0;
-    if (effects_ms >= 0 && effects_ms < wait_ms)
-        wait_ms = effects_ms;
+    if (edges_ms >= 0 && edges_ms < wait_ms)
+        wait_ms = edges_ms;
     return (long) wait_ms;
+}
+
+//  The earlier of two such times.
+static int
+s_sooner(int a_ms, int b_ms)
+{
+    return a_ms < 0 || (b_ms >= 0 && b_ms < a_ms) ? b_ms : a_ms;
 }
 
 static void
@@ -723,6 +763,8 @@ s_take_signal(nm_loop_t *self)
     self->leave_ms = self->clock.last.mono_ms;
     self->urgent = true;
     nm_actor_leave(self->config.actor);
+    if (self->front)
+        self->config.front->leave(self->front);
 }
 
 //  A lobby has answered: who refused us may let us in now.
@@ -749,7 +791,8 @@ s_gather(nm_loop_t *self)
         switch (self->origins[i].from) {
         case S_FROM_ZAP: nm_net_zap_run(self->config.net, self->clock.last.wall_ms); break;
         case S_FROM_SIGNAL: s_take_signal(self); break;
-        case S_FROM_WORKER: break;
+        case S_FROM_WORKER:
+        case S_FROM_FRONT: break;
         case S_FROM_MAILBOX: s_drain(self, self->mailbox, NM_IN_FRAME, NULL); break;
         case S_FROM_DESK: s_drain_router(self, self->desk, S_FROM_DESK); break;
         case S_FROM_DOOR: s_drain_router(self, self->door, S_FROM_DOOR); break;
@@ -768,6 +811,7 @@ s_gather(nm_loop_t *self)
         }
     }
     s_gather_results(self);
+    s_gather_requests(self);
 }
 
 //  libzmq does not try again after a refused handshake, so a peer that stays silent gets a new
@@ -855,7 +899,7 @@ s_turn(nm_loop_t *self)
     }
     if (rc == NM_ERR_FULL) {
         nm_log(NM_LOG_ERROR, "turn_undone", "The store is full: a turn of %zu inputs was undone.", self->count);
-        s_keep_results(self);
+        s_keep_inputs(self);
         usleep(100000);  //  Nothing gets better by spinning
         return -1;
     }
@@ -872,6 +916,8 @@ s_is_quiet(nm_loop_t *self)
     size_t running = nm_worker_running(self->config.worker);
     if (self->effects)
         running += self->config.effects->running(self->effects);
+    if (self->front)
+        running += self->config.front->running(self->front);
     return !running && !self->count;
 }
 
@@ -904,7 +950,7 @@ nm_loop_run(nm_loop_t *self)
            self->config.self->mailbox, self->config.self->desk, self->door ? ", door " : "", self->config.self->door);
     int code = -1;
     while (code < 0) {
-        int effects_ms;
+        int edges_ms;
         nm_error_t error;
         if (s_follow_directory(self, &error) != NM_OK)
             nm_log(NM_LOG_ERROR, "peer_unreachable", "%s", error.text);
@@ -913,14 +959,18 @@ nm_loop_run(nm_loop_t *self)
             return 1;
         }
         s_watch_all(self);
-        s_watch_effects(self, &effects_ms);
-        int rc = zmq_poll(self->items, (int) (self->item_count + self->fd_count), s_timeout(self, effects_ms));
+        s_watch_effects(self, &edges_ms);
+        if (self->front)
+            edges_ms = s_sooner(edges_ms, self->config.front->timeout(self->front, self->clock.last.mono_ms));
+        int rc = zmq_poll(self->items, (int) (self->item_count + self->fd_count), s_timeout(self, edges_ms));
         if (rc < 0 && errno != EINTR) {
             nm_log(NM_LOG_CRITICAL, "poll_failed", "zmq_poll: %s", zmq_strerror(errno));
             return 1;
         }
         nm_clock_read(&self->clock);
         s_run_effects(self);
+        if (self->front)
+            self->config.front->run(self->front, self->clock.last.mono_ms);
         s_gather(self);
         s_revive(self);
         s_close_dealers(self);

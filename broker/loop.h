@@ -23,9 +23,10 @@ typedef struct {
     nm_net_t *net;
     nm_worker_t *worker;
     const nm_effects_driver_t *effects;  //  NULL for a role without SMTP or HTTP effects
+    const nm_front_driver_t *front;      //  NULL for a role without a front
 } nm_loop_config_t;
 
-//  Binds mailbox, desk and door, connects to the mailboxes of its peers. NULL on failure.
+//  Binds mailbox, desk, door and front, connects to the mailboxes of its peers. NULL on failure.
 nm_loop_t *nm_loop_new(const nm_loop_config_t *config, nm_error_t *error);
 void nm_loop_destroy(nm_loop_t **self_p);
 

@@ -20,6 +20,7 @@ enum { S_KEY_MAX = 16, S_TABLE_MAX = 64, S_WORKER_THREADS = 4 };
 typedef struct {
     const nm_role_t *role;
     const nm_effects_driver_t *effects;
+    const nm_front_driver_t *front;
     const char *folder;
     const char *name;
     bool verbose;
@@ -258,7 +259,8 @@ s_make_loop(s_main_t *self, nm_error_t *error)
                                 .directory = self->directory,
                                 .net = self->net,
                                 .worker = self->worker,
-                                .effects = self->effects };
+                                .effects = self->effects,
+                                .front = self->front };
     self->loop = nm_loop_new(&config, error);
     return self->loop ? NM_OK : NM_ERR_IO;
 }
@@ -359,10 +361,9 @@ s_mark_drained(const s_main_t *self)
                strerror(errno));
 }
 
-int
-nm_main_with_effects(int argc, char **argv, const nm_role_t *role, const nm_effects_driver_t *effects)
+static int
+s_main(s_main_t self, int argc, char **argv)
 {
-    s_main_t self = { .role = role, .effects = effects };
     nm_error_t error = { .text = "" };
     int code = s_read_arguments(&self, argc, argv);
     if (code >= 0)
@@ -394,5 +395,17 @@ nm_main_with_effects(int argc, char **argv, const nm_role_t *role, const nm_effe
 int
 nm_main(int argc, char **argv, const nm_role_t *role)
 {
-    return nm_main_with_effects(argc, argv, role, NULL);
+    return s_main((s_main_t){ .role = role }, argc, argv);
+}
+
+int
+nm_main_with_effects(int argc, char **argv, const nm_role_t *role, const nm_effects_driver_t *effects)
+{
+    return s_main((s_main_t){ .role = role, .effects = effects }, argc, argv);
+}
+
+int
+nm_main_with_front(int argc, char **argv, const nm_role_t *role, const nm_front_driver_t *front)
+{
+    return s_main((s_main_t){ .role = role, .front = front }, argc, argv);
 }

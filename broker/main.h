@@ -19,4 +19,7 @@ int nm_main(int argc, char **argv, const nm_role_t *role);
 //  For one with: effects is &nm_curl_effects.
 int nm_main_with_effects(int argc, char **argv, const nm_role_t *role, const nm_effects_driver_t *effects);
 
+//  For one with a front.
+int nm_main_with_front(int argc, char **argv, const nm_role_t *role, const nm_front_driver_t *front);
+
 #endif

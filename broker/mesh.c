@@ -14,7 +14,7 @@ enum {
 static const char *const PART_NAMES[] = { "mesh",  "actors", "providers", "store",  "directory",
                                           "books", "email",  "gateway",   "router", "deadletter" };
 static const char *const MESH_NAMES[] = { "name", "authority", "admin_key_hash", "public_domain", "lease" };
-static const char *const ACTOR_NAMES[] = { "role", "number", "mailbox", "desk", "door", "lobby", "host" };
+static const char *const ACTOR_NAMES[] = { "role", "number", "mailbox", "desk", "door", "http", "lobby", "host" };
 
 //  -- The mesh part
 
@@ -96,9 +96,9 @@ s_read_mesh(nm_mesh_t *self, const char *path, nm_error_t *error)
 
 //  -- End points
 
-//  host:port with a port that others can connect to.
+//  host:port with a port that is not below least.
 static bool
-s_is_tcp(const char *rest)
+s_is_tcp(const char *rest, unsigned least)
 {
     const char *colon = strrchr(rest, ':');
     if (!colon || colon == rest || colon - rest > 100)
@@ -109,7 +109,7 @@ s_is_tcp(const char *rest)
     if (!digits || digits > 5 || colon[1 + digits])
         return false;
     unsigned long port = strtoul(colon + 1, NULL, 10);
-    return port >= 1 && port <= 65535;
+    return port >= least && port <= 65535;
 }
 
 //  A relative socket path starts at the mesh file's folder, as all paths do.
@@ -139,7 +139,7 @@ s_read_endpoint(const nm_mesh_t *self, const nm_zpl_t *actor, const char *name, 
         return s_read_ipc(self, setting, out, error);
     if (strncmp(setting->value, "tcp://", 6) != 0)
         return nm_zpl_fail(setting, error, "\"%.80s\": an end point begins with tcp:// or ipc://", setting->value);
-    if (strlen(setting->value) >= NM_ENDPOINT_MAX || !s_is_tcp(setting->value + 6))
+    if (strlen(setting->value) >= NM_ENDPOINT_MAX || !s_is_tcp(setting->value + 6, 1))
         return nm_zpl_fail(setting, error, "\"%.80s\": expected tcp://HOST:PORT, PORT from 1 to 65535", setting->value);
     nm_bytes_to_text(nm_text(setting->value), out, NM_ENDPOINT_MAX);
     return NM_OK;
@@ -186,6 +186,24 @@ s_read_gateway(const nm_mesh_t *self, const nm_zpl_t *node, nm_mesh_actor_t *act
     return rc;
 }
 
+//  Where a bridge listens. Nobody of the mesh connects to it, so that the system may pick the port.
+static nm_rc_t
+s_read_http(const nm_zpl_t *node, nm_mesh_actor_t *actor, nm_error_t *error)
+{
+    const nm_zpl_t *setting = nm_zpl_find(node, "http");
+    if (setting && actor->role != NM_ROLE_BRIDGE)
+        return nm_zpl_fail(setting, error, "only a bridge has http, and %s is a %s", actor->name,
+                           nm_role_text(actor->role));
+    if (actor->role != NM_ROLE_BRIDGE)
+        return NM_OK;
+    const char *value = setting ? setting->value : NM_MESH_HTTP_DEFAULT;
+    if (!value || strncmp(value, "tcp://", 6) != 0 || strlen(value) >= NM_ENDPOINT_MAX || !s_is_tcp(value + 6, 0))
+        return nm_zpl_fail(setting, error, "\"%.80s\": expected tcp://ADDRESS:PORT; 0 picks a free port",
+                           value ? value : "");
+    nm_bytes_to_text(nm_text(value), actor->http, sizeof actor->http);
+    return NM_OK;
+}
+
 //  What the mailbox says of the machine, where nothing else is said.
 static void
 s_host_of(const char *endpoint, char out[NM_HOST_MAX])
@@ -229,6 +247,8 @@ s_read_actor(const nm_mesh_t *self, const nm_zpl_t *node, const char *name, nm_m
         rc = s_read_endpoint(self, node, "desk", actor->desk, error);
     if (rc == NM_OK)
         rc = s_read_gateway(self, node, actor, error);
+    if (rc == NM_OK)
+        rc = s_read_http(node, actor, error);
     if (rc == NM_OK)
         rc = s_read_place(self, node, actor, error);
     return rc;
@@ -405,7 +425,7 @@ nm_mesh_is_endpoint(const char *text)
 {
     if (strlen(text) >= NM_ENDPOINT_MAX)
         return false;
-    return strncmp(text, "tcp://", 6) == 0 ? s_is_tcp(text + 6) : strncmp(text, "ipc:///", 7) == 0 && text[7];
+    return strncmp(text, "tcp://", 6) == 0 ? s_is_tcp(text + 6, 1) : strncmp(text, "ipc:///", 7) == 0 && text[7];
 }
 
 void

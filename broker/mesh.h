@@ -17,6 +17,11 @@
  *              door = "tcp://127.0.0.1:7753"
  *              lobby = "tcp://127.0.0.1:7754"
  *              host = "rack-1"
+ *          bridge-1
+ *              role = "bridge"
+ *              mailbox = "tcp://127.0.0.1:7763"
+ *              desk = "tcp://127.0.0.1:7764"
+ *              http = "tcp://127.0.0.1:8080"
  *      directory
  *          beat = "20s"
  *          expiry = "70s"
@@ -54,6 +59,8 @@ enum {
     NM_MESH_LOCAL_MAX = 256
 };
 
+#define NM_MESH_HTTP_DEFAULT "tcp://127.0.0.1:8080"
+
 typedef struct {
     char name[NM_NAME_MAX + 1];
     nm_role_id_t role;
@@ -61,6 +68,7 @@ typedef struct {
     char mailbox[NM_ENDPOINT_MAX];
     char desk[NM_ENDPOINT_MAX];
     char door[NM_ENDPOINT_MAX];   //  Empty but for gateways
+    char http[NM_ENDPOINT_MAX];   //  Empty but for bridges; port 0: the system picks one
     char lobby[NM_ENDPOINT_MAX];  //  Where newcomers knock; empty if it has none
     char host[NM_HOST_MAX];       //  The machine, a label: `host`, else the host of its mailbox
     unsigned line;                //  Where it stands in the mesh file

@@ -18,6 +18,7 @@
 
 #include "broker/directory.h"
 #include "broker/effect.h"
+#include "broker/front.h"
 #include "broker/metrics.h"
 #include "lmdb_store/store.h"
 #include "wire/frames.h"
@@ -109,6 +110,9 @@ typedef struct {
     nm_rc_t (*ask)(void *state, nm_turn_t *turn, const nm_ask_in_t *ask);
     nm_rc_t (*reply)(void *state, nm_turn_t *turn, const nm_reply_in_t *reply);
     nm_rc_t (*result)(void *state, nm_turn_t *turn, const nm_result_t *result);
+
+    //  A request at the front of a role that has one: nm_turn_answer answers it.
+    nm_rc_t (*request)(void *state, nm_turn_t *turn, const nm_front_request_t *request);
 
     //  Mail that was put with this token (nm_mail_out_t.notify) is on the disk of the peer. A restart forgets
     //  who wanted to know.

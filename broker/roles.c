@@ -1,5 +1,6 @@
 #include "broker/roles.h"
 
+#include "wire/api.h"
 #include "wire/records.h"
 
 static const char *const TEXTS[NM_ROLE_COUNT] = {
@@ -38,6 +39,12 @@ static const struct {
     { NM_ROLE_SMS, NM_ROLE_DEADLETTER, NM_MAIL_DEAD_LETTER },
     { NM_ROLE_DEADLETTER, NM_ROLE_ROUTER, NM_MAIL_REPLAY },
 };
+
+//  Roles that exchange no mail and keep a link all the same, so that each knows whether the other is there.
+static const struct {
+    nm_role_id_t a;
+    nm_role_id_t b;
+} BARE_LINKS[] = { { NM_ROLE_BRIDGE, NM_ROLE_GATEWAY } };
 
 //  Who may ask what of whom, beside what s_may_ask_anywhere says. A dot at the end of
 //  op stands for everything below it.
@@ -149,6 +156,16 @@ s_share_a_book(nm_role_id_t from, nm_role_id_t to, nm_bytes_t op)
     return false;
 }
 
+//  A bridge passes on what clients ask over HTTP, in their names.
+static bool
+s_has_path(nm_bytes_t op)
+{
+    for (size_t i = 0; i < nm_api_count; i++)
+        if (nm_api[i].path && !(nm_api[i].flags & NM_API_EDGE) && nm_bytes_is(op, nm_api[i].op))
+            return true;
+    return false;
+}
+
 bool
 nm_roles_may_ask(nm_role_id_t from, nm_role_id_t to, nm_bytes_t op)
 {
@@ -156,6 +173,8 @@ nm_roles_may_ask(nm_role_id_t from, nm_role_id_t to, nm_bytes_t op)
         return false;
     if (s_may_ask_anywhere(from, op) || s_share_a_book(from, to, op))
         return true;
+    if (from == NM_ROLE_BRIDGE && to == NM_ROLE_GATEWAY)
+        return s_has_path(op);
     for (size_t i = 0; i < NM_COUNT(ASK_RIGHTS); i++)
         if (ASK_RIGHTS[i].from == from && ASK_RIGHTS[i].to == to && s_op_matches(op, ASK_RIGHTS[i].op))
             return true;
@@ -171,5 +190,8 @@ nm_roles_link(nm_role_id_t a, nm_role_id_t b)
         if (MAIL_RIGHTS[i].from == b && MAIL_RIGHTS[i].to == a)
             return true;
     }
+    for (size_t i = 0; i < NM_COUNT(BARE_LINKS); i++)
+        if ((BARE_LINKS[i].a == a && BARE_LINKS[i].b == b) || (BARE_LINKS[i].a == b && BARE_LINKS[i].b == a))
+            return true;
     return false;
 }

@@ -39,7 +39,7 @@ bool nm_roles_may_mail(nm_role_id_t from, nm_role_id_t to, unsigned kind);
 //  May the role ask op at a desk of the other role? Doors have their own rules: keys and scopes.
 bool nm_roles_may_ask(nm_role_id_t from, nm_role_id_t to, nm_bytes_t op);
 
-//  Do the two roles keep a link (mail in either direction)?
+//  Do the two roles keep a link: mail in either direction, or word of each other alone?
 bool nm_roles_link(nm_role_id_t a, nm_role_id_t b);
 
 //  A book of the mesh: who may own it, and who keeps a copy. Bits, 1 << role.

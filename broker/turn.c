@@ -116,6 +116,20 @@ nm_turn_is_alive(nm_turn_t *turn, const char *name)
     return link && link->state == NM_LINK_UP;
 }
 
+uint64_t
+nm_turn_life(nm_turn_t *turn, const char *name)
+{
+    const nm_link_t *link = nm_actor_link(turn->actor, name);
+    return link && link->state == NM_LINK_UP ? link->boot : 0;
+}
+
+void
+nm_turn_answer(nm_turn_t *turn, nm_front_answer_t *answer)
+{
+    nm_actor_output(turn->actor, NM_OUT_ANSWER)->answer = *answer;
+    *answer = (nm_front_answer_t){ .request = 0 };
+}
+
 void
 nm_turn_effect(nm_turn_t *turn, nm_effect_t *effect)
 {

@@ -78,6 +78,9 @@ __attribute__((format(printf, 6, 7))) void nm_turn_problem(nm_turn_t *turn, cons
                                                            nm_bytes_t correlation_id, const nm_faults_t *faults,
                                                            const char *format, ...);
 
+//  Answers a request at the front, or goes on with its answer. Takes the buffers over.
+void nm_turn_answer(nm_turn_t *turn, nm_front_answer_t *answer);
+
 //  -- Asks
 
 typedef struct {
@@ -103,6 +106,9 @@ size_t nm_turn_alive(nm_turn_t *turn, nm_role_id_t role, const char **names, siz
 
 //  Is this one among them?
 bool nm_turn_is_alive(nm_turn_t *turn, const char *name);
+
+//  Which process of it was greeted: another number after each restart; 0: it is not among them.
+uint64_t nm_turn_life(nm_turn_t *turn, const char *name);
 
 //  -- Books
 

@@ -14,7 +14,7 @@
 #include "actors/gateway/forward.h"
 #include "actors/gateway/history.h"
 #include "actors/gateway/journal.h"
-#include "actors/gateway/owners.h"
+#include "broker/owners.h"
 #include "actors/gateway/passing.h"
 #include "actors/gateway/polls.h"
 #include "actors/gateway/quota.h"

@@ -317,10 +317,10 @@ answers_its_own_ask_when_nobody_else_does(void **state)
     assert_int_equal(nm_bench_turn(bench), NM_OK);
     assert_int_equal(nm_bench_asks(bench), 1);
     assert_string_equal(nm_bench_asked(bench, 0)->peer, "deadletter-1");
-    assert_int_equal(nm_bench_actor(bench)->ask_count, 1);
+    assert_int_equal(nm_bench_actor(bench)->asks.count, 1);
     nm_bench_wait(bench, 5001);
     assert_int_equal(nm_bench_turn(bench), NM_OK);
-    assert_int_equal(nm_bench_actor(bench)->ask_count, 0);
+    assert_int_equal(nm_bench_actor(bench)->asks.count, 0);
     nm_bench_destroy(&bench);
 }
 

@@ -25,17 +25,19 @@ static void
 mail_goes_only_where_the_design_says(void **state)
 {
     (void) state;
-    static const nm_role_id_t ROLES[] = { NM_ROLE_GATEWAY, NM_ROLE_ROUTER,     NM_ROLE_EMAIL,    NM_ROLE_PUSH,
-                                          NM_ROLE_SMS,     NM_ROLE_DEADLETTER, NM_ROLE_OPERATOR, NM_ROLE_CLIENT };
+    static const nm_role_id_t ROLES[] = { NM_ROLE_GATEWAY,  NM_ROLE_ROUTER, NM_ROLE_EMAIL,
+                                          NM_ROLE_PUSH,     NM_ROLE_SMS,    NM_ROLE_DEADLETTER,
+                                          NM_ROLE_OPERATOR, NM_ROLE_CLIENT, NM_ROLE_BRIDGE };
     static const char *const RIGHTS[] = {
-        "2W......",  //  gateway; 2: C and E
-        "E.DDDL..",  //  router
-        "EB...L..",  //  email
-        "EB...L..",  //  push
-        "EB...L..",  //  sms
-        "ER......",  //  deadletter
-        "........",  //  operator
-        "........",  //  client
+        "2W......-",  //  gateway; 2: C and E; -: a link without mail
+        "E.DDDL...",  //  router
+        "EB...L...",  //  email
+        "EB...L...",  //  push
+        "EB...L...",  //  sms
+        "ER.......",  //  deadletter
+        ".........",  //  operator
+        ".........",  //  client
+        "-........",  //  bridge
     };
     static const char KINDS[] = { 0, 'W', 'D', 'E', 'L', 'R', 'B', 'C' };
     for (size_t from = 0; from < NM_COUNT(ROLES); from++)
@@ -134,9 +136,25 @@ books_are_asked_for_by_those_who_hold_them(void **state)
         assert_int_equal(nm_roles_may_ask((nm_role_id_t) role, NM_ROLE_GATEWAY, nm_text("book.promote")),
                          role == NM_ROLE_OPERATOR);
         assert_int_equal(nm_roles_may_ask((nm_role_id_t) role, NM_ROLE_GATEWAY, nm_text("services.create")),
-                         role == NM_ROLE_GATEWAY || role == NM_ROLE_OPERATOR);
+                         role == NM_ROLE_GATEWAY || role == NM_ROLE_OPERATOR || role == NM_ROLE_BRIDGE);
     }
     assert_false(nm_roles_may_ask(NM_ROLE_GATEWAY, NM_ROLE_ROUTER, nm_text("book.changes")));
+}
+
+//  What clients may ask over HTTP, and nothing that only actors ask each other.
+static void
+a_bridge_asks_what_has_a_path(void **state)
+{
+    (void) state;
+    static const char *const MAY[] = { "notifications.create", "events.read", "health.ready", "status" };
+    static const char *const MAY_NOT[] = { "idempotency.find.notifications.create", "custody.holds", "backup",
+                                           "notifications.account", "metrics", "openapi", "notifications." };
+    for (size_t i = 0; i < NM_COUNT(MAY); i++)
+        assert_true(nm_roles_may_ask(NM_ROLE_BRIDGE, NM_ROLE_GATEWAY, nm_text(MAY[i])));
+    for (size_t i = 0; i < NM_COUNT(MAY_NOT); i++)
+        assert_false(nm_roles_may_ask(NM_ROLE_BRIDGE, NM_ROLE_GATEWAY, nm_text(MAY_NOT[i])));
+    assert_false(nm_roles_may_ask(NM_ROLE_BRIDGE, NM_ROLE_ROUTER, nm_text("notifications.create")));
+    assert_false(nm_roles_may_ask(NM_ROLE_GATEWAY, NM_ROLE_BRIDGE, nm_text("notifications.create")));
 }
 
 int
@@ -149,6 +167,7 @@ main(void)
         cmocka_unit_test(every_actor_may_ask_for_status_and_no_client),
         cmocka_unit_test(every_actor_may_even_out_the_directory_and_only_an_operator_publish),
         cmocka_unit_test(books_are_asked_for_by_those_who_hold_them),
+        cmocka_unit_test(a_bridge_asks_what_has_a_path),
         cmocka_unit_test(a_gateway_may_ask_for_dead_letters_and_to_cancel),
         cmocka_unit_test(names_are_short_and_plain),
     };

@@ -17,6 +17,7 @@ from harness.client import Asker, Client, NoAnswer, gateway_of
 from harness.load import Door
 from harness.ports import free_ports
 from harness.waiting import until
+from harness.web import Web
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 ADMIN_SERVICE = "00000000-0000-4000-8000-000000000001"
@@ -230,6 +231,8 @@ class Mesh:
         entry["desk"] = f"tcp://{address}:{ports[1]}"
         if role == "gateway":
             entry["door"] = f"tcp://{address}:{ports[2]}"
+        if role == "bridge":
+            entry["http"] = f"tcp://{address}:0"
         if name in self.seeds:
             entry["lobby"] = f"tcp://{address}:{ports[3]}"
         return entry
@@ -278,6 +281,13 @@ class Mesh:
     def client(self, api_key="admin", gateway="gateway-1", **more):
         key = self.admin_key if api_key == "admin" else api_key
         client = Client(self.actors[gateway].entry["door"], self.certificates[gateway].public, key, **more)
+        self.clients.append(client)
+        return client
+
+    def web(self, api_key="admin", bridge="bridge-1", **more):
+        """A client over HTTP."""
+        key = self.admin_key if api_key == "admin" else api_key
+        client = Web(self.actors[bridge].status()["http"], key, **more)
         self.clients.append(client)
         return client
 

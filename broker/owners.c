@@ -1,4 +1,4 @@
-#include "actors/gateway/owners.h"
+#include "broker/owners.h"
 
 #include <sodium.h>
 #include <stdlib.h>

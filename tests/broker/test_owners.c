@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "actors/gateway/owners.h"
+#include "broker/owners.h"
 #include "broker/log.h"
 #include "tests/broker/folder.h"
 

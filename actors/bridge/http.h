@@ -1,0 +1,16 @@
+/*  http - the front of a bridge: HTTP/1.1 over libmicrohttpd, driven by the actor's own loop.
+ *
+ *  The only code that sees <microhttpd.h>. It closes what that library leaves open: heads that two servers could
+ *  read differently, clients that take for ever, memory that a resting connection holds. One thread, and no call waits.
+ *
+ *  A request is suspended once it is whole and resumed with its answer, so that a thousand of them cost a thousand small
+ *  structures.
+ */
+#ifndef NM_HTTP_H
+#define NM_HTTP_H
+
+#include "broker/front.h"
+
+extern const nm_front_driver_t nm_http_front;
+
+#endif

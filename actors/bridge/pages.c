@@ -1,0 +1,37 @@
+#include "actors/bridge/pages.h"
+
+#include "actors/bridge/state.h"
+
+static const nm_page_t PAGES[] = {
+    { NULL, NULL, NULL },
+};
+
+static const uint64_t NUMBER_MASK = (UINT64_C(1) << 48) - 1;
+
+const nm_page_t *
+nm_pages_find(const nm_api_t *api)
+{
+    for (size_t i = 0; i < NM_COUNT(PAGES); i++)
+        if (PAGES[i].op && strcmp(PAGES[i].op, api->op) == 0)
+            return &PAGES[i];
+    return NULL;
+}
+
+uint64_t
+nm_pages_token(const nm_page_t *page, uint64_t number)
+{
+    return (uint64_t) NM_BRIDGE_TOKEN_PAGE << 56 | (uint64_t) (page - PAGES) << 48 | (number & NUMBER_MASK);
+}
+
+uint64_t
+nm_pages_number(uint64_t token)
+{
+    return token & NUMBER_MASK;
+}
+
+const nm_page_t *
+nm_pages_of(uint64_t token)
+{
+    size_t at = (size_t) (token >> 48 & 0xff);
+    return at < NM_COUNT(PAGES) && PAGES[at].reply ? &PAGES[at] : NULL;
+}
