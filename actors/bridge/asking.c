@@ -123,21 +123,32 @@ nm_asking_choose(nm_bridge_t *self, nm_exchange_slot_t *slot)
 
 //  -- What to ask
 
-//  A query is all text: what the operation wants as a number or a flag becomes one, if it looks like one.
+static const nm_field_t *
+s_field(const nm_shape_t *shape, nm_bytes_t name)
+{
+    for (size_t i = 0; shape && i < shape->alias_count; i++)
+        if (nm_bytes_is(name, shape->aliases[i].alias))
+            name = nm_text(shape->aliases[i].name);
+    for (size_t i = 0; shape && i < shape->field_count; i++)
+        if (nm_bytes_is(name, shape->fields[i].name))
+            return &shape->fields[i];
+    return NULL;
+}
+
+//  A query is all text. What the operation takes as a number or a flag becomes one if it looks like one; the gateway
+//  finds fault with the rest.
 static void
-s_put_typed(nm_buf_t *out, const nm_api_t *api, nm_bytes_t name, nm_bytes_t text)
+s_put_typed(nm_buf_t *out, const nm_field_t *field, nm_bytes_t text)
 {
     char digits[20];
-    bool number = text.size > 0 && text.size < sizeof digits;
-    for (size_t i = 0; i < text.size && number; i++)
-        number = text.at[i] >= '0' && text.at[i] <= '9';
-    (void) api;
-    if (number && (nm_bytes_is(name, "limit") || nm_bytes_is(name, "wait_ms"))) {
-        nm_bytes_to_text(text, digits, sizeof digits);
+    nm_bytes_to_text(text, digits, sizeof digits);
+    bool number = text.size > 0 && text.size < sizeof digits && strspn(digits, "0123456789") == text.size;
+    if (field && field->type == NM_FIELD_UINT && number)
         nm_writer_uint(out, strtoull(digits, NULL, 10));
-        return;
-    }
-    nm_writer_str(out, text);
+    else if (field && field->type == NM_FIELD_BOOL && (nm_bytes_is(text, "true") || nm_bytes_is(text, "false")))
+        nm_writer_bool(out, nm_bytes_is(text, "true"));
+    else
+        nm_writer_str(out, text);
 }
 
 //  Values of the path. One that cannot be is none of ours.
@@ -176,7 +187,7 @@ s_pack_query(nm_bridge_t *self, nm_exchange_slot_t *slot, size_t *count)
         if ((slot->request->api->flags & NM_API_EVENTS) && nm_streams_packs(nm_bytes(all.at, name_size)))
             continue;
         nm_writer_str(&self->body, nm_bytes(all.at, name_size));
-        s_put_typed(&self->body, slot->request->api, nm_bytes(all.at, name_size),
+        s_put_typed(&self->body, s_field(slot->request->api->ask, nm_bytes(all.at, name_size)),
                     nm_bytes(all.at + name_size, all.size - name_size));
         ++*count;
     }

@@ -257,5 +257,5 @@ main(void)
         cmocka_unit_test(gateways_that_were_founded_together_ask_nobody),
         cmocka_unit_test(after_a_day_it_asks_nobody_any_more),
     };
-    return cmocka_run_group_tests_name("gateway/owners", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("broker/owners", tests, NULL, NULL);
 }

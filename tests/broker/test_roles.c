@@ -147,8 +147,13 @@ a_bridge_asks_what_has_a_path(void **state)
 {
     (void) state;
     static const char *const MAY[] = { "notifications.create", "events.read", "health.ready", "status" };
-    static const char *const MAY_NOT[] = { "idempotency.find.notifications.create", "custody.holds", "backup",
-                                           "notifications.account", "metrics", "openapi", "notifications." };
+    static const char *const MAY_NOT[] = { "idempotency.find.notifications.create",
+                                           "custody.holds",
+                                           "backup",
+                                           "notifications.account",
+                                           "metrics",
+                                           "openapi",
+                                           "notifications." };
     for (size_t i = 0; i < NM_COUNT(MAY); i++)
         assert_true(nm_roles_may_ask(NM_ROLE_BRIDGE, NM_ROLE_GATEWAY, nm_text(MAY[i])));
     for (size_t i = 0; i < NM_COUNT(MAY_NOT); i++)
