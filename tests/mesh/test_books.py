@@ -227,7 +227,7 @@ def test_a_follower_that_was_away_for_long_catches_up_by_list_and_by_copy(mesh):
     wait_level(mesh, "services")
 
     def change(count, name):
-        describe(first, shop, [f"{name} {n}" for n in range(count)])
+        describe(mesh.operator("user-1"), shop, [f"{name} {n}" for n in range(count)])
 
     mesh["gateway-2"].stop()
     change(KEPT // 2, "list")
@@ -254,9 +254,10 @@ def test_a_follower_killed_while_it_catches_up_is_whole(make_mesh):
     wait_level(mesh, "services")
     mesh["gateway-2"].stop()
     # More entries than one page holds, and more changes than the list keeps
-    ids = first.post([("services.create", {"name": f"s{n}", "description": "d" * 900}, None) for n in range(600)])
-    assert {answer.status for answer in first.collect(ids, 120).values()} == {201}
-    describe(first, shop, [str(n) for n in range(500)])
+    owner = mesh.operator("user-1")
+    ids = owner.post([("services.create", {"name": f"s{n}", "description": "d" * 900}, None) for n in range(600)])
+    assert {answer.status for answer in owner.collect(ids, 120).values()} == {201}
+    describe(owner, shop, [str(n) for n in range(500)])
     for delay in (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6):
         mesh["gateway-2"].start(wait=False)
         time.sleep(delay)
