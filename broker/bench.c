@@ -100,9 +100,9 @@ s_write_mesh(nm_bench_t *self, const nm_role_t *role, const char *settings)
     static const struct {
         const char *name, *role;
         unsigned number;
-    } ACTORS[] = { { "gateway-1", "gateway", 1 },      { "gateway-2", "gateway", 2 }, { "router-1", "router", 0 },
-                   { "router-2", "router", 0 },        { "email-1", "email", 0 },     { "email-2", "email", 0 },
-                   { "deadletter-1", "deadletter", 0 } };
+    } ACTORS[] = { { "gateway-1", "gateway", 1 },       { "gateway-2", "gateway", 2 }, { "router-1", "router", 0 },
+                   { "router-2", "router", 0 },         { "email-1", "email", 0 },     { "email-2", "email", 0 },
+                   { "deadletter-1", "deadletter", 0 }, { "user-1", "user", 0 } };
     char path[128];
     snprintf(path, sizeof path, "%s/mesh.zpl", self->folder);
     FILE *file = fopen(path, "w");
@@ -749,6 +749,53 @@ nm_bench_destroy(nm_bench_t **self_p)
     free(self->frames);
     free(self);
     *self_p = NULL;
+}
+
+//  -- Books
+
+typedef struct {
+    nm_bench_t *self;
+    nm_bench_t *owner;
+    const char *book;
+    nm_txn_t *txn;  //  Of the follower
+} s_following_t;
+
+static nm_rc_t
+s_take_changes(nm_txn_t *theirs, void *arg)
+{
+    const s_following_t *follow = arg;
+    nm_actor_t *actor = follow->self->actor;
+    nm_book_copy_t *copy = nm_books_find(actor, nm_text(follow->book));
+    nm_book_head_t head;
+    nm_rc_t rc = nm_book_load(theirs, follow->book, &head);
+    actor->turn = (nm_turn_t){ .actor = actor, .now = follow->self->now, .txn = follow->txn };
+    while (rc == NM_OK && copy->head.number < head.number) {
+        nm_book_change_t change;
+        rc = nm_book_change(theirs, follow->book, copy->head.number + 1, &change);
+        if (rc == NM_OK)
+            rc = nm_book_apply(follow->txn, follow->book, &copy->head, &change);
+        if (rc == NM_OK)
+            rc = copy->use->changed(actor->state, &actor->turn, change.key);
+    }
+    nm_book_adopt(&copy->head, &head);
+    return rc == NM_OK ? nm_book_save(follow->txn, follow->book, &copy->head) : rc;
+}
+
+static nm_rc_t
+s_follow(nm_txn_t *txn, void *arg)
+{
+    s_following_t *follow = arg;
+    follow->txn = txn;
+    return nm_store_view(follow->owner->store, s_take_changes, follow);
+}
+
+void
+nm_bench_follow_book(nm_bench_t *self, nm_bench_t *owner, const char *book)
+{
+    s_following_t follow = { .self = self, .owner = owner, .book = book };
+    if (nm_store_update(self->store, s_follow, &follow) != NM_OK)
+        s_die(book, "could not be followed");
+    self->actor->turn.txn = NULL;
 }
 
 //  -- Looking

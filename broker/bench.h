@@ -8,8 +8,8 @@
  *      nm_bench_turn(bench);
  *      assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 1);
  *
- *  The mesh has gateway-1 (number 1), gateway-2 (2), router-1, router-2, email-1, email-2 and
- *  deadletter-1, and bridge-1 if the role is that of bridges; all greeted, with credit, unless told otherwise. Inputs are queued and given
+ *  The mesh has gateway-1 (number 1), gateway-2 (2), router-1, router-2, email-1, email-2,
+ *  deadletter-1 and user-1, and bridge-1 if the role is that of bridges; all greeted, with credit, unless told otherwise. Inputs are queued and given
  *  to the next turn. Outputs of all turns are kept until nm_bench_forget. Not for production.
  */
 #ifndef NM_BENCH_H
@@ -127,6 +127,9 @@ void nm_bench_bury(nm_bench_t *self, const char *peer);    //  The authority say
 void nm_bench_follow(nm_bench_t *self, const char *peer);  //  A later actor of that name, with a store of its own
 void nm_bench_full(nm_bench_t *self, bool tight);          //  The store looks tight from the next turn on
 void nm_bench_play_books(nm_bench_t *self);  //  From now on the test answers asks about books; else nobody else has any
+
+//  The actor takes over all changes of a book that the owner's copy, on another bench, has made since the last time.
+void nm_bench_follow_book(nm_bench_t *self, nm_bench_t *owner, const char *book);
 
 //  -- Claims. A played peer claims at once what it is offered, and takes it in when it is granted; only then does it
 //  count as a mail that has left. A frozen one does neither.

@@ -268,6 +268,10 @@ s_take_question(nm_actor_t *actor, const nm_ask_in_t *ask)
     nm_book_copy_t *copy = nm_books_find(actor, question.book);
     if (!copy || !nm_roles_has(copy->rule->holders, ask->role))
         return nm_books_refuse(actor, ask, 403, "The two do not share this book.");
+    if (strcmp(ask->peer, nm_books_owner(copy)) == 0) {
+        copy->owner_away = false;
+        copy->heard_ms = actor->turn.now.mono_ms;
+    }
     nm_rc_t rc = s_take_news(actor, copy, ask, &theirs);
     nm_buf_t body = { 0 };
     if (rc == NM_OK && nm_bytes_is(ask->op, "book.news"))
@@ -398,6 +402,10 @@ s_go_on(nm_actor_t *actor, nm_book_copy_t *copy)
         return s_look(actor, copy);
     if (strcmp(copy->asked, nm_books_owner(copy)) != 0)
         return NM_OK;  //  The owner again: it may be back
+    if (copy->heard_ms > copy->asked_ms) {
+        copy->ask_at_ms = actor->turn.now.mono_ms;
+        return NM_OK;  //  It has started since
+    }
     copy->owner_away = true;
     const nm_peer_t *peer = s_other(actor, copy->rule->holders, copy->turn++);
     if (peer)
@@ -515,6 +523,7 @@ s_ask_for_changes(nm_actor_t *actor, nm_book_copy_t *copy)
         return;
     nm_bytes_to_text(nm_text(peer), copy->asked, sizeof copy->asked);
     copy->asking = true;
+    copy->asked_ms = actor->turn.now.mono_ms;
     s_ask(actor, copy, copy->asked, TOKEN_CHANGES);
 }
 

@@ -41,7 +41,9 @@ typedef struct {
     char source[NM_NAME_MAX + 1];   //  Whom to ask next; empty: the owner
     char asked[NM_NAME_MAX + 1];    //  Who is being asked
     size_t turn;                    //  Whose turn it is among the others while the owner is away
-    int64_t ask_at_ms;              //  Monotonic
+    int64_t ask_at_ms;              //  Monotonic, like the next two
+    int64_t asked_ms;               //  When it was asked last
+    int64_t heard_ms;               //  When the owner spoke last, other than in answer to that
     nm_book_head_t best;            //  LOOKING: where the best copy so far stands
     char at_odds[NM_NAME_MAX + 1];  //  With whom neither copy wins; empty: nobody
     uint64_t aside_count;

@@ -47,29 +47,41 @@ static const struct {
 } BARE_LINKS[] = { { NM_ROLE_BRIDGE, NM_ROLE_GATEWAY } };
 
 //  Who may ask what of whom, beside what s_may_ask_anywhere says. A dot at the end of
-//  op stands for everything below it.
+//  op stands for everything below it. Gateways from before there were user actors ask each other for
+//  changes of books, and are answered 503.
 static const struct {
     nm_role_id_t from;
     nm_role_id_t to;
     const char *op;
 } ASK_RIGHTS[] = {
-    { NM_ROLE_GATEWAY, NM_ROLE_DEADLETTER, "dead_letters." }, { NM_ROLE_GATEWAY, NM_ROLE_ROUTER, "deliveries.cancel" },
-    { NM_ROLE_GATEWAY, NM_ROLE_EMAIL, "deliveries.cancel" },  { NM_ROLE_GATEWAY, NM_ROLE_PUSH, "deliveries.cancel" },
-    { NM_ROLE_GATEWAY, NM_ROLE_SMS, "deliveries.cancel" },    { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "notifications." },
-    { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "events.read" },      { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "idempotency.find." },
-    { NM_ROLE_GATEWAY, NM_ROLE_ROUTER, "custody.holds" },     { NM_ROLE_GATEWAY, NM_ROLE_EMAIL, "custody.holds" },
-    { NM_ROLE_GATEWAY, NM_ROLE_PUSH, "custody.holds" },       { NM_ROLE_GATEWAY, NM_ROLE_SMS, "custody.holds" },
-    { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "services." },        { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "keys." },
-    { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "providers." },       { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "limits.lend" },
+    { NM_ROLE_GATEWAY, NM_ROLE_DEADLETTER, "dead_letters." },
+    { NM_ROLE_GATEWAY, NM_ROLE_ROUTER, "deliveries.cancel" },
+    { NM_ROLE_GATEWAY, NM_ROLE_EMAIL, "deliveries.cancel" },
+    { NM_ROLE_GATEWAY, NM_ROLE_PUSH, "deliveries.cancel" },
+    { NM_ROLE_GATEWAY, NM_ROLE_SMS, "deliveries.cancel" },
+    { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "notifications." },
+    { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "events.read" },
+    { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "idempotency.find." },
+    { NM_ROLE_GATEWAY, NM_ROLE_ROUTER, "custody.holds" },
+    { NM_ROLE_GATEWAY, NM_ROLE_EMAIL, "custody.holds" },
+    { NM_ROLE_GATEWAY, NM_ROLE_PUSH, "custody.holds" },
+    { NM_ROLE_GATEWAY, NM_ROLE_SMS, "custody.holds" },
+    { NM_ROLE_GATEWAY, NM_ROLE_USER, "services." },
+    { NM_ROLE_GATEWAY, NM_ROLE_USER, "keys." },
+    { NM_ROLE_GATEWAY, NM_ROLE_USER, "providers." },
+    { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "services." },
+    { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "keys." },
+    { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "providers." },
+    { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "limits.lend" },
 };
 
 #define BIT(role) (UINT32_C(1) << (role))
 
 //  Services hold the hashes of keys: nobody but gateways sees them. Providers go to whoever calls them.
 static const nm_book_rule_t BOOKS[] = {
-    { "services", BIT(NM_ROLE_GATEWAY), BIT(NM_ROLE_GATEWAY) },
-    { "providers", BIT(NM_ROLE_GATEWAY),
-      BIT(NM_ROLE_GATEWAY) | BIT(NM_ROLE_EMAIL) | BIT(NM_ROLE_PUSH) | BIT(NM_ROLE_SMS) },
+    { "services", BIT(NM_ROLE_USER), BIT(NM_ROLE_USER) | BIT(NM_ROLE_GATEWAY) },
+    { "providers", BIT(NM_ROLE_USER),
+      BIT(NM_ROLE_USER) | BIT(NM_ROLE_GATEWAY) | BIT(NM_ROLE_EMAIL) | BIT(NM_ROLE_PUSH) | BIT(NM_ROLE_SMS) },
 };
 
 const char *

@@ -38,8 +38,11 @@ NM_RECORD_VARIANT(events_of_one, events_ask, NM_BIT(events_ask, notification),
                   1);
 NM_RECORD_VARIANT(service_new, service_ask, NM_BIT(service_ask, name), NM_BIT(service_ask, id), NULL, 0);
 NM_RECORD_VARIANT(service_change, service_ask, NM_BIT(service_ask, id), 0, NULL, 0);
-NM_RECORD_VARIANT(key_new, key_ask, 0, NM_BIT(key_ask, key_id), NULL, 0);
-NM_RECORD_VARIANT(key_ref, key_ask, NM_BIT(key_ask, key_id), NM_BIT(key_ask, name) | NM_BIT(key_ask, scopes), NULL, 0);
+NM_RECORD_VARIANT(key_new, key_ask, 0, NM_BIT(key_ask, key_id) | NM_BIT(key_ask, overlap_seconds), NULL, 0);
+NM_RECORD_VARIANT(key_rotate, key_ask, NM_BIT(key_ask, key_id),
+                  NM_BIT(key_ask, name) | NM_BIT(key_ask, scopes) | NM_BIT(key_ask, expires_at), NULL, 0);
+NM_RECORD_VARIANT(key_ref, key_ask, NM_BIT(key_ask, key_id), ~(NM_BIT(key_ask, service_id) | NM_BIT(key_ask, key_id)),
+                  NULL, 0);
 NM_RECORD_VARIANT(services_page, page_ask, 0, NM_BIT(page_ask, service_id), NULL, 0);
 NM_RECORD_VARIANT(keys_page, page_ask, NM_BIT(page_ask, service_id), 0, NULL, 0);
 NM_RECORD_VARIANT(provider_new, provider_ask, NM_BIT(provider_ask, name) | NM_BIT(provider_ask, kind), 0, NULL, 0);

@@ -131,13 +131,15 @@ NM_RECORD_DECLARE(recipient_limits, NM_RECIPIENT_LIMITS_FIELDS);
 NM_RECORD_DECLARE(service_ask, NM_SERVICE_ASK_FIELDS);
 extern const nm_shape_t nm_service_new_shape, nm_service_change_shape;
 
-#define NM_KEY_ASK_FIELDS(F, R)                                   \
-    F(R, 1, service_id, REF, NM_REF_MAX, MUST, NULL, "Whose key") \
-    F(R, 2, key_id, REF, NM_REF_MAX, MAY, NULL, "Which key")      \
-    F(R, 3, name, LINE, NM_NAME_MAX, MAY, NULL, "For people")     \
-    F(R, 4, scopes, LINES, 16, MAY, &nm_scope_words, "What it may do; all if absent")
+#define NM_KEY_ASK_FIELDS(F, R)                                                       \
+    F(R, 1, service_id, REF, NM_REF_MAX, MUST, NULL, "Whose key")                     \
+    F(R, 2, key_id, REF, NM_REF_MAX, MAY, NULL, "Which key")                          \
+    F(R, 3, name, LINE, NM_NAME_MAX, MAY, NULL, "For people")                         \
+    F(R, 4, scopes, LINES, 16, MAY, &nm_scope_words, "What it may do; all if absent") \
+    F(R, 5, expires_at, TIME, 0, MAY, NULL, "When it stops working; never if absent") \
+    F(R, 6, overlap_seconds, UINT, 2592000, MAY, NULL, "How long the old one still works; a day if absent")
 NM_RECORD_DECLARE(key_ask, NM_KEY_ASK_FIELDS);
-extern const nm_shape_t nm_key_new_shape, nm_key_ref_shape;
+extern const nm_shape_t nm_key_new_shape, nm_key_rotate_shape, nm_key_ref_shape;
 
 //  Of services, and of the keys of one.
 #define NM_PAGE_ASK_FIELDS(F, R)                                                      \

@@ -29,11 +29,10 @@ static nm_rc_t
 s_reply(const nm_answer_t *to, unsigned status, const header_t *more, size_t count, nm_bytes_t body)
 {
     nm_buf_t *headers = &to->gateway->headers;
-    bool marks = to->asker->book && status < 300;
     char policies[NM_QUOTA_TEXT_SIZE], state[NM_QUOTA_TEXT_SIZE];
     bool limited = to->quota && nm_quota_headers(to->quota, nm_turn_now(to->turn), policies, state);
     nm_buf_clear(headers);
-    nm_writer_map(headers, 1 + count + marks + limited + (limited && state[0]));
+    nm_writer_map(headers, 1 + count + limited + (limited && state[0]));
     nm_writer_pair_text(headers, "x-correlation-id", to->asker->correlation);
     for (size_t i = 0; i < count; i++)
         nm_writer_pair_text(headers, more[i].name, more[i].value);
@@ -41,11 +40,6 @@ s_reply(const nm_answer_t *to, unsigned status, const header_t *more, size_t cou
         nm_writer_pair_text(headers, "ratelimit-policy", policies);
     if (limited && state[0])
         nm_writer_pair_text(headers, "ratelimit", state);
-    if (marks) {
-        char mark[NM_BOOK_MARK_SIZE];
-        nm_turn_book_mark(to->turn, to->asker->book, mark);
-        nm_writer_pair_text(headers, "x-book-change", mark);
-    }
     nm_turn_reply(to->turn, &to->asker->caller, status, nm_buf_bytes(headers), body);
     nm_tally_answer(&to->gateway->tally, status);
     return NM_OK;
@@ -64,7 +58,7 @@ nm_answer(const nm_answer_t *to, unsigned status, nm_bytes_t body)
     return nm_answer_with(to, status, NULL, NULL, body);
 }
 
-//  Packs a problem into the gateway's buffer; the row of its status.
+//  The row of a status; the last one for what has none.
 static size_t
 s_row(unsigned status)
 {
@@ -72,6 +66,14 @@ s_row(unsigned status)
     while (row < NM_COUNT(STATUSES) - 1 && STATUSES[row].status != status)
         row++;
     return row;
+}
+
+nm_rc_t
+nm_answer_again(const nm_answer_t *to, unsigned status, nm_bytes_t body)
+{
+    size_t row = s_row(status);
+    bool known = STATUSES[row].status == status;
+    return nm_answer_with(to, status, known ? STATUSES[row].header : NULL, STATUSES[row].value, body);
 }
 
 static size_t

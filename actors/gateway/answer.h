@@ -15,7 +15,6 @@ struct nm_quota_refusal;
 typedef struct {
     nm_caller_t caller;
     char correlation[NM_CORRELATION_MAX + 1];
-    const char *book;  //  Another gateway, which wants to know which change of this book it was; else NULL
 } nm_asker_t;
 
 //  Who is answered: one that asks now or one that waits.
@@ -38,6 +37,9 @@ __attribute__((format(printf, 4, 5))) nm_rc_t nm_answer_problem(const nm_answer_
 
 //  429 because of a limit: which one, and retry-after.
 nm_rc_t nm_answer_limited(const nm_answer_t *to, const struct nm_quota_refusal *why);
+
+//  What another actor has answered, a problem too, with the header field of its status.
+nm_rc_t nm_answer_again(const nm_answer_t *to, unsigned status, nm_bytes_t body);
 
 //  503 because of another gateway, whichever door is asked: retry-after, and nmesh-owner: away.
 nm_rc_t nm_answer_away(const nm_answer_t *to, const char *detail);

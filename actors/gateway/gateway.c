@@ -1,10 +1,11 @@
 #include "actors/gateway/gateway.h"
 
+#include "actors/accounts/provider_reads.h"
+#include "actors/accounts/reads.h"
 #include "actors/gateway/copies.h"
 #include "actors/gateway/duties.h"
 #include "actors/gateway/ops.h"
 #include "actors/gateway/tables.h"
-#include "actors/providers/entry.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -16,7 +17,8 @@ static const int64_t DAY_MS = INT64_C(86400000);
 typedef struct {
     const char *op;  //  wire/api.h says who may
     nm_op_fn *run;
-    const char *book;  //  That it changes; NULL: none
+    nm_act_fn *read;   //  Instead of run: it reads what is in a book
+    const char *book;  //  ... or is passed on to the owner of this one, which it changes
 } nm_op_row_t;
 
 static const nm_op_row_t OPS[] = {
@@ -31,24 +33,25 @@ static const nm_op_row_t OPS[] = {
     { "dead_letters.replay", nm_op_dead_letters },
     { "dead_letters.replay_many", nm_op_dead_letters },
     { "dead_letters.discard", nm_op_dead_letters },
-    { "services.create", nm_op_services_create, NM_SERVICES_BOOK },
-    { "services.list", nm_op_services_list },
-    { "services.get", nm_op_services_get },
-    { "services.patch", nm_op_services_patch, NM_SERVICES_BOOK },
-    { "services.delete", nm_op_services_delete, NM_SERVICES_BOOK },
-    { "keys.create", nm_op_keys_create, NM_SERVICES_BOOK },
-    { "keys.list", nm_op_keys_list },
-    { "keys.delete", nm_op_keys_delete, NM_SERVICES_BOOK },
+    { "services.create", .book = NM_SERVICES_BOOK },
+    { "services.list", .read = nm_act_services_list },
+    { "services.get", .read = nm_act_services_get },
+    { "services.patch", .book = NM_SERVICES_BOOK },
+    { "services.delete", .book = NM_SERVICES_BOOK },
+    { "keys.create", .book = NM_SERVICES_BOOK },
+    { "keys.list", .read = nm_act_keys_list },
+    { "keys.rotate", .book = NM_SERVICES_BOOK },
+    { "keys.delete", .book = NM_SERVICES_BOOK },
     { "idempotency.find.notifications.create", nm_op_find },
     { "idempotency.find.notifications.batch", nm_op_find },
     { "doors", nm_op_doors },
     { "limits.lend", nm_op_lend },
     { "notifications.account", nm_op_account },
-    { "providers.create", nm_op_providers_create, NM_PROVIDERS_BOOK },
-    { "providers.list", nm_op_providers_list },
-    { "providers.get", nm_op_providers_get },
-    { "providers.patch", nm_op_providers_patch, NM_PROVIDERS_BOOK },
-    { "providers.delete", nm_op_providers_delete, NM_PROVIDERS_BOOK },
+    { "providers.create", .book = NM_PROVIDERS_BOOK },
+    { "providers.list", .read = nm_act_providers_list },
+    { "providers.get", .read = nm_act_providers_get },
+    { "providers.patch", .book = NM_PROVIDERS_BOOK },
+    { "providers.delete", .book = NM_PROVIDERS_BOOK },
     { "health", nm_op_health },
     { "health.ready", nm_op_ready },
 };
@@ -300,13 +303,34 @@ s_row(nm_bytes_t op)
     return NULL;
 }
 
-nm_rc_t
-nm_gateway_do(nm_case_t *it)
+//  Answers from this gateway's own copy of a book.
+static nm_rc_t
+s_read(nm_case_t *it, nm_act_fn *read)
 {
-    const nm_op_row_t *row = s_row(it->ask->op);
-    if (row->book && nm_passing_take(it, row->book) != NM_OK)
-        return NM_OK;
-    return row->run(it);
+    nm_gateway_t *gateway = it->gateway;
+    nm_act_t act = { .turn = it->turn,
+                     .txn = it->txn,
+                     .now_ms = it->now_ms,
+                     .mesh = gateway->mesh,
+                     .auth = &gateway->auth,
+                     .services = &gateway->services,
+                     .asked = it->ask->body,
+                     .faults = &gateway->faults,
+                     .body = &gateway->body };
+    nm_rc_t rc = read(&act);
+    if (rc != NM_OK)
+        return rc;
+    if (act.detail[0])
+        return nm_answer_problem(&it->answer, act.status, act.faulty ? act.faults : NULL, "%s", act.detail);
+    return nm_answer(&it->answer, act.status, nm_buf_bytes(act.body));
+}
+
+static nm_rc_t
+s_do(nm_case_t *it, const nm_op_row_t *row)
+{
+    if (row->book)
+        return nm_passing_take(it, row->book);
+    return row->read ? s_read(it, row->read) : row->run(it);
 }
 
 nm_rc_t
@@ -318,12 +342,13 @@ nm_gateway_run(nm_gateway_t *self, nm_turn_t *turn, const nm_ask_in_t *ask, nm_e
     it.answer = (nm_answer_t){ it.gateway, turn, &it.asker, &it.quota };
     s_set_asker(&it);
 
-    const nm_api_t *api = s_row(ask->op) ? nm_api_find(ask->op) : NULL;
+    const nm_op_row_t *row = s_row(ask->op);
+    const nm_api_t *api = row ? nm_api_find(ask->op) : NULL;
     if (!api)
         return nm_answer_problem(&it.answer, 404, NULL, "There is no operation %.*s.", NM_PRINT(ask->op));
     if (api->scope != NM_SCOPE_OPEN && s_authenticate(&it, api->scope) != NM_OK)
         return NM_OK;
-    return nm_gateway_do(&it);
+    return s_do(&it, row);
 }
 
 static nm_rc_t

@@ -9,13 +9,9 @@ nm_op_fn nm_op_create;  //  accept.c
 nm_op_fn nm_op_batch;
 nm_op_fn nm_op_get;  //  lists.c
 nm_op_fn nm_op_list;
-nm_op_fn nm_op_cancel;                                                                          //  cancel.c
-nm_op_fn nm_op_events;                                                                          //  polls.c
-nm_op_fn nm_op_dead_letters;                                                                    //  letters.c
-nm_op_fn nm_op_services_create, nm_op_services_list, nm_op_services_get, nm_op_services_patch;  //  admin.c
-nm_op_fn nm_op_services_delete, nm_op_keys_create, nm_op_keys_list, nm_op_keys_delete;
-nm_op_fn nm_op_providers_create, nm_op_providers_list, nm_op_providers_get, nm_op_providers_patch;  //  providers.c
-nm_op_fn nm_op_providers_delete;
+nm_op_fn nm_op_cancel;               //  cancel.c
+nm_op_fn nm_op_events;               //  polls.c
+nm_op_fn nm_op_dead_letters;         //  letters.c
 nm_op_fn nm_op_health, nm_op_ready;  //  gateway.c
 nm_op_fn nm_op_find;                 //  idempotency.c
 nm_op_fn nm_op_doors;                //  doors.c

@@ -7,7 +7,6 @@
 
 static const int64_t PATIENCE_MS = 5000;  //  How long one waits, all in all
 static const int64_t TIMEOUT_MS = 3000;   //  ... and for the owner's answer
-static const int64_t LOOK_MS = 20;        //  Between two looks whether the book has an owner yet
 
 _Static_assert(sizeof((nm_passed_t *) 0)->mark >= NM_BOOK_MARK_SIZE, "a mark fits");
 
@@ -35,8 +34,7 @@ nm_passing_free(nm_passing_t *self)
     *self = (nm_passing_t){ 0 };
 }
 
-//  An ask of an undone turn never left, so it is put again. An answer that such a turn took in is lost: the asker gets
-//  503 when its patience is over.
+//  An ask of an undone turn never left, and the asker was told so. An answer that such a turn took in stays.
 void
 nm_passing_undo(nm_passing_t *self)
 {
@@ -47,8 +45,6 @@ nm_passing_undo(nm_passing_t *self)
         item->done = false;
         if (item->fresh)
             s_release(self, item);
-        else if (item->state == NM_PASSING_ASKED)
-            item->state = item->kept;
     }
 }
 
@@ -60,7 +56,6 @@ nm_passing_commit(nm_passing_t *self)
         if (!item->used)
             continue;
         item->fresh = false;
-        item->kept = item->state;
         if (item->done)
             s_release(self, item);
     }
@@ -80,35 +75,17 @@ s_take(nm_passing_t *self)
     return NULL;
 }
 
+//  -- On the way
+
 static nm_rc_t
 s_answer_away(nm_answer_t to, const char *book, const char *owner)
 {
     return nm_answer_problem(&to, 503, NULL, "%s, which keeps the book %s, is away: nothing in it can be changed now.",
-                             *owner ? owner : "The actor", book);
-}
-
-//  -- On the way
-
-static void
-s_pass(nm_gateway_t *gateway, nm_turn_t *turn, nm_passed_t *item, const char *owner)
-{
-    size_t slot = (size_t) (item - gateway->passing.items);
-    nm_ask_headers_t headers = { .has = 0 };
-    NM_PUT(&headers, ask_headers, correlation_id, nm_text(item->asker.correlation));
-    nm_ask_out_t ask = { .role = NM_ROLE_GATEWAY,
-                         .peer = owner,
-                         .op = item->op,
-                         .headers = &headers,
-                         .body = nm_buf_bytes(&item->body),
-                         .timeout_ms = TIMEOUT_MS,
-                         .token = nm_token(NM_TOKEN_PASSING, slot, item->serial) };
-    item->state = NM_PASSING_ASKED;
-    nm_turn_ask_with(turn, &ask);
-    nm_turn_wake(turn, item->give_up_ms);
+                             *owner ? owner : "The user actor", book);
 }
 
 static nm_rc_t
-s_hold(nm_case_t *it, const char *book, nm_book_whose_t whose, const char *owner)
+s_pass(nm_case_t *it, const char *book, const char *owner)
 {
     nm_passed_t *item = it->ask->body.size <= NM_PASSING_BODY_MAX ? s_take(&it->gateway->passing) : NULL;
     if (!item)
@@ -117,12 +94,23 @@ s_hold(nm_case_t *it, const char *book, nm_book_whose_t whose, const char *owner
     item->asker = it->asker;
     item->book = book;
     item->give_up_ms = it->now_ms + PATIENCE_MS;
-    nm_bytes_to_text(it->ask->op, item->op, sizeof item->op);
-    nm_buf_add_bytes(&item->body, it->ask->body);
-    if (whose == NM_BOOK_THERE)
-        s_pass(it->gateway, it->turn, item, owner);
-    else
-        nm_turn_wake(it->turn, it->now_ms + LOOK_MS);
+    nm_bytes_to_text(nm_text(owner), item->owner, sizeof item->owner);
+
+    char op[65];
+    nm_ask_headers_t headers = { .has = 0 };
+    NM_PUT(&headers, ask_headers, correlation_id, nm_text(item->asker.correlation));
+    nm_bytes_to_text(it->ask->op, op, sizeof op);
+    nm_ask_out_t ask = {
+        .role = NM_ROLE_USER,
+        .peer = item->owner,
+        .op = op,
+        .headers = &headers,
+        .body = it->ask->body,
+        .timeout_ms = TIMEOUT_MS,
+        .token = nm_token(NM_TOKEN_PASSING, (size_t) (item - it->gateway->passing.items), item->serial),
+    };
+    nm_turn_ask_with(it->turn, &ask);
+    nm_turn_wake(it->turn, item->give_up_ms);
     return NM_OK;
 }
 
@@ -131,15 +119,14 @@ nm_passing_take(nm_case_t *it, const char *book)
 {
     const char *owner;
     nm_book_whose_t whose = nm_turn_book(it->turn, book, &owner);
-    if (nm_case_is_passed_on(it))
-        it->asker.book = book;  //  The answer tells which change it was
-    if (whose == NM_BOOK_HERE)
-        return NM_OK;
-    if (whose == NM_BOOK_AWAY || (whose == NM_BOOK_THERE && nm_case_is_passed_on(it)))
-        s_answer_away(it->answer, book, owner);
-    else
-        s_hold(it, book, whose, owner);
-    return NM_ERR_BUSY;
+    if (whose == NM_BOOK_HERE || whose == NM_BOOK_SETTLING)
+        return nm_answer_problem(&it->answer, 503, NULL,
+                                 "This gateway keeps the book %s from before there were user actors: launch one and "
+                                 "make it the owner with nctl book promote.",
+                                 book);
+    if (whose == NM_BOOK_AWAY || nm_case_is_passed_on(it))
+        return s_answer_away(it->answer, book, owner);
+    return s_pass(it, book, owner);
 }
 
 nm_rc_t
@@ -148,11 +135,11 @@ nm_passing_reply(nm_gateway_t *gateway, nm_turn_t *turn, const nm_reply_in_t *re
     nm_passing_t *self = &gateway->passing;
     size_t slot = nm_token_slot(reply->token);
     nm_passed_t *item = self->items && slot < NM_PASSING_COUNT ? &self->items[slot] : NULL;
-    if (!item || !item->used || item->done || item->serial != (uint32_t) reply->token)
+    if (!item || !item->used || item->done || item->status || item->serial != (uint32_t) reply->token)
         return NM_OK;
     if (reply->status >= 503 && reply->status <= 504) {
         item->done = true;
-        return s_answer_away((nm_answer_t){ gateway, turn, &item->asker }, item->book, reply->peer);
+        return s_answer_away((nm_answer_t){ gateway, turn, &item->asker }, item->book, item->owner);
     }
     nm_bytes_t raw, mark = { 0 };
     nm_reader_t reader;
@@ -162,65 +149,28 @@ nm_passing_reply(nm_gateway_t *gateway, nm_turn_t *turn, const nm_reply_in_t *re
             mark = nm_bytes(NULL, 0);
     }
     nm_bytes_to_text(mark, item->mark, sizeof item->mark);
-    nm_buf_clear(&item->body);
     nm_buf_add_bytes(&item->body, reply->body);
     item->status = reply->status;
-    item->state = NM_PASSING_ANSWERED;
     return NM_OK;  //  nm_passing_due hands it on
 }
 
 //  -- Those that wait
 
-//  It turned out that the book is this gateway's: the operation runs as if it had been asked now.
-static nm_rc_t
-s_run(nm_gateway_t *gateway, nm_turn_t *turn, nm_passed_t *item)
-{
-    nm_ask_in_t ask = { .caller = item->asker.caller,
-                        .role = NM_ROLE_OPERATOR,
-                        .op = nm_text(item->op),
-                        .body = nm_buf_bytes(&item->body),
-                        .deadline_ms = item->give_up_ms };
-    nm_case_t it = { .gateway = gateway, .turn = turn, .ask = &ask, .asker = item->asker };
-    it.txn = nm_turn_txn(turn);
-    it.now_ms = nm_turn_now(turn);
-    it.answer = (nm_answer_t){ gateway, turn, &it.asker };
-    nm_auth_operator(&gateway->auth, &it.who);
-    item->done = true;
-    return nm_gateway_do(&it);
-}
-
 static nm_rc_t
 s_look(nm_gateway_t *gateway, nm_turn_t *turn, nm_passed_t *item)
 {
-    const char *owner;
-    nm_book_whose_t whose = nm_turn_book(turn, item->book, &owner);
     nm_answer_t to = { gateway, turn, &item->asker };
-    bool late = nm_turn_now(turn) >= item->give_up_ms;
-    if (item->state == NM_PASSING_ANSWERED &&
-        (!item->mark[0] || nm_turn_book_reached(turn, item->book, nm_text(item->mark)))) {
+    if (item->status && (!item->mark[0] || nm_turn_book_reached(turn, item->book, nm_text(item->mark)))) {
         item->done = true;
-        return nm_answer(&to, item->status, nm_buf_bytes(&item->body));
+        return nm_answer_again(&to, item->status, nm_buf_bytes(&item->body));
     }
-    if (late && item->state != NM_PASSING_HELD) {
-        item->done = true;
-        return nm_answer_problem(&to, 503, NULL,
-                                 "%s, which keeps the book %s, was reached and then lost: the change may have been "
-                                 "made. Look before you ask again.",
-                                 owner, item->book);
-    }
-    if (late || (item->state == NM_PASSING_HELD && whose == NM_BOOK_AWAY)) {
-        item->done = true;
-        return s_answer_away(to, item->book, owner);
-    }
-    if (item->state != NM_PASSING_HELD)
+    if (nm_turn_now(turn) < item->give_up_ms)
         return NM_OK;
-    if (whose == NM_BOOK_HERE)
-        return s_run(gateway, turn, item);
-    if (whose == NM_BOOK_THERE)
-        s_pass(gateway, turn, item, owner);
-    else
-        nm_turn_wake(turn, nm_turn_now(turn) + LOOK_MS);
-    return NM_OK;
+    item->done = true;
+    return nm_answer_problem(&to, 503, NULL,
+                             "%s, which keeps the book %s, was reached and then lost: the change may have been "
+                             "made. Look before you ask again.",
+                             item->owner, item->book);
 }
 
 nm_rc_t

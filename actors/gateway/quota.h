@@ -13,7 +13,7 @@
 #ifndef NM_QUOTA_H
 #define NM_QUOTA_H
 
-#include "actors/gateway/services.h"
+#include "actors/accounts/services.h"
 #include "broker/limits.h"
 
 struct nm_case;

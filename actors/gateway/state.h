@@ -6,8 +6,8 @@
 #ifndef NM_GATEWAY_STATE_H
 #define NM_GATEWAY_STATE_H
 
+#include "actors/accounts/auth.h"
 #include "actors/gateway/answer.h"
-#include "actors/gateway/auth.h"
 #include "actors/gateway/cancel.h"
 #include "actors/gateway/errands.h"
 #include "actors/gateway/fingerprint.h"
@@ -19,7 +19,6 @@
 #include "actors/gateway/polls.h"
 #include "actors/gateway/quota.h"
 #include "actors/gateway/recovery.h"
-#include "actors/gateway/services.h"
 #include "actors/gateway/tally.h"
 
 typedef struct nm_gateway {
@@ -80,9 +79,6 @@ typedef nm_rc_t(nm_op_fn)(nm_case_t *it);
 
 //  Runs an ask; errand as in nm_case_t.
 nm_rc_t nm_gateway_run(nm_gateway_t *self, nm_turn_t *turn, const nm_ask_in_t *ask, nm_errand_t *errand);
-
-//  Does the operation of an ask whose asker is known and may do it; what another gateway has to do is passed on.
-nm_rc_t nm_gateway_do(nm_case_t *it);
 
 //  Was it another gateway that passed this ask on? Then it is not passed on again.
 static inline bool

@@ -1,5 +1,7 @@
 #include "actors/gateway/tables.h"
 
+#include "actors/accounts/services.h"
+
 const nm_table_t nm_notes_table = { NM_TABLE_ROLE, true, "notes" };
 const nm_table_t nm_contents_table = { NM_TABLE_ROLE + 1, true, "contents" };
 const nm_table_t nm_by_service_table = { NM_TABLE_ROLE + 2, false, "by_service" };
@@ -8,7 +10,6 @@ const nm_table_t nm_journal_table = { NM_TABLE_ROLE + 4, true, "journal" };
 const nm_table_t nm_answers_table = { NM_TABLE_ROLE + 5, true, "answers" };
 const nm_table_t nm_duplicates_table = { NM_TABLE_ROLE + 6, false, "duplicates" };
 const nm_table_t nm_facts_table = { NM_TABLE_ROLE + 7, true, "facts" };
-const nm_table_t nm_key_uses_table = { NM_TABLE_ROLE + 8, false, "key_uses" };
 const nm_table_t nm_moved_table = { NM_TABLE_ROLE + 10, false, "moved" };
 const nm_table_t nm_copies_table = { NM_TABLE_ROLE + 11, true, "copies" };
 const nm_table_t nm_copy_contents_table = { NM_TABLE_ROLE + 12, true, "copy_contents" };

@@ -37,7 +37,6 @@ extern const nm_table_t nm_journal_table;
 extern const nm_table_t nm_answers_table;
 extern const nm_table_t nm_duplicates_table;
 extern const nm_table_t nm_facts_table;
-extern const nm_table_t nm_key_uses_table;
 extern const nm_table_t nm_moved_table;
 extern const nm_table_t nm_copies_table;
 extern const nm_table_t nm_copy_contents_table;

@@ -11,6 +11,7 @@ enum { NM_CLIENT_KEY_SIZE = 65 };
 
 typedef struct {
     nm_bench_t *bench;
+    nm_bench_t *user;                    //  user-1, which makes the changes that the admin asks for
     char admin[NM_CLIENT_KEY_SIZE + 1];  //  The key of the mesh file
     char key[NM_CLIENT_KEY_SIZE + 1];    //  Of the service `shop`, all scopes
     char service[37];                    //  Its id
@@ -37,7 +38,8 @@ const char *nm_client_keyed(nm_client_t *self, uint16_t gateway, const char *ste
 //  Queues an ask. headers NULL: the key of `shop` alone.
 uint64_t nm_client_queue(nm_client_t *self, const char *op, const nm_ask_headers_t *headers, nm_bytes_t body);
 
-//  Asks, turns, and returns the reply. NULL: not answered yet. Other gateways that are asked for their list have none.
+//  Asks, turns, and returns the reply. NULL: not answered yet. Other gateways that are asked for their list have none. What
+//  the admin changes of services, keys and providers user-1 does, and the gateway has it at once.
 const nm_bench_reply_t *nm_client_ask(nm_client_t *self, const char *op, nm_bytes_t body);
 const nm_bench_reply_t *nm_client_ask_as(nm_client_t *self, const char *key, const char *op, nm_bytes_t body);
 

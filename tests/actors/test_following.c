@@ -1,4 +1,4 @@
-//  About actors/channel/following.c: an e-mail actor whose providers are changed at a gateway.
+//  About actors/channel/following.c: an e-mail actor whose providers are changed by a user actor.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "actors/email/email.h"
-#include "actors/gateway/gateway.h"
+#include "actors/user/user.h"
 #include "tests/actors/relay.h"
 #include "wire/id.h"
 #include "wire/writer.h"
@@ -17,7 +17,7 @@ static const char PROVIDERS[] = "providers\n"
 
 typedef struct {
     nm_relay_t relay;
-    nm_bench_t *gateway, *email;
+    nm_bench_t *user, *email;
     uint64_t sent;
 } s_pair_t;
 
@@ -25,9 +25,9 @@ static int
 s_setup(void **state)
 {
     s_pair_t *self = nm_alloc(sizeof *self);
-    self->gateway = nm_bench_new(&nm_gateway_role, "gateway-1", PROVIDERS);
+    self->user = nm_bench_new(&nm_user_role, "user-1", PROVIDERS);
     self->email = nm_bench_new(&nm_email_role, "email-1", PROVIDERS);
-    nm_relay_add(&self->relay, "gateway-1", self->gateway);
+    nm_relay_add(&self->relay, "user-1", self->user);
     nm_relay_add(&self->relay, "email-1", self->email);
     nm_relay_run(&self->relay, 2500);
     *state = self;
@@ -38,7 +38,7 @@ static int
 s_teardown(void **state)
 {
     s_pair_t *self = *state;
-    nm_bench_destroy(&self->gateway);
+    nm_bench_destroy(&self->user);
     nm_bench_destroy(&self->email);
     free(self);
     return 0;
@@ -52,10 +52,10 @@ s_ask(s_pair_t *self, const char *op, const char *name, int active)
     nm_writer_pair_text(&body, "name", name);
     if (active >= 0)
         nm_writer_pair_bool(&body, "is_active", active);
-    uint64_t id = nm_bench_ask(self->gateway, "operator", op, NULL, nm_buf_bytes(&body));
+    uint64_t id = nm_bench_ask(self->user, "operator", op, NULL, nm_buf_bytes(&body));
     nm_relay_run(&self->relay, 300);
     nm_buf_free(&body);
-    const nm_bench_reply_t *reply = nm_bench_reply(self->gateway, id);
+    const nm_bench_reply_t *reply = nm_bench_reply(self->user, id);
     return reply ? reply->status : 0;
 }
 

@@ -1,4 +1,4 @@
-//  About actors/gateway/passing.c, providers.c and services.c: two gateways, one book of services, one of providers.
+//  About actors/gateway/passing.c and actors/user/: a user actor that owns the books, and a gateway that follows.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +6,8 @@
 #include <cmocka.h>
 
 #include "actors/gateway/gateway.h"
-#include "lmdb_store/book.h"
+#include "actors/user/user.h"
+#include "broker/book.h"
 #include "tests/actors/gateway_client.h"
 #include "tests/actors/relay.h"
 #include "wire/reader.h"
@@ -19,16 +20,17 @@ static const char PROVIDERS[] = "providers\n"
 
 typedef struct {
     nm_relay_t relay;
-    nm_bench_t *one, *two;
+    nm_bench_t *one;  //  user-1
+    nm_bench_t *two;  //  gateway-2
 } s_two_t;
 
 static int
 s_setup(void **state)
 {
     s_two_t *self = nm_alloc(sizeof *self);
-    self->one = nm_bench_new(&nm_gateway_role, "gateway-1", PROVIDERS);
+    self->one = nm_bench_new(&nm_user_role, "user-1", PROVIDERS);
     self->two = nm_bench_new(&nm_gateway_role, "gateway-2", PROVIDERS);
-    nm_relay_add(&self->relay, "gateway-1", self->one);
+    nm_relay_add(&self->relay, "user-1", self->one);
     nm_relay_add(&self->relay, "gateway-2", self->two);
     nm_relay_run(&self->relay, 2500);
     *state = self;
@@ -98,13 +100,13 @@ no_answer_is_given_before_the_change_is_here(void **state)
     assert_int_equal(nm_bench_turn(self->two), NM_OK);
     const nm_bench_asked_t *asked = nm_bench_asked(self->two, nm_bench_asks(self->two) - 1);
     assert_string_equal(asked->op, "services.create");
-    assert_string_equal(asked->peer, "gateway-1");
+    assert_string_equal(asked->peer, "user-1");
     uint64_t there = nm_bench_ask(self->one, "gateway-2", asked->op, NULL, asked->body);
     assert_int_equal(nm_bench_turn(self->one), NM_OK);
     const nm_bench_reply_t *reply = nm_bench_reply(self->one, there);
     assert_int_equal(reply->status, 201);
     assert_string_not_equal(nm_client_text(reply->headers, "x-book-change"), "");
-    nm_bench_answer_with(self->two, asked->id, "gateway-1", reply->status, reply->headers, reply->body);
+    nm_bench_answer_with(self->two, asked->id, "user-1", reply->status, reply->headers, reply->body);
     assert_int_equal(nm_bench_turn(self->two), NM_OK);
     assert_null(nm_bench_reply(self->two, id));
     nm_relay_run(&self->relay, 200);
@@ -149,16 +151,50 @@ static void
 a_change_that_comes_too_early_waits_until_the_owner_has_looked_around(void **state)
 {
     s_two_t *self = *state;
+    nm_buf_t body = { 0 };
+    self->relay.away[1] = true;  //  Nobody tells it
     nm_bench_restart(self->one);
-    nm_bench_reply_t made = s_create(self, self->one, "early", 25);
-    assert_int_equal(made.status, 0);
-    uint64_t id = 1;
-    while (!nm_bench_reply(self->one, id))  //  The only one that is open
-        if (++id > 1000) {
-            id = 1;
-            nm_relay_run(&self->relay, 100);
-        }
+    uint64_t id =
+        nm_bench_ask(self->one, "operator", "services.create", NULL, nm_client_map(&body, "name", "early", NULL));
+    nm_relay_run(&self->relay, 500);
+    assert_null(nm_bench_reply(self->one, id));
+    nm_relay_run(&self->relay, 700);
+    assert_non_null(nm_bench_reply(self->one, id));
     assert_int_equal(nm_bench_reply(self->one, id)->status, 201);
+    nm_buf_free(&body);
+}
+
+static nm_rc_t
+s_begin(nm_txn_t *txn, void *arg)
+{
+    s_two_t *self = arg;
+    nm_book_head_t head = { .number = 0 };
+    nm_book_change_t change = { .key = nm_text("anything"), .value = nm_text("of then") };
+    nm_book_begin(&head, "gateway-2", nm_store_id(nm_bench_store(self->two)), 1);
+    return nm_book_apply(txn, "services", &head, &change);
+}
+
+//  A mesh from before there were user actors.
+static void
+a_gateway_that_still_owns_a_book_says_how_it_is_taken_over(void **state)
+{
+    s_two_t *self = *state;
+    self->relay.away[0] = true;
+    assert_int_equal(nm_store_update(nm_bench_store(self->two), s_begin, self), NM_OK);
+    nm_bench_restart(self->two);
+    nm_relay_run(&self->relay, 2500);
+    nm_bench_reply_t reply = s_create(self, self->two, "shop", 25);
+    assert_int_equal(reply.status, 503);
+    assert_non_null(strstr(nm_client_text(reply.body, "detail"), "nctl book promote"));
+    self->relay.away[0] = false;
+    nm_relay_run(&self->relay, 4000);
+    nm_buf_t body = { 0 };
+    nm_writer_map(&body, 2);
+    nm_writer_pair_text(&body, "book", "services");
+    nm_writer_pair_uint(&body, "round", 1);
+    assert_int_equal(s_ask(self, self->one, "book.promote", nm_buf_bytes(&body), 2500).status, 200);
+    assert_int_equal(s_create(self, self->two, "shop", 500).status, 201);
+    nm_buf_free(&body);
 }
 
 //  -- Providers
@@ -300,6 +336,7 @@ main(void)
         CLAIM(while_the_owner_is_away_changes_are_503_and_reads_go_on),
         CLAIM(what_was_passed_on_once_is_not_passed_on_again),
         CLAIM(a_change_that_comes_too_early_waits_until_the_owner_has_looked_around),
+        CLAIM(a_gateway_that_still_owns_a_book_says_how_it_is_taken_over),
         CLAIM(the_mesh_files_providers_are_shown_until_the_first_change_takes_them_over),
         CLAIM(a_patch_merges_and_null_clears),
         CLAIM(a_file_of_secrets_cannot_be_named_by_an_ask_and_one_of_the_mesh_file_stays),

@@ -18,9 +18,7 @@ static const char MORE[] = "    gateway-3\n        role = \"gateway\"\n        n
                            "        mailbox = \"tcp://127.0.0.1:7100\"\n        desk = \"tcp://127.0.0.1:7101\"\n"
                            "        door = \"tcp://127.0.0.1:7102\"\n"
                            "    deadletter-2\n        role = \"deadletter\"\n"
-                           "        mailbox = \"tcp://127.0.0.1:7103\"\n        desk = \"tcp://127.0.0.1:7104\"\n"
-                           "    user-1\n        role = \"user\"\n        mailbox = \"tcp://127.0.0.1:7105\"\n"
-                           "        desk = \"tcp://127.0.0.1:7106\"\n";
+                           "        mailbox = \"tcp://127.0.0.1:7103\"\n        desk = \"tcp://127.0.0.1:7104\"\n";
 
 typedef struct {
     nm_client_t *client;

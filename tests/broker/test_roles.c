@@ -126,17 +126,20 @@ books_are_asked_for_by_those_who_hold_them(void **state)
     assert_null(nm_roles_book(nm_text("service")));
     for (unsigned role = 0; role < NM_ROLE_COUNT; role++) {
         bool sends = role == NM_ROLE_EMAIL || role == NM_ROLE_PUSH || role == NM_ROLE_SMS;
-        assert_int_equal(nm_roles_has(services->holders, (nm_role_id_t) role), role == NM_ROLE_GATEWAY);
-        assert_int_equal(nm_roles_has(services->owners, (nm_role_id_t) role), role == NM_ROLE_GATEWAY);
-        assert_int_equal(nm_roles_has(providers->holders, (nm_role_id_t) role), role == NM_ROLE_GATEWAY || sends);
-        assert_int_equal(nm_roles_has(providers->owners, (nm_role_id_t) role), role == NM_ROLE_GATEWAY);
-        bool asks = role == NM_ROLE_GATEWAY || role == NM_ROLE_OPERATOR || sends;
+        bool authenticates = role == NM_ROLE_GATEWAY || role == NM_ROLE_USER;
+        assert_int_equal(nm_roles_has(services->holders, (nm_role_id_t) role), authenticates);
+        assert_int_equal(nm_roles_has(services->owners, (nm_role_id_t) role), role == NM_ROLE_USER);
+        assert_int_equal(nm_roles_has(providers->holders, (nm_role_id_t) role), authenticates || sends);
+        assert_int_equal(nm_roles_has(providers->owners, (nm_role_id_t) role), role == NM_ROLE_USER);
+        bool asks = authenticates || role == NM_ROLE_OPERATOR || sends;
         assert_int_equal(nm_roles_may_ask((nm_role_id_t) role, NM_ROLE_GATEWAY, nm_text("book.changes")), asks);
         assert_int_equal(nm_roles_may_ask((nm_role_id_t) role, NM_ROLE_GATEWAY, nm_text("book.news")), asks);
         assert_int_equal(nm_roles_may_ask((nm_role_id_t) role, NM_ROLE_GATEWAY, nm_text("book.promote")),
                          role == NM_ROLE_OPERATOR);
+        bool passes = role == NM_ROLE_GATEWAY || role == NM_ROLE_OPERATOR;
+        assert_int_equal(nm_roles_may_ask((nm_role_id_t) role, NM_ROLE_USER, nm_text("services.create")), passes);
         assert_int_equal(nm_roles_may_ask((nm_role_id_t) role, NM_ROLE_GATEWAY, nm_text("services.create")),
-                         role == NM_ROLE_GATEWAY || role == NM_ROLE_OPERATOR || role == NM_ROLE_BRIDGE);
+                         passes || role == NM_ROLE_BRIDGE);
     }
     assert_false(nm_roles_may_ask(NM_ROLE_GATEWAY, NM_ROLE_ROUTER, nm_text("book.changes")));
 }

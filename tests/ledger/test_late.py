@@ -10,8 +10,8 @@ from harness.waiting import until
 
 from chaos.field import Field
 
-ROLES = {"gateway": 1, "router": 1, "email": 1, "deadletter": 1}
-PLACES = {"gateway-1": "a", "router-1": "a", "deadletter-1": "a", "email-1": "b"}
+ROLES = {"gateway": 1, "user": 1, "router": 1, "email": 1, "deadletter": 1}
+PLACES = {"gateway-1": "a", "user-1": "a", "router-1": "a", "deadletter-1": "a", "email-1": "b"}
 FIRST_RETRY_SECONDS = 7     # Of what was sent as the cut began: TCP doubles its pauses from 0.2 s, so at 3.0, 6.2 s ...
 
 pytestmark = [pytest.mark.long,

@@ -24,9 +24,9 @@ RATE = int(os.environ.get("NM_NET_RATE", "120"))
 SEED = int(os.environ.get("NM_SEED", random.randrange(1 << 32)))
 DETECTED_SECONDS, DRAINED_SECONDS = 2.0, 10.0
 
-PLACES = {"a": ["gateway-1", "router-1", "email-1", "deadletter-1"], "b": ["gateway-2", "router-2", "email-2"],
+PLACES = {"a": ["gateway-1", "user-1", "router-1", "email-1", "deadletter-1"], "b": ["gateway-2", "router-2", "email-2"],
           "c": ["router-3", "email-3", "email-4"], "d": ["router-4", "email-5"]}
-ROLES = {"gateway": 2, "router": 4, "email": 5, "deadletter": 1}
+ROLES = {"gateway": 2, "user": 1, "router": 4, "email": 5, "deadletter": 1}
 
 pytestmark = [pytest.mark.long,
               pytest.mark.skipif(bool(Hosts.missing()), reason=f"SKIPPED FOR WANT OF RIGHTS OR TOOLS: {Hosts.missing()}")]

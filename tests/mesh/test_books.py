@@ -11,13 +11,13 @@ from harness.waiting import until
 SOON = 5          # Seconds within which a follower has a change; a busy machine is late
 KEPT = 1024       # Changes that an owner keeps in its list
 
-ROLES = one_of_each(gateway=2, email=2)
+ROLES = one_of_each(gateway=2, user=2, email=2)
 
 
 def copies(mesh, book):
     """Where each running copy of a book stands: {actor: copy}."""
     found = {}
-    for actor in mesh.of_role("gateway", "email"):
+    for actor in mesh.of_role("gateway", "user", "email"):
         if actor.running():
             for copy in actor.status()["books"]:
                 if copy["book"] == book:
@@ -94,7 +94,7 @@ def test_a_service_made_at_one_gateway_works_at_the_other(mesh):
     assert second.ask("services.delete", {"id": other}).status == 204
     until(lambda: authenticates(mesh, other_key, "gateway-1") == 401, "the deleted service's key is refused", SOON)
     level = wait_level(mesh, "services")
-    assert (level["owner"], level["round"]) == ("gateway-1", 1)
+    assert (level["owner"], level["round"]) == ("user-1", 1)
 
 
 def test_keys_work_while_the_owner_is_away_and_changes_wait_for_it(mesh):
@@ -102,12 +102,12 @@ def test_keys_work_while_the_owner_is_away_and_changes_wait_for_it(mesh):
     shop = make_service(first, "shop")
     key = make_key(first, shop)
     wait_level(mesh, "services")
-    mesh["gateway-1"].kill()
+    mesh["user-1"].kill()
 
     assert authenticates(mesh, key, "gateway-2") == 200
     started = time.monotonic()
     answer = second.ask("services.create", {"name": "late"})
-    assert answer.status == 503 and "gateway-1" in answer.body["detail"], answer
+    assert answer.status == 503 and "user-1" in answer.body["detail"], answer
     assert time.monotonic() - started < 6
     until(lambda: copy_of(mesh, "gateway-2", "services")["owner_away"], "the follower knows that the owner is away", SOON)
     started = time.monotonic()
@@ -116,7 +116,7 @@ def test_keys_work_while_the_owner_is_away_and_changes_wait_for_it(mesh):
     mesh["gateway-2"].restart()
     assert authenticates(mesh, key, "gateway-2") == 200, "a follower starts alone"
 
-    mesh["gateway-1"].start()
+    mesh["user-1"].start()
     again = mesh.client(gateway="gateway-2")
     answer = until(lambda: (a := again.ask("services.create", {"name": "late"})).status != 503 and a,
                    "changes are taken again", SOON)
@@ -128,69 +128,71 @@ def test_another_gateway_is_promoted_and_the_old_owner_follows(mesh):
     shop = make_service(mesh.client(), "shop")
     key = make_key(mesh.client(), shop)
     wait_level(mesh, "services")
-    mesh["gateway-1"].kill()
+    mesh["user-1"].kill()
 
-    stale = mesh.operator("gateway-2").ask("book.promote", {"book": "services", "round": 0})
+    stale = mesh.operator("user-2").ask("book.promote", {"book": "services", "round": 0})
     assert stale.status == 409, stale
-    assert promote(mesh, "services", "gateway-2")["round"] == 2
+    assert promote(mesh, "services", "user-2")["round"] == 2
     second = mesh.client(gateway="gateway-2")
     new = make_service(second, "new")
     new_key = make_key(second, new)
     assert authenticates(mesh, new_key, "gateway-2") == 200
-    assert promote(mesh, "services", "gateway-2")["round"] == 2, "asked again it is the same"
+    assert promote(mesh, "services", "user-2")["round"] == 2, "asked again it is the same"
 
-    mesh["gateway-1"].start()
+    mesh["user-1"].start()
     until(lambda: authenticates(mesh, new_key, "gateway-1") == 200, "the old owner has what the new one made", SOON)
     assert authenticates(mesh, key, "gateway-1") == 200
-    assert copy_of(mesh, "gateway-1", "services")["state"] == "follower"
+    assert copy_of(mesh, "user-1", "services")["state"] == "follower"
     assert mesh.client(gateway="gateway-1").ask("services.create", {"name": "through"}).status == 201
     level = wait_level(mesh, "services")
-    assert (level["owner"], level["round"]) == ("gateway-2", 2)
-    mesh["gateway-1"].restart()
-    assert wait_level(mesh, "services")["owner"] == "gateway-2"
+    assert (level["owner"], level["round"]) == ("user-2", 2)
+    mesh["user-1"].restart()
+    assert wait_level(mesh, "services")["owner"] == "user-2"
     assert all(copy["aside"] == 0 for copy in copies(mesh, "services").values())
 
 
 def test_changes_that_nobody_had_are_set_aside_and_named(mesh):
     make_service(mesh.client(), "shop")
     wait_level(mesh, "services")
-    # The owner makes a change while the other is frozen and cannot have it; then it is gone
-    mesh["gateway-2"].freeze()
-    lost = make_service(mesh.client(), "lost")
-    mesh["gateway-1"].kill()
-    mesh["gateway-2"].thaw()
-    promote(mesh, "services", "gateway-2")
+    # The owner makes a change while all others are frozen and cannot have it; then it is gone
+    others = [mesh[name] for name in ("user-2", "gateway-1", "gateway-2")]
+    for actor in others:
+        actor.freeze()
+    lost = mesh.operator("user-1").ask("services.create", {"name": "lost"}).body["id"]
+    mesh["user-1"].kill()
+    for actor in others:
+        actor.thaw()
+    promote(mesh, "services", "user-2")
     kept = make_service(mesh.client(gateway="gateway-2"), "kept")
 
-    mesh["gateway-1"].start()
+    mesh["user-1"].start()
     level = wait_level(mesh, "services")
-    assert level["owner"] == "gateway-2"
+    assert level["owner"] == "user-2"
     assert mesh.client().ask("services.get", {"id": lost}).status == 404, "it was not merged"
     assert mesh.client().ask("services.get", {"id": kept}).status == 200
-    assert copy_of(mesh, "gateway-1", "services")["aside"] == 1
-    assert copy_of(mesh, "gateway-2", "services")["aside"] == 0
-    named = mesh["gateway-1"].events("book_change_aside")
+    assert copy_of(mesh, "user-1", "services")["aside"] == 1
+    assert copy_of(mesh, "user-2", "services")["aside"] == 0
+    named = mesh["user-1"].events("book_change_aside")
     assert len(named) == 1 and f"service/{lost}" in named[0]["message"], named
 
-    aside = mesh.operator("gateway-1").ask("book.aside", {"book": "services"})
+    aside = mesh.operator("user-1").ask("book.aside", {"book": "services"})
     assert [(item["key"], item["owner"], item["round"]) for item in aside.body["items"]] == \
-        [(f"service/{lost}", "gateway-1", 1)], aside
-    mesh["gateway-1"].restart()
-    assert copy_of(mesh, "gateway-1", "services")["aside"] == 1, "it is on disk"
-    mesh.operator("gateway-1").ask("book.aside", {"book": "services", "drop": True})
-    assert copy_of(mesh, "gateway-1", "services")["aside"] == 0
+        [(f"service/{lost}", "user-1", 1)], aside
+    mesh["user-1"].restart()
+    assert copy_of(mesh, "user-1", "services")["aside"] == 1, "it is on disk"
+    mesh.operator("user-1").ask("book.aside", {"book": "services", "drop": True})
+    assert copy_of(mesh, "user-1", "services")["aside"] == 0
 
 
 def test_an_owner_that_lost_its_disk_takes_the_book_back_from_a_follower(mesh):
     shop = make_service(mesh.client(), "shop")
-    key = make_key(mesh.client(), shop)
+    make_key(mesh.client(), shop)
     wait_level(mesh, "services")
-    mesh["gateway-1"].stop()
-    shutil.rmtree(mesh["gateway-1"].store)
-    mesh["gateway-1"].start()
-    until(lambda: authenticates(mesh, key, "gateway-1") == 200, "the key is back", SOON)
+    mesh["user-1"].stop()
+    shutil.rmtree(mesh["user-1"].store)
+    mesh["user-1"].start()
     level = wait_level(mesh, "services")
-    assert (level["owner"], level["round"]) == ("gateway-1", 2)
+    assert (level["owner"], level["round"], level["entries"]) == ("user-1", 2, 2)
     assert mesh.client().ask("services.patch", {"id": shop, "name": "again"}).status == 200
     wait_level(mesh, "services")
 
@@ -199,22 +201,24 @@ def test_an_owner_that_lost_its_disk_alone_does_not_win_over_the_others(mesh):
     shop = make_service(mesh.client(), "shop")
     key = make_key(mesh.client(), shop)
     wait_level(mesh, "services")
-    mesh["gateway-1"].stop()
-    mesh["gateway-2"].stop()
-    shutil.rmtree(mesh["gateway-1"].store)
-    mesh["gateway-1"].start()
-    other = until(lambda: (a := mesh.client().ask("services.create", {"name": "other"})).status == 201 and a,
+    holders = [mesh[name] for name in ("user-2", "gateway-1", "gateway-2")]
+    for actor in [mesh["user-1"], *holders]:
+        actor.stop()
+    shutil.rmtree(mesh["user-1"].store)
+    mesh["user-1"].start()
+    other = until(lambda: (a := mesh.operator("user-1").ask("services.create", {"name": "other"})).status == 201 and a,
                   "it begins the book anew: nobody is there to ask", SOON).body["id"]
 
-    mesh["gateway-2"].start()
-    until(lambda: copy_of(mesh, "gateway-2", "services")["at_odds"] == "gateway-1", "it is noticed", SOON)
+    for actor in holders:
+        actor.start()
+    until(lambda: copy_of(mesh, "gateway-2", "services")["at_odds"] == "user-1", "it is noticed", SOON)
     assert authenticates(mesh, key, "gateway-2") == 200, "the follower keeps what it has"
     assert mesh["gateway-2"].events("book_at_odds"), "and says so"
-    promote(mesh, "services", "gateway-2")
-    until(lambda: authenticates(mesh, key, "gateway-1") == 200, "the operator has decided", SOON)
-    assert mesh.client().ask("services.get", {"id": other}).status == 404
-    assert copy_of(mesh, "gateway-1", "services")["aside"] == 1
+    promote(mesh, "services", "user-2")
+    until(lambda: copy_of(mesh, "user-1", "services")["owner"] == "user-2", "the operator has decided", SOON)
     wait_level(mesh, "services")
+    assert mesh.operator("user-1").ask("services.get", {"id": other}).status == 404
+    assert copy_of(mesh, "user-1", "services")["aside"] == 1
 
 
 def test_a_follower_that_was_away_for_long_catches_up_by_list_and_by_copy(mesh):
@@ -223,7 +227,7 @@ def test_a_follower_that_was_away_for_long_catches_up_by_list_and_by_copy(mesh):
     wait_level(mesh, "services")
 
     def change(count, name):
-        describe(first, shop, [f"{name} {n}" for n in range(count)])
+        describe(mesh.operator("user-1"), shop, [f"{name} {n}" for n in range(count)])
 
     mesh["gateway-2"].stop()
     change(KEPT // 2, "list")
@@ -250,9 +254,10 @@ def test_a_follower_killed_while_it_catches_up_is_whole(make_mesh):
     wait_level(mesh, "services")
     mesh["gateway-2"].stop()
     # More entries than one page holds, and more changes than the list keeps
-    ids = first.post([("services.create", {"name": f"s{n}", "description": "d" * 900}, None) for n in range(600)])
-    assert {answer.status for answer in first.collect(ids, 120).values()} == {201}
-    describe(first, shop, [str(n) for n in range(500)])
+    owner = mesh.operator("user-1")
+    ids = owner.post([("services.create", {"name": f"s{n}", "description": "d" * 900}, None) for n in range(600)])
+    assert {answer.status for answer in owner.collect(ids, 120).values()} == {201}
+    describe(owner, shop, [str(n) for n in range(500)])
     for delay in (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6):
         mesh["gateway-2"].start(wait=False)
         time.sleep(delay)
@@ -384,30 +389,30 @@ def test_a_channel_actor_may_not_read_the_book_of_services(mesh):
 
 
 def test_a_book_is_begun_by_whom_the_mesh_file_names(make_mesh):
-    mesh = make_mesh(ROLES, settings={"books": {"services": "gateway-2"}})
+    mesh = make_mesh(ROLES, settings={"books": {"services": "user-2"}})
     make_service(mesh.client(gateway="gateway-1"), "shop")
     level = wait_level(mesh, "services")
-    assert level["owner"] == "gateway-2"
-    assert wait_level(mesh, "providers")["owner"] == "gateway-1"
+    assert level["owner"] == "user-2"
+    assert wait_level(mesh, "providers")["owner"] == "user-1"
 
 
 def test_nobody_is_owner_twice_when_two_are_promoted_at_once(make_mesh):
-    mesh = make_mesh(one_of_each(gateway=3))
+    mesh = make_mesh(one_of_each(user=3))
     make_service(mesh.client(), "shop")
     wait_level(mesh, "services")
-    mesh["gateway-1"].kill()
-    for name in ("gateway-2", "gateway-3"):
+    mesh["user-1"].kill()
+    for name in ("user-2", "user-3"):
         mesh[name].freeze()
     # Neither hears of the other before it has taken the order
     asks = {}
-    for name in ("gateway-2", "gateway-3"):
+    for name in ("user-2", "user-3"):
         operator = mesh.operator(name)
         asks[name] = (operator, operator.post([("book.promote", {"book": "services", "round": 1}, None)]))
-    for name in ("gateway-2", "gateway-3"):
+    for name in ("user-2", "user-3"):
         mesh[name].thaw()
     for operator, ids in asks.values():
         assert operator.collect(ids, 10)
-    mesh["gateway-1"].start()
+    mesh["user-1"].start()
     level = wait_level(mesh, "services")
     owners = [name for name, copy in copies(mesh, "services").items() if copy["state"] == "owner"]
     assert owners == [level["owner"]]

@@ -59,11 +59,11 @@ def test_init_makes_a_mesh_once(running):
 
 def test_ps_lists_every_actor(running):
     table = nctl("ps", "-C", running).stdout
-    for name in ("gateway-1", "router-1", "router-2", "email-1", "deadletter-1"):
+    for name in ("gateway-1", "user-1", "router-1", "router-2", "email-1", "deadletter-1"):
         assert name in table
     shown = json.loads(nctl("ps", "-C", running, "--json").stdout)
     actors = shown if isinstance(shown, list) else shown["actors"]
-    assert len(actors) == 5
+    assert len(actors) == 6
 
 
 def send(running, *more):
@@ -137,9 +137,11 @@ def test_providers_and_books(running, tmp_path):
 
     books = json.loads(nctl("book", "list", "-C", running, "--json").stdout)
     assert {(copy["book"], copy["actor"], copy["state"]) for copy in books} == {
-        ("services", "gateway-1", "owner"), ("providers", "gateway-1", "owner"), ("providers", "email-1", "follower")}
+        ("services", "user-1", "owner"), ("services", "gateway-1", "follower"), ("providers", "user-1", "owner"),
+        ("providers", "gateway-1", "follower"), ("providers", "email-1", "follower")}
     assert "services" in nctl("book", "list", "-C", running).stdout
-    assert "gateway-1" in nctl("book", "promote", "services", "gateway-1", "-C", running).stdout
+    assert "user-1" in nctl("book", "promote", "services", "user-1", "-C", running).stdout
+    assert "cannot own" in nctl("book", "promote", "services", "gateway-1", "-C", running, code=1).stderr
     assert "no book" in nctl("book", "promote", "services", "router-1", "-C", running, code=1).stderr
     assert nctl("book", "aside", "services", "gateway-1", "-C", running).stdout.startswith("ROUND")
     nctl("book", "promote", "services", "-C", running, code=2)

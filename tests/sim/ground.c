@@ -11,6 +11,7 @@
 #include "actors/email/email.h"
 #include "actors/gateway/gateway.h"
 #include "actors/router/router.h"
+#include "actors/user/user.h"
 #include "broker/bench.h"
 #include "lmdb_store/book.h"
 #include "tests/sim/ask.h"
@@ -26,7 +27,7 @@ static const struct {
     { "router-1", &nm_router_role, 0 },         { "router-2", &nm_router_role, 0 },
     { "email-1", &nm_email_role, 0 },           { "email-2", &nm_email_role, 0 },
     { "email-3", &nm_email_role, 0 },           { "deadletter-1", &nm_deadletter_role, 0 },
-    { "deadletter-2", &nm_deadletter_role, 0 },
+    { "deadletter-2", &nm_deadletter_role, 0 }, { "user-1", &nm_user_role, 0 },
 };
 
 //  Waits are short, so that a delivery comes to its end within a simulated minute.
@@ -228,20 +229,19 @@ s_wait_alone(nm_actor_t *actor)
     }
 }
 
-//  Asks the one actor that is there, in a turn of its own; the text under a key of the answer.
+//  Asks the one actor that is there as an operator, in a turn of its own; the text under a key of the answer.
 static void
-s_ask(nm_actor_t *actor, const char *api_key, const char *op, nm_bytes_t body, const char *key, char *out, size_t size)
+s_ask(nm_actor_t *actor, const char *op, nm_bytes_t body, const char *key, char *out, size_t size)
 {
-    sim_ask_t ask = { .id = 1, .op = op, .api_key = api_key, .body = body };
+    sim_ask_t ask = { .id = 1, .op = op, .body = body };
     nm_buf_t frame = { 0 };
     nm_output_t output;
     sim_reply_t reply;
     sim_ask_pack(&ask, &frame);
     nm_input_t input = { .kind = NM_IN_ASK,
-                         .peer = "",
-                         .role = NM_ROLE_CLIENT,
-                         .client_key = SIM_CLIENT_KEY,
-                         .caller = { .socket = 2 },
+                         .peer = "operator",
+                         .role = NM_ROLE_OPERATOR,
+                         .caller = { .socket = 1 },
                          .bytes = nm_buf_bytes(&frame) };
     if (nm_actor_turn(actor, &input, 1, (nm_now_t){ SIM_START_MS, 1000000 }) != NM_OK)
         s_die("%s was not answered", op);
@@ -257,22 +257,22 @@ s_ask(nm_actor_t *actor, const char *api_key, const char *op, nm_bytes_t body, c
 }
 
 static void
-s_add_tenants(const sim_ground_t *self, sim_seat_t *seat, nm_actor_t *actor)
+s_add_tenants(sim_seat_t *seat, nm_actor_t *actor)
 {
     static const char *const NAMES[SIM_TENANT_COUNT] = { "shop", "club" };
     for (size_t i = 0; i < SIM_TENANT_COUNT; i++) {
         nm_buf_t body = { 0 };
         char service[NM_ID_TEXT_SIZE + 1] = "";
         sim_body_put(&body, "name", NAMES[i], NULL);
-        s_ask(actor, self->admin_key, "services.create", nm_buf_bytes(&body), "id", service, sizeof service);
+        s_ask(actor, "services.create", nm_buf_bytes(&body), "id", service, sizeof service);
         nm_buf_clear(&body);
         sim_body_put(&body, "service_id", service, NULL);
-        s_ask(actor, self->admin_key, "keys.create", nm_buf_bytes(&body), "key", seat->keys[i], sizeof seat->keys[i]);
+        s_ask(actor, "keys.create", nm_buf_bytes(&body), "key", seat->keys[i], sizeof seat->keys[i]);
         nm_buf_free(&body);
     }
 }
 
-//  The first gateway owns the books, tenants and their keys among them. Who follows them begins with what it has.
+//  The user actor owns the books, tenants and their keys among them. Who follows them begins with what it has.
 typedef struct {
     nm_store_t *to;
     const nm_table_t *table;
@@ -318,7 +318,7 @@ s_copy_books(const sim_seat_t *from, sim_seat_t *to, nm_store_t *store)
 }
 
 static void
-s_make_store(const sim_ground_t *self, sim_seat_t *seat)
+s_make_store(const sim_ground_t *self, const sim_seat_t *owner, sim_seat_t *seat)
 {
     nm_error_t error = { .text = "" };
     nm_store_config_t config = sim_seat_config(seat);
@@ -326,8 +326,8 @@ s_make_store(const sim_ground_t *self, sim_seat_t *seat)
     nm_store_t *store = nm_store_new(&config, &error);
     if (!store)
         s_die("%s", error.text);
-    if (seat->role->book_count && seat != self->seats)
-        s_copy_books(self->seats, seat, store);
+    if (seat->role->book_count && seat != owner)
+        s_copy_books(owner, seat, store);
     nm_actor_config_t actor_config = {
         .role = seat->role,
         .setup = { .mesh = self->mesh, .directory = self->directory, .self = seat->entry, .metrics = metrics },
@@ -339,9 +339,9 @@ s_make_store(const sim_ground_t *self, sim_seat_t *seat)
     if (!actor)
         s_die("%s", error.text);
     s_drop_outputs(actor);
-    if (seat == self->seats) {
+    if (seat == owner) {
         s_wait_alone(actor);
-        s_add_tenants(self, seat, actor);
+        s_add_tenants(seat, actor);
     }
     nm_actor_destroy(&actor);
     nm_store_destroy(&store);
@@ -378,8 +378,10 @@ sim_ground_new(void)
     if (!self->directory)
         s_die("%s", error.text);
     s_take_seats(self);
-    for (size_t i = 0; i < self->seat_count; i++)
-        s_make_store(self, &self->seats[i]);
+    sim_seat_t *owner = &self->seats[self->seat_count - 1];
+    s_make_store(self, owner, owner);
+    for (size_t i = 0; i < self->seat_count - 1; i++)
+        s_make_store(self, owner, &self->seats[i]);
     return self;
 }
 

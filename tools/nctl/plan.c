@@ -91,7 +91,7 @@ nm_plan_smtp(const char *text, nm_plan_smtp_t *smtp, nm_error_t *error)
 unsigned
 nm_plan_port_count(const nm_plan_t *self)
 {
-    return 4 * self->gateway_count + 2 * (self->router_count + self->email_count + 1);
+    return 4 * self->gateway_count + 2 * (self->router_count + self->email_count + 2);
 }
 
 static bool
@@ -149,6 +149,7 @@ nm_plan_each(const nm_plan_t *self, nm_plan_fn *fn, void *arg)
     } parts[] = {
         { NM_ROLE_GATEWAY, self->gateway_count },
         { NM_ROLE_ROUTER, self->router_count },
+        { NM_ROLE_USER, 1 },
         { NM_ROLE_EMAIL, self->email_count },
         { NM_ROLE_DEADLETTER, 1 },
     };

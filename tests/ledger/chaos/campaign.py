@@ -25,7 +25,7 @@ from harness.mesh import ROOT
 from chaos import catalog
 from chaos.field import Field
 
-ROLES = {"gateway": 2, "router": 2, "email": 3, "deadletter": 1}
+ROLES = {"gateway": 2, "user": 1, "router": 2, "email": 3, "deadletter": 1}
 WARM_UP = 2.0
 
 

@@ -36,7 +36,7 @@ def fast_build():
 
 
 def one_of_each(**more):
-    return {"gateway": 1, "router": 1, "email": 1, "deadletter": 1, **more}
+    return {"gateway": 1, "user": 1, "router": 1, "email": 1, "deadletter": 1, **more}
 
 
 class Actor:

@@ -7,7 +7,7 @@
 #ifndef NM_AUTH_H
 #define NM_AUTH_H
 
-#include "actors/gateway/services.h"
+#include "actors/accounts/services.h"
 
 typedef struct {
     nm_id_t service;
@@ -22,7 +22,8 @@ typedef struct {
     bool cached;
     uint8_t cached_key[NM_KEY_TEXT_SIZE];
     nm_who_t cached_who;
-    nm_id_t cached_id;  //  Which key it is; zero: the mesh file's
+    nm_id_t cached_id;        //  Which key it is; zero: the mesh file's
+    int64_t cached_until_ms;  //  When that key expires
     uint64_t cached_changes;
 } nm_auth_t;
 

@@ -1,4 +1,4 @@
-#include "actors/gateway/auth.h"
+#include "actors/accounts/auth.h"
 
 #include <sodium.h>
 
@@ -59,16 +59,16 @@ s_split(nm_bytes_t key, nm_id_t *service, nm_bytes_t *secret)
 }
 
 static bool
-s_is_cached(const nm_auth_t *self, const nm_services_t *services, nm_bytes_t key)
+s_is_cached(const nm_auth_t *self, const nm_services_t *services, nm_bytes_t key, int64_t now_ms)
 {
-    return self->cached && self->cached_changes == services->changes && key.size == NM_KEY_TEXT_SIZE &&
-           sodium_memcmp(self->cached_key, key.at, NM_KEY_TEXT_SIZE) == 0;
+    return self->cached && self->cached_changes == services->changes && now_ms < self->cached_until_ms &&
+           key.size == NM_KEY_TEXT_SIZE && sodium_memcmp(self->cached_key, key.at, NM_KEY_TEXT_SIZE) == 0;
 }
 
-//  The key of the service that has this hash. All of the service's are compared, whichever
+//  The key of the service that has this hash and has not expired. All of the service's are compared, whichever
 //  is right, and one at least.
 static nm_tenant_key_t *
-s_find(nm_services_t *services, const nm_id_t *service, const uint8_t hash[NM_SECRET_SIZE])
+s_find(nm_services_t *services, const nm_id_t *service, const uint8_t hash[NM_SECRET_SIZE], int64_t now_ms)
 {
     static const uint8_t NOBODYS[NM_SECRET_SIZE];
     nm_tenant_key_t *found = NULL;
@@ -77,7 +77,8 @@ s_find(nm_services_t *services, const nm_id_t *service, const uint8_t hash[NM_SE
         if (!nm_id_equal(&services->keys[i].service, service))
             continue;
         compared = true;
-        if (sodium_memcmp(services->keys[i].hash, hash, NM_SECRET_SIZE) == 0)
+        bool same = sodium_memcmp(services->keys[i].hash, hash, NM_SECRET_SIZE) == 0;
+        if (same && now_ms < services->keys[i].expires_ms)
             found = &services->keys[i];
     }
     if (!compared && sodium_memcmp(NOBODYS, hash, NM_SECRET_SIZE) == 0)
@@ -118,7 +119,7 @@ s_who(const nm_auth_t *self, const nm_services_t *services, const nm_id_t *servi
 nm_rc_t
 nm_auth_check(nm_auth_t *self, nm_services_t *services, nm_bytes_t key, int64_t now_ms, nm_who_t *who)
 {
-    if (s_is_cached(self, services, key)) {
+    if (s_is_cached(self, services, key, now_ms)) {
         *who = self->cached_who;
         return NM_OK;
     }
@@ -128,7 +129,7 @@ nm_auth_check(nm_auth_t *self, nm_services_t *services, nm_bytes_t key, int64_t 
     uint8_t hash[NM_SECRET_SIZE];
     bool well_formed = s_split(key, &service, &secret);
     nm_auth_hash(secret, hash);
-    const nm_tenant_key_t *found = s_find(services, &service, hash);
+    const nm_tenant_key_t *found = s_find(services, &service, hash, now_ms);
     bool is_admin = nm_id_equal(&service, &self->admin) && !sodium_is_zero(self->admin_hash, NM_SECRET_SIZE) &&
                     sodium_memcmp(self->admin_hash, hash, NM_SECRET_SIZE) == 0;
     if (!well_formed || (!found && !is_admin))
@@ -138,6 +139,7 @@ nm_auth_check(nm_auth_t *self, nm_services_t *services, nm_bytes_t key, int64_t 
         return rc;
 
     self->cached_id = found ? found->id : NO_ID;
+    self->cached_until_ms = found ? found->expires_ms : INT64_MAX;
     s_note_use(services, &self->cached_id, &service, now_ms);
     memcpy(self->cached_key, key.at, NM_KEY_TEXT_SIZE);
     self->cached_who = *who;

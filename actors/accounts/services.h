@@ -4,12 +4,12 @@
  *  at start and follow each change of the book, whoever made it. A key is shown once; what is
  *  kept is BLAKE2b-256 of its secret half, the 32 hex digits as they were written.
  *
- *  The book `services` has the entries service/{id} and key/{service}/{id}. Every gateway has a copy and
- *  authenticates from it; its owner makes the changes (passing.h). When a key was used last is each
- *  gateway's own knowledge.
+ *  The book `services` has the entries service/{id} and key/{service}/{id}; what else may stand in it comes from a
+ *  newer actor and is passed over. A user actor owns it and makes the changes; every gateway has a copy and
+ *  authenticates from that.
  */
-#ifndef NM_SERVICES_H
-#define NM_SERVICES_H
+#ifndef NM_ACCOUNTS_SERVICES_H
+#define NM_ACCOUNTS_SERVICES_H
 
 #include "broker/turn.h"
 #include "wire/api.h"
@@ -38,7 +38,8 @@ NM_RECORD_DECLARE(service, NM_SERVICE_FIELDS);
     F(R, 3, name, LINE, NM_NAME_MAX, MUST, NULL, "For people")            \
     F(R, 4, scopes, UINT, UINT32_MAX, MUST, NULL, "A bit for each scope") \
     F(R, 5, hash, BIN, 32, MUST, NULL, "BLAKE2b-256 of the secret half")  \
-    F(R, 6, created_at, TIME, 0, MUST, NULL, "When it was made")
+    F(R, 6, created_at, TIME, 0, MUST, NULL, "When it was made")          \
+    F(R, 7, expires_at, TIME, 0, MAY, NULL, "When it stops working")
 NM_RECORD_DECLARE(api_key, NM_API_KEY_FIELDS);
 
 //  How much is let through; 0: there is no such limit.
@@ -65,6 +66,7 @@ typedef struct {
     nm_id_t id;
     uint8_t hash[NM_SECRET_SIZE];
     uint32_t scopes;
+    int64_t expires_ms;  //  When it stops working; INT64_MAX: never
     int64_t used_ms;
     bool used_changed;  //  used_ms is newer than what the disk has
 } nm_tenant_key_t;
@@ -77,6 +79,9 @@ typedef struct {
     size_t key_count, key_room;
     uint64_t changes;
 } nm_services_t;
+
+//  service id, key id -> when the key was used last.
+extern const nm_table_t nm_key_uses_table;
 
 #define NM_SERVICES_BOOK "services"
 #define NM_SERVICE_PREFIX "service/"
@@ -100,7 +105,7 @@ nm_rc_t nm_services_put(nm_turn_t *turn, const nm_service_t *service);
 nm_rc_t nm_services_put_key(nm_turn_t *turn, const nm_api_key_t *key);
 nm_rc_t nm_services_delete_key(nm_turn_t *turn, const nm_id_t *service, const nm_id_t *id);
 
-//  When a key was used last at this gateway; 0: never, or a while ago and not noted.
+//  When a key was used last, as far as this actor knows; 0: never, or a while ago and not noted.
 int64_t nm_services_used(const nm_services_t *self, const nm_id_t *service, const nm_id_t *id);
 
 //  Writes down when keys were used last, for those that were used since.

@@ -1,14 +1,15 @@
-#include "actors/gateway/services.h"
+#include "actors/accounts/services.h"
 
 #include <sodium.h>
 
-#include "actors/gateway/tables.h"
 #include "lmdb_store/book.h"
 #include "lmdb_store/key.h"
 #include "wire/id.h"
 
 NM_RECORD_DEFINE(service, NM_SERVICE_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(api_key, NM_API_KEY_FIELDS, NULL, 0);
+
+const nm_table_t nm_key_uses_table = { NM_TABLE_ROLE + 8, false, "key_uses" };
 
 static const int64_t DAY_MS = INT64_C(86400000);
 
@@ -98,6 +99,7 @@ s_remember_key(nm_services_t *self, const nm_api_key_t *key)
         .service = key->service,
         .id = key->id,
         .scopes = (uint32_t) key->scopes,
+        .expires_ms = NM_HAS(key, api_key, expires_at) ? key->expires_at : INT64_MAX,
         .used_ms = used_ms,
         .used_changed = used_changed,
     };
@@ -154,18 +156,25 @@ nm_services_key_entry(const nm_id_t *service, const nm_id_t *id, char out[NM_SER
     return nm_text(out);
 }
 
+static bool
+s_starts(nm_bytes_t entry, const char *prefix)
+{
+    size_t size = strlen(prefix);
+    return entry.size >= size && memcmp(entry.at, prefix, size) == 0;
+}
+
 //  Reads "service/{id}" or "key/{service}/{id}"; is_key tells which.
 static nm_rc_t
 s_read_entry(nm_bytes_t entry, nm_id_t *service, nm_id_t *id, bool *is_key)
 {
     enum { ID = NM_ID_TEXT_SIZE, SERVICE = sizeof NM_SERVICE_PREFIX - 1, KEY = sizeof NM_KEY_PREFIX - 1 };
-    *is_key = entry.size == KEY + ID + 1 + ID && memcmp(entry.at, NM_KEY_PREFIX, KEY) == 0;
+    *is_key = entry.size == KEY + ID + 1 + ID && s_starts(entry, NM_KEY_PREFIX);
     if (*is_key)
         return nm_id_from_text(nm_bytes(entry.at + KEY, ID), service) == NM_OK &&
                        nm_id_from_text(nm_bytes(entry.at + KEY + ID + 1, ID), id) == NM_OK
                    ? NM_OK
                    : NM_ERR_CORRUPT;
-    if (entry.size != SERVICE + ID || memcmp(entry.at, NM_SERVICE_PREFIX, SERVICE) != 0)
+    if (entry.size != SERVICE + ID || !s_starts(entry, NM_SERVICE_PREFIX))
         return NM_ERR_CORRUPT;
     return nm_id_from_text(nm_bytes(entry.at + SERVICE, ID), service) == NM_OK ? NM_OK : NM_ERR_CORRUPT;
 }
@@ -310,6 +319,8 @@ nm_services_changed(nm_services_t *self, nm_txn_t *txn, nm_bytes_t entry)
     nm_service_t service;
     nm_api_key_t key;
     bool is_key;
+    if (!s_starts(entry, NM_SERVICE_PREFIX) && !s_starts(entry, NM_KEY_PREFIX))
+        return NM_OK;
     nm_rc_t rc = s_read_entry(entry, &service_id, &id, &is_key);
     if (rc != NM_OK)
         return rc;
