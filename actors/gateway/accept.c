@@ -240,6 +240,7 @@ s_write(nm_case_t *it, const nm_request_t *request, nm_bytes_t raw, const nm_kep
     gateway->counts[accepted->status]++;
     gateway->counts_changed = true;
     nm_metric_add(gateway->tally.accepts, 1);
+    nm_turn_time(it->turn, gateway->tally.accept_us, it->now_ms);
     nm_metric_observe(gateway->tally.accept_size, raw.size);
     return rc;
 }

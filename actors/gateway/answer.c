@@ -47,7 +47,7 @@ s_reply(const nm_answer_t *to, unsigned status, const header_t *more, size_t cou
         nm_writer_pair_text(headers, "x-book-change", mark);
     }
     nm_turn_reply(to->turn, &to->asker->caller, status, nm_buf_bytes(headers), body);
-    nm_tally_answer(&to->gateway->tally, status);
+    nm_tally_answer(&to->gateway->tally, to->asker->api, status);
     return NM_OK;
 }
 
