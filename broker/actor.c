@@ -322,6 +322,7 @@ nm_actor_turn(nm_actor_t *self, const nm_input_t *inputs, size_t count, nm_now_t
     int64_t start_us = nm_actor_clock_us();
     size_t outputs_before = self->output_count;
     self->turn = (nm_turn_t){ .actor = self, .now = now, .inputs = inputs, .input_count = count };
+    self->timing_count = 0;
     s_look_at_room(self, now.mono_ms);
 
     nm_rc_t rc = nm_store_update(self->store, s_work, self);
@@ -351,7 +352,12 @@ nm_actor_turn(nm_actor_t *self, const nm_input_t *inputs, size_t count, nm_now_t
     nm_metric_add(self->metric.inputs, count);
     if (count)
         nm_metric_observe(self->metric.turn_inputs, count);
-    nm_metric_observe(self->metric.turn_us, (uint64_t) (nm_actor_clock_us() - start_us));
+    if (rc == NM_OK && self->changed)
+        nm_metric_observe(self->metric.commit_us, nm_store_commit_us(self->store));
+    int64_t took_us = nm_actor_clock_us() - start_us;
+    nm_metric_observe(self->metric.turn_us, (uint64_t) took_us);
+    if (rc == NM_OK)
+        nm_figures_took(self, took_us);
     return rc;
 }
 
@@ -459,43 +465,6 @@ nm_actor_drained(const nm_actor_t *self)
 
 //  -- Making one.
 
-static void
-s_make_metrics(nm_actor_t *self)
-{
-    nm_metrics_t *metrics = self->setup.metrics;
-    const struct {
-        nm_metric_t **metric;
-        const char *name;
-    } COUNTERS[] = {
-        { &self->metric.turns, "nmesh_turns_total" },
-        { &self->metric.undone, "nmesh_turns_undone_total" },
-        { &self->metric.inputs, "nmesh_inputs_total" },
-        { &self->metric.mail_in, "nmesh_mail_received_total" },
-        { &self->metric.mail_duplicate, "nmesh_mail_duplicate_total" },
-        { &self->metric.mail_out, "nmesh_mail_sent_total" },
-        { &self->metric.mail_again, "nmesh_mail_resent_total" },
-        { &self->metric.mail_claimed, "nmesh_mail_claimed_total" },
-        { &self->metric.mail_taken_back, "nmesh_mail_taken_back_total" },
-        { &self->metric.mail_void, "nmesh_mail_void_total" },
-        { &self->metric.receipts_in, "nmesh_receipts_received_total" },
-        { &self->metric.receipts_out, "nmesh_receipts_sent_total" },
-        { &self->metric.refused, "nmesh_frames_refused_total" },
-        { &self->metric.bad_frames, "nmesh_frames_malformed_total" },
-        { &self->metric.quarantined, "nmesh_mail_quarantined_total" },
-        { &self->metric.asks_in, "nmesh_asks_received_total" },
-        { &self->metric.asks_out, "nmesh_asks_sent_total" },
-        { &self->metric.gaps, "nmesh_mail_gap_total" },
-        { &self->metric.scrub_records, "nmesh_scrub_records_total" },
-        { &self->metric.scrub_bytes, "nmesh_scrub_bytes_total" },
-        { &self->metric.scrub_passes, "nmesh_scrub_passes_total" },
-    };
-    for (size_t i = 0; i < NM_COUNT(COUNTERS); i++)
-        *COUNTERS[i].metric = nm_metrics_counter(metrics, COUNTERS[i].name, NULL, NULL);
-    self->metric.turn_us = nm_metrics_histogram(metrics, "nmesh_turn_us", NULL, NULL);
-    self->metric.settle_us = nm_metrics_histogram(metrics, "nmesh_settle_us", NULL, NULL);
-    self->metric.turn_inputs = nm_metrics_histogram(metrics, "nmesh_turn_inputs", NULL, NULL);
-}
-
 size_t
 nm_actor_tables(const nm_role_t *role, const nm_table_t **tables, size_t max)
 {
@@ -531,7 +500,7 @@ nm_actor_new(const nm_actor_config_t *config, nm_now_t now, nm_error_t *error)
     self->scrub_at_ms = now.mono_ms + NM_SCRUB_START_MS;
     self->role_wake_ms = INT64_MAX;
     self->room_at_ms = INT64_MIN / 2;
-    s_make_metrics(self);
+    nm_figures_make(self);
     nm_exchange_start(self, config->directory, now);
 
     if (nm_books_open(self, error) != NM_OK ||
@@ -581,6 +550,7 @@ nm_actor_destroy(nm_actor_t **self_p)
     free(self->lanes);
     nm_watches_free(&self->watches);
     nm_asks_free(&self->asks);
+    free(self->timings);
     free(self);
     *self_p = NULL;
 }

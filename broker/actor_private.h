@@ -49,9 +49,20 @@ typedef struct {
     unsigned warned_days;  //  For how many days the certificate was still good at the last warning
 } nm_exchange_t;
 
-//  survey.c: how all actors are, asked for by operators; at most so many at a time.
-enum { NM_SURVEY_COUNT = 4, NM_SURVEY_PATIENCE_MS = 2000 };
+//  survey.c: how all actors are, asked for by operators or the role; at most so many at a time.
+enum {
+    NM_SURVEY_COUNT = 4,
+    NM_SURVEY_PATIENCE_MS = 2000,
+    NM_SURVEY_HASTE_MS = 1000,  //  For the role, for whose answer others wait
+};
 typedef struct nm_survey nm_survey_t;
+
+//  Something that took its time up to the end of this turn.
+typedef struct {
+    nm_metric_t *metric;
+    int64_t before_ms;  //  How much of it lies before the turn
+    uint64_t count;
+} nm_timing_t;
 
 //  What the turn itself keeps: reset at each start.
 struct nm_turn {
@@ -122,6 +133,11 @@ struct nm_actor {
     bool backing_up;
     bool backup_begins;  //  ... with this turn
 
+    nm_timing_t *timings;  //  Of this turn; they count once it is on disk
+    size_t timing_count;
+    size_t timing_room;
+    int64_t backup_at_ms;  //  When the last backup was made; 0: none in this life
+
     nm_exchange_t exchange;
     nm_survey_t *surveys[NM_SURVEY_COUNT];  //  NULL until one is needed
     nm_turn_t turn;
@@ -134,9 +150,9 @@ struct nm_actor {
     struct {
         nm_metric_t *turns, *undone, *inputs, *mail_in, *mail_duplicate, *mail_out, *mail_again, *mail_claimed,
             *mail_taken_back, *mail_void, *receipts_in, *receipts_out, *refused, *bad_frames, *quarantined, *asks_in,
-            *asks_out, *gaps;
+            *asks_out, *asks_late, *asks_alone, *asks_undone, *gaps, *clients_blocked;
         nm_metric_t *scrub_records, *scrub_bytes, *scrub_passes;
-        nm_metric_t *turn_us, *settle_us, *turn_inputs;
+        nm_metric_t *turn_us, *commit_us, *settle_us, *turn_inputs;
     } metric;
 };
 
@@ -218,14 +234,22 @@ void nm_lobby_take_knock(nm_actor_t *self, const nm_input_t *input);
 void nm_lobby_take_welcome(nm_actor_t *self, const nm_input_t *input);
 void nm_lobby_knock(nm_actor_t *self);  //  At the next seed, in turn
 
+//  figures.c: what there is to see of this actor as it is now
+void nm_figures_make(nm_actor_t *self);                   //  All that are counted
+void nm_figures_look(nm_actor_t *self);                   //  Sets the gauges; within a turn
+uint64_t nm_figures_file_limit(void);                     //  How many files and sockets this process may have open
+void nm_figures_took(nm_actor_t *self, int64_t took_us);  //  The turn is on disk, and took so long
+
 //  status.c: what every actor answers
-bool nm_status_ask(nm_actor_t *self, const nm_ask_in_t *ask);  //  True if the ask was one of these
+bool nm_status_ask(nm_actor_t *self, const nm_ask_in_t *ask, nm_rc_t *rc);  //  True if the ask was one of these
 void nm_status_backup_done(nm_actor_t *self, const nm_result_t *result);
-void nm_status_write(nm_actor_t *self, bool brief, nm_buf_t *out);  //  brief: without metrics
+typedef enum { NM_STATUS_FULL, NM_STATUS_BRIEF, NM_STATUS_FIGURES } nm_status_part_t;
+nm_status_part_t nm_status_part(nm_bytes_t body);  //  As an ask wants it
+void nm_status_write(nm_actor_t *self, nm_status_part_t part, nm_buf_t *out);
 
 //  survey.c: how all actors are, asked by this one
-void nm_survey_start(nm_actor_t *self, const nm_ask_in_t *ask);
-void nm_survey_reply(nm_actor_t *self, const nm_reply_in_t *reply);
+nm_rc_t nm_survey_start(nm_actor_t *self, const nm_ask_in_t *ask);
+nm_rc_t nm_survey_reply(nm_actor_t *self, const nm_reply_in_t *reply);
 void nm_survey_close(nm_actor_t *self);
 
 #endif

@@ -175,7 +175,7 @@ s_take_one(nm_actor_t *self, const nm_input_t *input, const nm_ask_headers_t *fr
             return NM_OK;
         }
         nm_rc_t rc = NM_OK;
-        if (nm_exchange_ask(self, &ask) || nm_status_ask(self, &ask) || nm_books_ask(self, &ask, &rc))
+        if (nm_exchange_ask(self, &ask) || nm_status_ask(self, &ask, &rc) || nm_books_ask(self, &ask, &rc))
             return rc;
     }
     if (self->role->ask)
@@ -208,6 +208,7 @@ s_count_offence(nm_actor_t *self, const nm_input_t *input)
     if (input->role != NM_ROLE_CLIENT || !nm_offenders_add(&self->offenders, input->client_key, self->turn.now.mono_ms))
         return;
     char fingerprint[17];
+    nm_metric_add(self->metric.clients_blocked, 1);
     nm_cert_fingerprint(input->client_key, fingerprint);
     nm_log(NM_LOG_WARNING, "client_blocked",
            "The client with key %s sent %d frames that are none; it is not heard for %d s.", fingerprint,
@@ -253,6 +254,7 @@ nm_desk_refuse(nm_actor_t *self, const nm_input_t *input, unsigned status, const
             continue;
         nm_caller_t caller = input->caller;
         caller.id = ask.id;
+        nm_metric_add(self->metric.asks_undone, 1);
         nm_turn_problem(&self->turn, &caller, status, nm_bytes(NULL, 0), NULL, "%s", detail);
     }
 }
@@ -383,7 +385,7 @@ s_answer(nm_actor_t *self, const nm_pending_ask_t *ask, const nm_reply_t *reply)
     switch (pending.asker) {
     case NM_ASKER_BOOK: return nm_books_reply(self, &in);
     case NM_ASKER_EXCHANGE: nm_exchange_reply(self, &in); return NM_OK;
-    case NM_ASKER_SURVEY: nm_survey_reply(self, &in); return NM_OK;
+    case NM_ASKER_SURVEY: return nm_survey_reply(self, &in);
     case NM_ASKER_ROLE:
     case NM_ASKER_COUNT: break;
     }
@@ -423,6 +425,8 @@ nm_desk_tick(nm_actor_t *self)
     while (rc == NM_OK && (ask = nm_asks_first(&self->asks)) && ask->deadline_ms <= self->turn.now.mono_ms &&
            !nm_asks_is_since(ask, serial)) {
         nm_reply_t reply = { 0 };
+        if (ask->asker != NM_ASKER_SURVEY)
+            nm_metric_add(ask->peer ? self->metric.asks_late : self->metric.asks_alone, 1);
         NM_PUT(&reply, reply, status, ask->peer ? 504 : 503);
         rc = s_answer(self, ask, &reply);
     }

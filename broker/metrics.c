@@ -1,18 +1,16 @@
 #include "broker/metrics.h"
 
+#include <assert.h>
+
 #include "wire/writer.h"
 
 //  Bucket i counts values above 2^(i-1) and up to 2^i; 0 and 1 share the first.
 enum { BUCKET_COUNT = 64 };
 
-typedef enum { KIND_COUNTER, KIND_GAUGE, KIND_HISTOGRAM } metric_kind_t;
-
 struct nm_metric {
-    metric_kind_t kind;
-    char *name;
-    char *label;     //  NULL if it has none
-    char *value;     //  Of the label
-    uint64_t count;  //  Of a histogram: of observations
+    nm_family_id_t family;
+    char *values[NM_FAMILY_LABEL_COUNT];  //  Of its labels
+    uint64_t count;                       //  Of a histogram: of observations
     uint64_t sum;
     uint64_t *buckets;  //  BUCKET_COUNT of a histogram, else NULL
 };
@@ -32,9 +30,8 @@ nm_metrics_new(void)
 static void
 s_destroy_metric(nm_metric_t *metric)
 {
-    free(metric->name);
-    free(metric->label);
-    free(metric->value);
+    for (size_t i = 0; i < NM_FAMILY_LABEL_COUNT; i++)
+        free(metric->values[i]);
     free(metric->buckets);
     free(metric);
 }
@@ -68,45 +65,46 @@ s_copy(const char *text)
 }
 
 static nm_metric_t *
-s_make(nm_metrics_t *self, metric_kind_t kind, const char *name, const char *label, const char *value)
+s_find(const nm_metrics_t *self, nm_family_id_t family, const char *const *values)
 {
     for (size_t i = 0; i < self->count; i++) {
         nm_metric_t *metric = self->metrics[i];
-        if (metric->kind == kind && s_same(metric->name, name) && s_same(metric->label, label) &&
-            s_same(metric->value, value))
+        if (metric->family == family && s_same(metric->values[0], values[0]) && s_same(metric->values[1], values[1]))
             return metric;
     }
+    return NULL;
+}
+
+static nm_metric_t *
+s_make(nm_metrics_t *self, nm_family_id_t family, const char *const *values)
+{
     if (self->count == self->room) {
-        self->room = self->room ? self->room * 2 : 32;
+        self->room = self->room ? self->room * 2 : 64;
         self->metrics = nm_realloc(self->metrics, self->room * sizeof *self->metrics);
     }
     nm_metric_t *metric = nm_alloc(sizeof *metric);
-    metric->kind = kind;
-    metric->name = s_copy(name);
-    metric->label = s_copy(label);
-    metric->value = s_copy(value);
-    if (kind == KIND_HISTOGRAM)
+    metric->family = family;
+    for (size_t i = 0; i < NM_FAMILY_LABEL_COUNT; i++)
+        metric->values[i] = s_copy(values[i]);
+    if (nm_families[family].kind == NM_METRIC_HISTOGRAM)
         metric->buckets = nm_alloc(BUCKET_COUNT * sizeof *metric->buckets);
     self->metrics[self->count++] = metric;
     return metric;
 }
 
 nm_metric_t *
-nm_metrics_counter(nm_metrics_t *self, const char *name, const char *label, const char *value)
+nm_metrics_make(nm_metrics_t *self, nm_family_id_t family, const char *first, const char *second)
 {
-    return s_make(self, KIND_COUNTER, name, label, value);
-}
-
-nm_metric_t *
-nm_metrics_gauge(nm_metrics_t *self, const char *name, const char *label, const char *value)
-{
-    return s_make(self, KIND_GAUGE, name, label, value);
-}
-
-nm_metric_t *
-nm_metrics_histogram(nm_metrics_t *self, const char *name, const char *label, const char *value)
-{
-    return s_make(self, KIND_HISTOGRAM, name, label, value);
+    const nm_family_t *row = &nm_families[family];
+    const char *const values[NM_FAMILY_LABEL_COUNT] = { first, second };
+    const char *const others[NM_FAMILY_LABEL_COUNT] = { row->labels[0] ? "other" : NULL,
+                                                        row->labels[1] ? "other" : NULL };
+    assert(!first == !row->labels[0] && !second == !row->labels[1]);
+    nm_metric_t *metric = s_find(self, family, values);
+    if (metric || self->count < NM_METRICS_MAX || !first)
+        return metric ? metric : s_make(self, family, values);
+    metric = s_find(self, family, others);
+    return metric ? metric : s_make(self, family, others);
 }
 
 void
@@ -137,11 +135,17 @@ s_edge(size_t bucket)
 }
 
 void
+nm_metric_observe_many(nm_metric_t *metric, uint64_t value, uint64_t count)
+{
+    metric->count += count;
+    metric->sum += value * count;
+    metric->buckets[s_bucket(value)] += count;
+}
+
+void
 nm_metric_observe(nm_metric_t *metric, uint64_t value)
 {
-    metric->count++;
-    metric->sum += value;
-    metric->buckets[s_bucket(value)]++;
+    nm_metric_observe_many(metric, value, 1);
 }
 
 uint64_t
@@ -179,17 +183,25 @@ s_write_buckets(const nm_metric_t *metric, nm_buf_t *out)
 }
 
 static void
+s_write_labels(const nm_metric_t *metric, size_t count, nm_buf_t *out)
+{
+    nm_writer_text(out, "labels");
+    nm_writer_map(out, count);
+    for (size_t i = 0; i < count; i++)
+        nm_writer_pair_text(out, nm_families[metric->family].labels[i], metric->values[i]);
+}
+
+static void
 s_write_metric(const nm_metric_t *metric, nm_buf_t *out)
 {
-    static const char *const KINDS[] = { "counter", "gauge", "histogram" };
-    bool histogram = metric->kind == KIND_HISTOGRAM;
-    nm_writer_map(out, 3 + (metric->label ? 2u : 0u) + (histogram ? 4u : 0u));
-    nm_writer_pair_text(out, "name", metric->name);
-    nm_writer_pair_text(out, "kind", KINDS[metric->kind]);
-    if (metric->label) {
-        nm_writer_pair_text(out, "label", metric->label);
-        nm_writer_pair_text(out, "value", metric->value ? metric->value : "");
-    }
+    const nm_family_t *family = &nm_families[metric->family];
+    bool histogram = family->kind == NM_METRIC_HISTOGRAM;
+    size_t label_count = (metric->values[0] != NULL) + (metric->values[1] != NULL);
+    nm_writer_map(out, 3 + (label_count != 0) + (histogram ? 4u : 0u));
+    nm_writer_pair_text(out, "name", family->name);
+    nm_writer_pair_text(out, "kind", nm_metric_kind_texts[family->kind]);
+    if (label_count)
+        s_write_labels(metric, label_count, out);
     nm_writer_pair_uint(out, "count", metric->count);
     if (!histogram)
         return;
@@ -197,6 +209,14 @@ s_write_metric(const nm_metric_t *metric, nm_buf_t *out)
     nm_writer_pair_uint(out, "p50", nm_metric_quantile(metric, 0.5));
     nm_writer_pair_uint(out, "p99", nm_metric_quantile(metric, 0.99));
     s_write_buckets(metric, out);
+}
+
+void
+nm_metrics_clear(nm_metrics_t *self, nm_family_id_t family)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (self->metrics[i]->family == family)
+            self->metrics[i]->count = 0;
 }
 
 void

@@ -282,7 +282,7 @@ nm_net_new(const nm_cert_t *own, nm_directory_t *directory, nm_metrics_t *metric
     nm_net_call_as(self, own);
     nm_knocks_init(&self->knocks);
     for (size_t i = 0; metrics && i < NM_COUNT(BIND_KINDS); i++)
-        self->refused[i] = nm_metrics_counter(metrics, "nmesh_refused_total", "domain", BIND_KINDS[i].domain);
+        self->refused[i] = nm_metrics_make(metrics, NM_FAMILY_HANDSHAKES_REFUSED, BIND_KINDS[i].domain, NULL);
     self->context = zmq_ctx_new();
     if (!self->context || zmq_ctx_set(self->context, ZMQ_MAX_SOCKETS, SOCKET_MAX) != 0)
         nm_fail(error, NM_ERR_IO, "a ZeroMQ context cannot be made: %s", zmq_strerror(zmq_errno()));

@@ -15,12 +15,13 @@ enum {
     S_STREAM_SIZE = 16,  //  Lane, epoch, next number
 };
 
+//  How much later than its time mail counts: an urgent one passes a low one only
+//  while that is younger than five minutes.
+static const int64_t HANDICAP_MS[NM_PRIORITY_COUNT] = { 0, 2000, 30000, 300000 };
+
 uint64_t
 nm_rank(int64_t now_ms, unsigned priority)
 {
-    //  How much later than its time mail counts: an urgent one passes a low one only
-    //  while that is younger than five minutes.
-    static const int64_t HANDICAP_MS[NM_PRIORITY_COUNT] = { 0, 2000, 30000, 300000 };
     assert(priority < NM_PRIORITY_COUNT);
     int64_t rank = now_ms + HANDICAP_MS[priority];
     return rank > 0 ? (uint64_t) rank : 0;
@@ -379,6 +380,17 @@ nm_outbox_first(nm_txn_t *txn, nm_bytes_t lane, nm_place_t *place, nm_outbox_mai
     nm_bytes_t value;
     nm_rc_t rc = nm_queue_first(txn, &nm_outbox_waiting, lane, place, &value);
     return rc == NM_OK ? s_unpack(value, mail) : rc;
+}
+
+nm_rc_t
+nm_outbox_first_came(nm_txn_t *txn, nm_bytes_t lane, int64_t *came_ms)
+{
+    nm_place_t place;
+    nm_outbox_mail_t mail;
+    nm_rc_t rc = nm_outbox_first(txn, lane, &place, &mail);
+    if (rc == NM_OK && mail.priority < NM_PRIORITY_COUNT)
+        *came_ms = (int64_t) place.rank - HANDICAP_MS[mail.priority];
+    return rc;
 }
 
 nm_rc_t

@@ -74,6 +74,9 @@ nm_rc_t nm_outbox_wait(nm_txn_t *txn, nm_bytes_t lane, uint64_t rank, const nm_o
 nm_rc_t nm_outbox_first(nm_txn_t *txn, nm_bytes_t lane, nm_place_t *place, nm_outbox_mail_t *mail);
 nm_rc_t nm_outbox_drop(nm_txn_t *txn, nm_bytes_t lane, nm_place_t place);
 
+//  When the mail came that is next in line (wall clock). What has less priority may have waited a little longer.
+nm_rc_t nm_outbox_first_came(nm_txn_t *txn, nm_bytes_t lane, int64_t *came_ms);
+
 //  Finds the first waiting mail with a tag. Walks the lane: for rare use.
 nm_rc_t nm_outbox_find(nm_txn_t *txn, nm_bytes_t lane, nm_bytes_t tag, nm_place_t *place, nm_outbox_mail_t *mail);
 

@@ -141,6 +141,9 @@ typedef struct {
     //  What it holds that is not finished, and since when the oldest (0: none), for `status`.
     void (*backlog)(void *state, uint64_t *count, int64_t *oldest_ms);
 
+    //  Sets those of its gauges that nobody needs until somebody looks. Reads the store, and changes nothing.
+    void (*figures)(void *state, nm_turn_t *turn);
+
     //  Adds pairs to the `status` map; returns how many.
     size_t (*status)(void *state, nm_buf_t *out);
 } nm_role_t;

@@ -1,7 +1,6 @@
 #include "broker/actor_private.h"
 
 #include <errno.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "broker/log.h"
@@ -65,18 +64,38 @@ s_state(const nm_actor_t *self)
     return self->draining ? "draining" : self->leaving ? "leaving" : "running";
 }
 
-//  How many files and sockets this process may have open.
-static uint64_t
-s_file_limit(void)
+nm_status_part_t
+nm_status_part(nm_bytes_t body)
 {
-    struct rlimit limit = { 0, 0 };
-    getrlimit(RLIMIT_NOFILE, &limit);
-    return limit.rlim_cur;
+    if (nm_reader_find_flag(body, "figures"))
+        return NM_STATUS_FIGURES;
+    return nm_reader_find_flag(body, "brief") ? NM_STATUS_BRIEF : NM_STATUS_FULL;
+}
+
+static void
+s_write_metrics(nm_actor_t *self, nm_buf_t *out)
+{
+    nm_figures_look(self);
+    nm_writer_text(out, "metrics");
+    nm_metrics_write(self->setup.metrics, out);
+}
+
+//  What a survey asks for whom only the figures matter: of a large mesh all of it would be much.
+static void
+s_write_figures(nm_actor_t *self, nm_buf_t *out)
+{
+    nm_writer_map(out, 2);
+    nm_writer_pair_text(out, "name", self->setup.self->name);
+    s_write_metrics(self, out);
 }
 
 void
-nm_status_write(nm_actor_t *self, bool brief, nm_buf_t *out)
+nm_status_write(nm_actor_t *self, nm_status_part_t part, nm_buf_t *out)
 {
+    if (part == NM_STATUS_FIGURES) {
+        s_write_figures(self, out);
+        return;
+    }
     uint64_t backlog = 0;
     int64_t oldest_ms = 0;
     if (self->role->backlog)
@@ -88,7 +107,7 @@ nm_status_write(nm_actor_t *self, bool brief, nm_buf_t *out)
     nm_writer_pair_text(out, "version", NM_VERSION_TEXT);
     nm_writer_pair_text(out, "state", s_state(self));
     nm_writer_pair_uint(out, "wall_ms", (uint64_t) self->turn.now.wall_ms);
-    nm_writer_pair_uint(out, "file_limit", s_file_limit());
+    nm_writer_pair_uint(out, "file_limit", nm_figures_file_limit());
     nm_writer_pair_uint(out, "pid", (uint64_t) getpid());
     nm_writer_pair_uint(out, "boot", self->boot);
     nm_writer_pair_time(out, "started_at", self->started_ms);
@@ -102,9 +121,8 @@ nm_status_write(nm_actor_t *self, bool brief, nm_buf_t *out)
     nm_writer_text(out, "books");
     nm_books_write(self, out);
     size_t count = 19;
-    if (!brief) {
-        nm_writer_text(out, "metrics");
-        nm_metrics_write(self->setup.metrics, out);
+    if (part == NM_STATUS_FULL) {
+        s_write_metrics(self, out);
         count++;
     }
     if (self->role->status)
@@ -193,6 +211,7 @@ nm_status_backup_done(nm_actor_t *self, const nm_result_t *result)
                         result->text);
         return;
     }
+    self->backup_at_ms = self->turn.now.wall_ms;
     nm_buf_t body = { 0 };
     nm_writer_map(&body, 2);
     nm_writer_pair_text(&body, "path", result->text);
@@ -202,7 +221,7 @@ nm_status_backup_done(nm_actor_t *self, const nm_result_t *result)
 }
 
 bool
-nm_status_ask(nm_actor_t *self, const nm_ask_in_t *ask)
+nm_status_ask(nm_actor_t *self, const nm_ask_in_t *ask, nm_rc_t *rc)
 {
     if (nm_bytes_is(ask->op, "backup") && ask->role == NM_ROLE_OPERATOR) {
         s_start_backup(self, ask);
@@ -213,13 +232,13 @@ nm_status_ask(nm_actor_t *self, const nm_ask_in_t *ask)
         return true;
     }
     if (nm_bytes_is(ask->op, "mesh.status") && ask->role == NM_ROLE_OPERATOR) {
-        nm_survey_start(self, ask);
+        *rc = nm_survey_start(self, ask);
         return true;
     }
     if (!nm_bytes_is(ask->op, "status"))
         return false;
     nm_buf_t body = { 0 };
-    nm_status_write(self, nm_reader_find_flag(ask->body, "brief"), &body);
+    nm_status_write(self, nm_status_part(ask->body), &body);
     nm_turn_reply(&self->turn, &ask->caller, 200, nm_bytes(NULL, 0), nm_buf_bytes(&body));
     nm_buf_free(&body);
     return true;

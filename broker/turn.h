@@ -110,6 +110,10 @@ bool nm_turn_is_alive(nm_turn_t *turn, const char *name);
 //  Which process of it was greeted: another number after each restart; 0: it is not among them.
 uint64_t nm_turn_life(nm_turn_t *turn, const char *name);
 
+//  Asks all actors for their figures. The role is told by reply, as an answer to itself: 200 and what
+//  `mesh.status` answers, each status with name and metrics only, silent actors included, within about a second. 503: others ask already.
+void nm_turn_survey(nm_turn_t *turn, uint64_t token);
+
 //  -- Books
 
 typedef enum {
@@ -131,6 +135,12 @@ nm_rc_t nm_turn_book_delete(nm_turn_t *turn, const char *book, nm_bytes_t key);
 enum { NM_BOOK_MARK_SIZE = 160 };
 void nm_turn_book_mark(nm_turn_t *turn, const char *book, char out[NM_BOOK_MARK_SIZE]);
 bool nm_turn_book_reached(nm_turn_t *turn, const char *book, nm_bytes_t mark);
+
+//  -- Figures
+
+//  Observes in a histogram of microseconds, once this turn is on disk, how long it was since then (wall clock, Unix ms),
+//  the turn itself included.
+void nm_turn_time(nm_turn_t *turn, nm_metric_t *metric, int64_t since_ms);
 
 //  -- Effects and time
 

@@ -115,6 +115,9 @@ typedef nm_rc_t(nm_store_fn)(nm_txn_t *txn, void *arg);
 //  nothing costs no sync. Not reentrant.
 nm_rc_t nm_store_update(nm_store_t *self, nm_store_fn *work, void *arg);
 
+//  How long the last update took to be made durable, in microseconds; 0 if it changed nothing.
+uint64_t nm_store_commit_us(const nm_store_t *self);
+
 //  Brings LMDB up to what the log holds (see redo.h): one commit for many updates. Due a few times
 //  a second while there is something to settle, and before a backup; nm_store_destroy does it too.
 //  NM_ERR_FULL leaves all as it is. Not inside a transaction.

@@ -110,6 +110,7 @@ struct nm_store {
     nm_txn_t txn;
     nm_id_t id;
     uint32_t epoch;
+    uint64_t commit_us;                      //  As nm_store_commit_us
     uint64_t counters[NM_COUNTER_COUNT];     //  As last committed
     nm_tally_t tallies[NM_STORE_TABLE_MAX];  //  As last committed
     nm_scrub_t scrub;

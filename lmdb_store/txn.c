@@ -1,6 +1,7 @@
 #include "lmdb_store/store_private.h"
 
 #include <assert.h>
+#include <time.h>
 #include <unistd.h>
 
 static int
@@ -171,9 +172,34 @@ s_undo(nm_store_t *self)
     s_restore_kept(self);
 }
 
+static int64_t
+s_clock_us(void)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return (int64_t) at.tv_sec * 1000000 + at.tv_nsec / 1000;
+}
+
+//  The same, and how long it took.
+static nm_rc_t
+s_keep_timed(nm_store_t *self)
+{
+    int64_t start_us = s_clock_us();
+    nm_rc_t rc = s_keep(self);
+    self->commit_us = (uint64_t) (s_clock_us() - start_us);
+    return rc;
+}
+
+uint64_t
+nm_store_commit_us(const nm_store_t *self)
+{
+    return self->commit_us;
+}
+
 nm_rc_t
 nm_store_update(nm_store_t *self, nm_store_fn *work, void *arg)
 {
+    self->commit_us = 0;
     nm_rc_t rc = s_begin(self, true);
     if (rc != NM_OK)
         return rc;
@@ -189,7 +215,7 @@ nm_store_update(nm_store_t *self, nm_store_fn *work, void *arg)
     if (rc != NM_OK)
         s_undo(self);
     else if (self->txn.changed)
-        rc = s_keep(self);
+        rc = s_keep_timed(self);
     else if (!self->kept)
         rc = s_commit(self);  //  Nothing changed, so nothing is written; tables that were opened stay open
     if (rc == NM_OK)

@@ -214,10 +214,10 @@ s_open(void **state, const nm_setup_t *setup, nm_error_t *error)
     self->directory = setup->directory;
     self->owners = (nm_owners_t){ .directory = setup->directory, .authority = setup->mesh->authority };
     self->routes = nm_routes_new(nm_api, nm_api_count);
-    self->requests = nm_metrics_counter(setup->metrics, "nmesh_http_requests_total", NULL, NULL);
-    self->again = nm_metrics_counter(setup->metrics, "nmesh_http_repeated_total", NULL, NULL);
+    self->requests = nm_metrics_make(setup->metrics, NM_FAMILY_HTTP_REQUESTS, NULL, NULL);
+    self->again = nm_metrics_make(setup->metrics, NM_FAMILY_HTTP_REPEATED, NULL, NULL);
     for (size_t i = 0; i < NM_COUNT(CLASSES); i++)
-        self->answers[i + 1] = nm_metrics_counter(setup->metrics, "nmesh_http_answers_total", "class", CLASSES[i]);
+        self->answers[i + 1] = nm_metrics_make(setup->metrics, NM_FAMILY_HTTP_ANSWERS, CLASSES[i], NULL);
     nm_rc_t rc = nm_bridge_settings_read(&self->settings, setup->mesh, setup->self, error);
     if (rc != NM_OK) {
         s_close(self);

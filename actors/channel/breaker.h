@@ -19,7 +19,7 @@ typedef struct {
     int64_t open_ms;    //  How long it stays open
 } nm_breaker_rule_t;
 
-typedef enum { NM_BREAKER_CLOSED, NM_BREAKER_OPEN, NM_BREAKER_HALF_OPEN } nm_breaker_state_t;
+typedef enum { NM_BREAKER_CLOSED, NM_BREAKER_HALF_OPEN, NM_BREAKER_OPEN } nm_breaker_state_t;
 
 //  {0} is closed.
 typedef struct {

@@ -19,8 +19,10 @@ nm_channel_open(void **state, const nm_setup_t *setup, const nm_channel_kind_t *
     self->mesh = setup->mesh;
     self->metrics = setup->metrics;
     self->slots = nm_slots_new();
-    self->attempt_us = nm_metrics_histogram(setup->metrics, "nmesh_attempt_us", NULL, NULL);
-    self->dead_letters = nm_metrics_counter(setup->metrics, "nmesh_dead_letters_total", NULL, NULL);
+    self->wait_us = nm_metrics_make(setup->metrics, NM_FAMILY_STAGE, "wait", NULL);
+    for (unsigned reason = 0; reason < NM_REASON_COUNT; reason++)
+        self->dead_letters[reason] =
+            nm_metrics_make(setup->metrics, NM_FAMILY_DEAD_LETTERS, nm_words_text(&nm_reason_words, reason), NULL);
 
     nm_rc_t rc = nm_channel_settings_open(&self->settings, nm_mesh_part(setup->mesh, kind->part), error);
     if (rc == NM_OK)
@@ -54,7 +56,7 @@ s_slot(const nm_delivery_key_t *key, const nm_progress_t *progress)
         .key = *key,
         .state = NM_SLOT_READY,
         .rank = (int64_t) nm_rank(progress->created_at, progress->priority),
-        .created_ms = progress->created_at,
+        .came_ms = NM_HAS(progress, progress, came_at) ? progress->came_at : progress->created_at,
         .expires_ms = NM_HAS(progress, progress, expires_at) ? progress->expires_at : INT64_MAX,
     };
 }
@@ -89,6 +91,7 @@ s_load_one(void *arg, const nm_delivery_key_t *key, const nm_progress_t *progres
 {
     s_load_t *load = arg;
     nm_slot_t slot = s_slot(key, progress);
+    slot.ready_ms = load->now_ms;
     if (progress->calling && progress->boot == load->worker->boot) {
         slot.state = NM_SLOT_CALLING;
     } else if (!progress->calling && progress->due_at > load->now_ms) {
@@ -126,11 +129,12 @@ nm_channel_committed(void *state)
 //  -- Mail
 
 static void
-s_fill_progress(const nm_delivery_t *delivery, nm_progress_t *progress)
+s_fill_progress(const nm_delivery_t *delivery, int64_t now_ms, nm_progress_t *progress)
 {
     static const uint8_t EMPTY_LIST[] = { 0x90 };
     memset(progress, 0, sizeof *progress);
     NM_PUT(progress, progress, created_at, delivery->created_at);
+    NM_PUT(progress, progress, came_at, now_ms);
     NM_PUT(progress, progress, priority, delivery->priority);
     NM_PUT(progress, progress, service, delivery->service);
     NM_PUT(progress, progress, channel, delivery->channel);
@@ -179,6 +183,7 @@ s_take_in(nm_hand_t *hand, nm_bytes_t content)
     nm_news_t news = { .kind = NM_EVENT_QUEUED, .reason = -1 };
     nm_slot_t slot = s_slot(&hand->key, &hand->progress);
     s_load_t load = { hand->worker, nm_turn_now(hand->turn) };
+    slot.ready_ms = load.now_ms;
     if (hand->progress.tries && hand->progress.due_at > load.now_ms) {
         news.kind = NM_EVENT_RETRY_SCHEDULED;
         news.due_ms = hand->progress.due_at;
@@ -212,7 +217,7 @@ nm_channel_mail(void *state, nm_turn_t *turn, const nm_mail_in_t *mail)
     if (nm_slots_find(self->slots, &hand.key))
         return NM_OK;
     nm_bytes_t content = mail->body;
-    s_fill_progress(&delivery, &hand.progress);
+    s_fill_progress(&delivery, nm_turn_now(turn), &hand.progress);
     if (NM_HAS(&delivery, delivery, order))
         content = s_go_on(self, &delivery, &hand.progress);
     if (nm_cancelled_has(nm_turn_txn(turn), &hand.key))
@@ -223,13 +228,6 @@ nm_channel_mail(void *state, nm_turn_t *turn, const nm_mail_in_t *mail)
 }
 
 //  -- Due
-
-static void
-s_show_breakers(nm_channel_worker_t *self)
-{
-    for (size_t i = 0; i < self->lineup.count; i++)
-        nm_metric_set(self->lineup.at[i].open, self->lineup.at[i].breaker.open);
-}
 
 //  It leaves for good: what is not under way goes on elsewhere, a bounded number in each turn.
 static nm_rc_t
@@ -260,8 +258,11 @@ nm_channel_due(void *state, nm_turn_t *turn)
         return rc;
     if (nm_turn_draining(turn))
         return s_give_back(self, turn);
-    while ((slot = nm_slots_due(self->slots)) && slot->due_ms <= now_ms)
+    while ((slot = nm_slots_due(self->slots)) && slot->due_ms <= now_ms) {
+        if (!slot->blocked)
+            slot->ready_ms = slot->due_ms;
         nm_slots_move(self->slots, slot, NM_SLOT_READY, 0);
+    }
 
     for (size_t i = 0; i < NM_CHANNEL_START_MAX && !nm_turn_leaving(turn); i++) {
         slot = nm_slots_ready(self->slots);
@@ -276,7 +277,6 @@ nm_channel_due(void *state, nm_turn_t *turn)
         nm_turn_wake(turn, now_ms);
     if ((slot = nm_slots_due(self->slots)))
         nm_turn_wake(turn, slot->due_ms);
-    s_show_breakers(self);
     return NM_OK;
 }
 
@@ -296,6 +296,26 @@ nm_channel_backlog(void *state, uint64_t *count, int64_t *oldest_ms)
     nm_channel_worker_t *self = state;
     *count = nm_slots_count(self->slots);
     *oldest_ms = nm_slots_oldest(self->slots);
+}
+
+void
+nm_channel_figures(void *state, nm_turn_t *turn)
+{
+    static const char *const TEXTS[NM_SLOTS_COUNT] = { "ready", "retrying", "blocked", "calling" };
+    nm_channel_worker_t *self = state;
+    nm_slots_view_t view;
+    int64_t now_ms = nm_turn_now(turn);
+    nm_slots_view(self->slots, &view);
+    for (size_t i = 0; i < NM_SLOTS_COUNT; i++) {
+        int64_t age_ms = view.oldest_ms[i] && now_ms > view.oldest_ms[i] ? now_ms - view.oldest_ms[i] : 0;
+        nm_metric_set(nm_metrics_make(self->metrics, NM_FAMILY_DELIVERIES_HELD, TEXTS[i], NULL), view.counts[i]);
+        nm_metric_set(nm_metrics_make(self->metrics, NM_FAMILY_DELIVERIES_OLDEST, TEXTS[i], NULL), (uint64_t) age_ms);
+    }
+    for (size_t i = 0; i < self->lineup.count; i++) {
+        const nm_provider_t *provider = &self->lineup.at[i];
+        if (provider->retired_ms == INT64_MAX)
+            nm_metric_set(provider->state, nm_breaker_state(&provider->breaker, now_ms));
+    }
 }
 
 static void

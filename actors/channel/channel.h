@@ -45,6 +45,7 @@ nm_rc_t nm_channel_due(void *state, nm_turn_t *turn);
 void nm_channel_committed(void *state);
 size_t nm_channel_room(void *state);
 void nm_channel_backlog(void *state, uint64_t *count, int64_t *oldest_ms);
+void nm_channel_figures(void *state, nm_turn_t *turn);
 size_t nm_channel_status(void *state, nm_buf_t *out);
 
 enum { NM_CHANNEL_TABLE_COUNT = 3 };

@@ -17,23 +17,24 @@ extern const nm_table_t nm_deliveries_content_table;
 extern const nm_table_t nm_deliveries_progress_table;
 extern const nm_table_t nm_deliveries_cancelled_table;
 
-#define NM_PROGRESS_FIELDS(F, R)                                                                               \
-    F(R, 1, created_at, TIME, 0, MUST, NULL, "When the notification was accepted")                             \
-    F(R, 2, priority, ENUM, 0, MUST, &nm_priority_words, "How urgent")                                         \
-    F(R, 3, channel, ENUM, 0, MUST, &nm_channel_words, "Over which channel")                                   \
-    F(R, 4, order, UINT, UINT32_MAX, MUST, NULL, "Order of the last event")                                    \
-    F(R, 5, tries, UINT, UINT32_MAX, MUST, NULL, "Failed tries that count")                                    \
-    F(R, 6, crashes, UINT, UINT32_MAX, MUST, NULL, "Attempts in a row that ended with the process")            \
-    F(R, 7, calling, BOOL, 0, MUST, NULL, "The last attempt is under way")                                     \
-    F(R, 8, boot, UINT, UINT64_MAX, MUST, NULL, "In which process")                                            \
-    F(R, 9, attempt_count, UINT, 1000000, MUST, NULL, "Number of the last attempt")                            \
-    F(R, 10, attempts, RECORDS, NM_ATTEMPT_COUNT, MUST, &nm_attempt_shape, "The first and the latest of them") \
-    F(R, 11, due_at, TIME, 0, MUST, NULL, "Not before")                                                        \
-    F(R, 12, expires_at, TIME, 0, MAY, NULL, "Not after")                                                      \
-    F(R, 13, provider, LINE, NM_NAME_MAX, MAY, NULL, "The one that was asked for")                             \
-    F(R, 14, at_most_once, BOOL, 0, MAY, NULL, "Rather park than risk sending twice")                          \
-    F(R, 15, service, ID, 0, MAY, NULL, "The tenant; some providers serve only some")                          \
-    F(R, 16, wait_ms, UINT, INT64_MAX, MAY, NULL, "How far off due_at was when it was set, whatever the clock does")
+#define NM_PROGRESS_FIELDS(F, R)                                                                                     \
+    F(R, 1, created_at, TIME, 0, MUST, NULL, "When the notification was accepted")                                   \
+    F(R, 2, priority, ENUM, 0, MUST, &nm_priority_words, "How urgent")                                               \
+    F(R, 3, channel, ENUM, 0, MUST, &nm_channel_words, "Over which channel")                                         \
+    F(R, 4, order, UINT, UINT32_MAX, MUST, NULL, "Order of the last event")                                          \
+    F(R, 5, tries, UINT, UINT32_MAX, MUST, NULL, "Failed tries that count")                                          \
+    F(R, 6, crashes, UINT, UINT32_MAX, MUST, NULL, "Attempts in a row that ended with the process")                  \
+    F(R, 7, calling, BOOL, 0, MUST, NULL, "The last attempt is under way")                                           \
+    F(R, 8, boot, UINT, UINT64_MAX, MUST, NULL, "In which process")                                                  \
+    F(R, 9, attempt_count, UINT, 1000000, MUST, NULL, "Number of the last attempt")                                  \
+    F(R, 10, attempts, RECORDS, NM_ATTEMPT_COUNT, MUST, &nm_attempt_shape, "The first and the latest of them")       \
+    F(R, 11, due_at, TIME, 0, MUST, NULL, "Not before")                                                              \
+    F(R, 12, expires_at, TIME, 0, MAY, NULL, "Not after")                                                            \
+    F(R, 13, provider, LINE, NM_NAME_MAX, MAY, NULL, "The one that was asked for")                                   \
+    F(R, 14, at_most_once, BOOL, 0, MAY, NULL, "Rather park than risk sending twice")                                \
+    F(R, 15, service, ID, 0, MAY, NULL, "The tenant; some providers serve only some")                                \
+    F(R, 16, wait_ms, UINT, INT64_MAX, MAY, NULL, "How far off due_at was when it was set, whatever the clock does") \
+    F(R, 17, came_at, TIME, 0, MAY, NULL, "When this actor took it in")
 NM_RECORD_DECLARE(progress, NM_PROGRESS_FIELDS);
 
 //  Adds content and progress of a new delivery.

@@ -134,6 +134,6 @@ nm_hand_bury(nm_hand_t *self, nm_reason_t reason, const char *detail)
     nm_rc_t rc = s_mail_dead_letter(self, reason, detail);
     if (rc == NM_OK)
         rc = nm_hand_end(self, &news);
-    nm_metric_add(self->worker->dead_letters, 1);
+    nm_metric_add(self->worker->dead_letters[reason], 1);
     return rc;
 }

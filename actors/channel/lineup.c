@@ -3,12 +3,12 @@
 static void
 s_open_metrics(nm_provider_t *self, nm_metrics_t *metrics)
 {
-    for (unsigned i = 0; i < NM_OUTCOME_COUNT; i++) {
-        char value[NM_NAME_MAX + 32];
-        snprintf(value, sizeof value, "%s:%s", self->setup.name, nm_words_text(&nm_outcome_words, i));
-        self->outcomes[i] = nm_metrics_counter(metrics, "nmesh_attempts_total", "provider_outcome", value);
-    }
-    self->open = nm_metrics_gauge(metrics, "nmesh_breaker_open", "provider", self->setup.name);
+    const char *name = self->setup.name;
+    for (unsigned i = 0; i < NM_OUTCOME_COUNT; i++)
+        self->outcomes[i] = nm_metrics_make(metrics, NM_FAMILY_ATTEMPTS, name, nm_words_text(&nm_outcome_words, i));
+    self->call_us = nm_metrics_make(metrics, NM_FAMILY_PROVIDER_CALL, name, NULL);
+    self->opened = nm_metrics_make(metrics, NM_FAMILY_BREAKER_OPENED, name, NULL);
+    self->state = nm_metrics_make(metrics, NM_FAMILY_BREAKER, name, NULL);
 }
 
 static bool
@@ -77,7 +77,7 @@ nm_lineup_renew(nm_lineup_t *self, const nm_provider_setup_t *setups, size_t cou
     for (size_t i = 0; i < self->count; i++) {
         nm_provider_t *old = &self->at[i];
         if (!calling || !s_is_missed(&next, old)) {
-            nm_metric_set(old->open, 0);
+            nm_metric_set(old->state, NM_BREAKER_CLOSED);
             nm_provider_setup_close(&old->setup);
             continue;
         }

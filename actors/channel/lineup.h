@@ -23,8 +23,10 @@ typedef struct {
     nm_breaker_t breaker;
     nm_breaker_t kept;  //  The breaker as of the last commit
 
-    nm_metric_t *outcomes[NM_OUTCOME_COUNT];  //  nmesh_attempts_total{provider_outcome="NAME:OUTCOME"}
-    nm_metric_t *open;                        //  nmesh_breaker_open{provider="NAME"}
+    nm_metric_t *outcomes[NM_OUTCOME_COUNT];  //  Attempts
+    nm_metric_t *call_us;                     //  Length of its calls
+    nm_metric_t *opened;                      //  Times that its breaker opened
+    nm_metric_t *state;                       //  Of its breaker
 } nm_provider_t;
 
 typedef struct {

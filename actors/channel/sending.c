@@ -175,6 +175,8 @@ s_tell_breaker(nm_channel_worker_t *self, nm_provider_t *provider, bool counts, 
         if (was_open)
             nm_slots_unblock(self->slots);
     }
+    if (!was_open && provider->breaker.open)
+        nm_metric_add(provider->opened, 1);
     if (was_open != provider->breaker.open)
         nm_log(was_open ? NM_LOG_INFO : NM_LOG_WARNING, was_open ? "breaker_closed" : "breaker_opened",
                "Provider %s %s.", provider->setup.name,
@@ -205,7 +207,7 @@ nm_channel_result(void *state, nm_turn_t *turn, const nm_result_t *result)
     nm_verdict_t verdict;
     provider->setup.driver->classify(result, &verdict);
     nm_metric_add(provider->outcomes[verdict.outcome], 1);
-    nm_metric_observe(self->attempt_us, (uint64_t) result->took_us);
+    nm_metric_observe(provider->call_us, (uint64_t) result->took_us);
 
     bool out = s_tell_breaker(self, provider, verdict.counts, nm_turn_now(turn));
     hand.progress.crashes = 0;
@@ -324,6 +326,7 @@ s_call(nm_hand_t *hand, nm_provider_t *provider)
     }
     nm_breaker_start(&provider->breaker, nm_turn_now(hand->turn));
     nm_metric_add(provider->outcomes[NM_OUTCOME_STARTED], 1);
+    nm_turn_time(hand->turn, hand->worker->wait_us, hand->slot->ready_ms);
     nm_slots_move(hand->worker->slots, hand->slot, NM_SLOT_CALLING, 0);
     nm_turn_effect(hand->turn, effect);
     return NM_OK;

@@ -283,12 +283,38 @@ nm_slots_waiting(const nm_slots_t *self)
     return self->waiting.count;
 }
 
+static nm_slots_sort_t
+s_sort(const nm_slot_t *slot)
+{
+    switch (slot->state) {
+    case NM_SLOT_READY: return NM_SLOTS_READY;
+    case NM_SLOT_WAITING: return slot->blocked ? NM_SLOTS_BLOCKED : NM_SLOTS_RETRYING;
+    case NM_SLOT_CALLING: break;
+    }
+    return NM_SLOTS_CALLING;
+}
+
+void
+nm_slots_view(const nm_slots_t *self, nm_slots_view_t *view)
+{
+    *view = (nm_slots_view_t){ .counts = { 0 } };
+    for (size_t i = 0; i < self->room; i++) {
+        const nm_slot_t *slot = &self->at[i];
+        if (!slot->used)
+            continue;
+        int64_t *oldest_ms = &view->oldest_ms[s_sort(slot)];
+        view->counts[s_sort(slot)]++;
+        if (!*oldest_ms || slot->came_ms < *oldest_ms)
+            *oldest_ms = slot->came_ms;
+    }
+}
+
 int64_t
 nm_slots_oldest(const nm_slots_t *self)
 {
-    int64_t oldest = 0;
+    int64_t oldest_ms = 0;
     for (size_t i = 0; i < self->room; i++)
-        if (self->at[i].used && (!oldest || self->at[i].created_ms < oldest))
-            oldest = self->at[i].created_ms;
-    return oldest;
+        if (self->at[i].used && (!oldest_ms || self->at[i].came_ms < oldest_ms))
+            oldest_ms = self->at[i].came_ms;
+    return oldest_ms;
 }

@@ -23,7 +23,8 @@ typedef struct {
     nm_slot_state_t state;
     int64_t rank;        //  READY: the smallest goes first
     int64_t due_ms;      //  WAITING: when it becomes ready
-    int64_t created_ms;  //  When the notification was accepted
+    int64_t came_ms;     //  When this actor took it in
+    int64_t ready_ms;    //  READY: since when it might be sent
     int64_t expires_ms;  //  INT64_MAX if never
     bool blocked;        //  WAITING for a breaker, not for a retry
     int wish;            //  Provider that was asked for, as in lineup.h
@@ -61,7 +62,15 @@ size_t nm_slots_count(const nm_slots_t *self);
 size_t nm_slots_calling(const nm_slots_t *self);
 size_t nm_slots_waiting(const nm_slots_t *self);
 
-//  When the oldest notification was accepted; 0 if there is none. Looks at all of them.
+//  When the oldest came; 0 if there is none. Looks at all of them.
 int64_t nm_slots_oldest(const nm_slots_t *self);
+
+//  What is held, sorted as people ask for it. Looks at all of them.
+typedef enum { NM_SLOTS_READY, NM_SLOTS_RETRYING, NM_SLOTS_BLOCKED, NM_SLOTS_CALLING, NM_SLOTS_COUNT } nm_slots_sort_t;
+typedef struct {
+    size_t counts[NM_SLOTS_COUNT];
+    int64_t oldest_ms[NM_SLOTS_COUNT];  //  When the oldest of them came; 0: none
+} nm_slots_view_t;
+void nm_slots_view(const nm_slots_t *self, nm_slots_view_t *view);
 
 #endif

@@ -24,8 +24,8 @@ typedef struct {
     const nm_directory_t *directory;
     const nm_mesh_t *mesh;
     nm_metrics_t *metrics;
-    nm_metric_t *attempt_us;
-    nm_metric_t *dead_letters;
+    nm_metric_t *wait_us;  //  From ready to the provider's call
+    nm_metric_t *dead_letters[NM_REASON_COUNT];
     nm_buf_t packed;  //  Scratch
 } nm_channel_worker_t;
 

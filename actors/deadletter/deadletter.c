@@ -31,10 +31,10 @@ s_open(void **state, const nm_setup_t *setup, nm_error_t *error)
     (void) error;
     deadletter_t *self = nm_alloc(sizeof *self);
     self->replays.directory = setup->directory;
-    self->open = nm_metrics_gauge(setup->metrics, "nmesh_dead_letters_open", NULL, NULL);
-    self->waiting = nm_metrics_gauge(setup->metrics, "nmesh_dead_letters_waiting", NULL, NULL);
-    self->replayed = nm_metrics_gauge(setup->metrics, "nmesh_dead_letters_replayed", NULL, NULL);
-    self->discarded = nm_metrics_gauge(setup->metrics, "nmesh_dead_letters_discarded", NULL, NULL);
+    self->open = nm_metrics_make(setup->metrics, NM_FAMILY_LETTERS_OPEN, NULL, NULL);
+    self->waiting = nm_metrics_make(setup->metrics, NM_FAMILY_LETTERS_WAITING, NULL, NULL);
+    self->replayed = nm_metrics_make(setup->metrics, NM_FAMILY_LETTERS_REPLAYED, NULL, NULL);
+    self->discarded = nm_metrics_make(setup->metrics, NM_FAMILY_LETTERS_DISCARDED, NULL, NULL);
     *state = self;
     return NM_OK;
 }

@@ -29,5 +29,6 @@ const nm_role_t nm_email_role = {
     .committed = nm_channel_committed,
     .room = nm_channel_room,
     .backlog = nm_channel_backlog,
+    .figures = nm_channel_figures,
     .status = nm_channel_status,
 };

@@ -67,8 +67,8 @@ s_check_mesh(const nm_gateway_t *gateway, const nm_request_t *request, nm_faults
                       nm_role_text(CHANNEL_ROLES[request->channel]));
     if (NM_HAS(request, request, channels))
         s_check_channels(gateway, request->channels, faults);
-    if (NM_HAS(request, request, user_id))
-        nm_faults_add(faults, "", "user_id", "this mesh does not know where its users are reached");
+    if (NM_HAS(request, request, user_id) && !s_is_present(gateway, NM_ROLE_USER))
+        nm_faults_add(faults, "", "user_id", "this mesh has no user actor yet");
     if (NM_HAS(request, request, template) && !s_is_present(gateway, NM_ROLE_TEMPLATE))
         nm_faults_add(faults, "", "template", "this mesh has no template actor yet");
 }
@@ -240,6 +240,7 @@ s_write(nm_case_t *it, const nm_request_t *request, nm_bytes_t raw, const nm_kep
     gateway->counts[accepted->status]++;
     gateway->counts_changed = true;
     nm_metric_add(gateway->tally.accepts, 1);
+    nm_turn_time(it->turn, gateway->tally.accept_us, it->now_ms);
     nm_metric_observe(gateway->tally.accept_size, raw.size);
     return rc;
 }

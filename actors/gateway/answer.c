@@ -41,7 +41,7 @@ s_reply(const nm_answer_t *to, unsigned status, const header_t *more, size_t cou
     if (limited && state[0])
         nm_writer_pair_text(headers, "ratelimit", state);
     nm_turn_reply(to->turn, &to->asker->caller, status, nm_buf_bytes(headers), body);
-    nm_tally_answer(&to->gateway->tally, status);
+    nm_tally_answer(&to->gateway->tally, to->asker->api, status);
     return NM_OK;
 }
 

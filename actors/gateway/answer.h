@@ -7,6 +7,7 @@
 #define NM_ANSWER_H
 
 #include "broker/turn.h"
+#include "wire/api.h"
 
 struct nm_gateway;
 struct nm_quota_use;
@@ -15,6 +16,7 @@ struct nm_quota_refusal;
 typedef struct {
     nm_caller_t caller;
     char correlation[NM_CORRELATION_MAX + 1];
+    const nm_api_t *api;  //  What was asked; NULL: there is no such operation
 } nm_asker_t;
 
 //  Who is answered: one that asks now or one that waits.

@@ -10,6 +10,7 @@
 
 enum {
     DUE_COUNT = 500,      //  Due ones looked at in a turn
+    PASS_COUNT = 16,      //  Scheduled ones passed over in a turn
     WITHDRAW_COUNT = 20,  //  Each walks a lane of the outbox
     EXPIRE_COUNT = 2000,  //  Entries of other tables forgotten in a turn
     RETIRE_COUNT = 500,   //  Notes forgotten in a turn
@@ -87,19 +88,33 @@ s_save_counts(nm_gateway_t *self, nm_txn_t *txn)
     return nm_table_put(txn, &nm_facts_table, nm_text(FACT_COUNTS), nm_bytes(raw, sizeof raw));
 }
 
-//  Contents are there until the final status, under ids that begin with their time.
+//  Contents are there until the final status, under ids that begin with their time; so the first is the oldest, unless it
+//  was scheduled: then it may be the next. What still is scheduled is passed over, a few in each turn, and never again.
 static nm_rc_t
 s_find_oldest(nm_gateway_t *self, nm_txn_t *txn)
 {
     nm_cursor_t cursor;
     nm_bytes_t key;
+    nm_note_t note;
     nm_id_t id;
-    nm_cursor_open(&cursor, txn, &nm_contents_table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
-    nm_rc_t rc = nm_cursor_next(&cursor, &key, NULL);
+    nm_rc_t rc = NM_OK;
+    bool passing = true, sure = false;
     self->oldest_ms = 0;
-    if (rc == NM_OK && key.size == NM_ID_SIZE) {
+    nm_cursor_open(&cursor, txn, &nm_contents_table, nm_bytes(NULL, 0), nm_bytes(self->oldest_from.at, NM_ID_SIZE),
+                   false);
+    for (size_t i = 0; i < PASS_COUNT && !sure && (rc = nm_cursor_next(&cursor, &key, NULL)) == NM_OK; i++) {
         memcpy(id.at, key.at, NM_ID_SIZE);
-        self->oldest_ms = nm_id_time_ms(&id);
+        rc = nm_notes_get(txn, &id, &note);
+        if (rc != NM_OK)
+            break;
+        if (passing)
+            self->oldest_from = id;
+        if (note.status == NM_STATUS_SCHEDULED)
+            continue;
+        if (!self->oldest_ms || nm_notes_began_ms(&note) < self->oldest_ms)
+            self->oldest_ms = nm_notes_began_ms(&note);
+        sure = !NM_HAS(&note, note, send_at);
+        passing = false;
     }
     nm_cursor_close(&cursor);
     return rc == NM_ERR_MISSING ? NM_OK : rc;
@@ -123,6 +138,7 @@ nm_duties_load(nm_gateway_t *self, nm_turn_t *turn)
         rc = s_load_born(self, turn);
     if (rc == NM_OK)
         rc = s_load_counts(self, txn);
+    self->oldest_from = (nm_id_t){ { 0 } };
     if (rc == NM_OK)
         rc = s_find_oldest(self, txn);
     if (rc == NM_OK)

@@ -135,7 +135,7 @@ s_pass_back(const nm_answer_t *to, const nm_forward_t *item, const nm_reply_in_t
     if (silent)
         return s_answer_away(to);
     nm_turn_reply(to->turn, &item->asker.caller, reply->status, reply->headers, reply->body);
-    nm_tally_answer(&to->gateway->tally, reply->status);
+    nm_tally_answer(&to->gateway->tally, to->asker->api, reply->status);
     return NM_OK;
 }
 

@@ -344,6 +344,7 @@ nm_gateway_run(nm_gateway_t *self, nm_turn_t *turn, const nm_ask_in_t *ask, nm_e
 
     const nm_op_row_t *row = s_row(ask->op);
     const nm_api_t *api = row ? nm_api_find(ask->op) : NULL;
+    it.asker.api = api;
     if (!api)
         return nm_answer_problem(&it.answer, 404, NULL, "There is no operation %.*s.", NM_PRINT(ask->op));
     if (api->scope != NM_SCOPE_OPEN && s_authenticate(&it, api->scope) != NM_OK)
@@ -547,6 +548,18 @@ s_backlog(void *state, uint64_t *count, int64_t *oldest_ms)
     *oldest_ms = self->oldest_ms;
 }
 
+static void
+s_figures(void *state, nm_turn_t *turn)
+{
+    (void) turn;
+    const nm_gateway_t *self = state;
+    nm_metrics_t *metrics = self->tally.metrics;
+    for (unsigned status = 0; status < NM_STATUS_COUNT; status++)
+        nm_metric_set(nm_metrics_make(metrics, NM_FAMILY_NOTIFICATIONS, nm_words_text(&nm_status_words, status), NULL),
+                      self->counts[status]);
+    nm_metric_set(nm_metrics_make(metrics, NM_FAMILY_POLLERS, NULL, NULL), self->polls.count);
+}
+
 static size_t
 s_status(void *state, nm_buf_t *out)
 {
@@ -604,5 +617,6 @@ const nm_role_t nm_gateway_role = {
     .committed = s_committed,
     .load_body = s_load_body,
     .backlog = s_backlog,
+    .figures = s_figures,
     .status = s_status,
 };

@@ -156,6 +156,26 @@ s_move(nm_gateway_t *self, const nm_shelf_t *shelf, nm_txn_t *txn, const nm_id_t
     return nm_status_is_final(status) ? s_delete_content(shelf, txn, id) : NM_OK;
 }
 
+int64_t
+nm_notes_began_ms(const nm_note_t *note)
+{
+    return NM_HAS(note, note, send_at) && note->send_at > note->created_at ? note->send_at : note->created_at;
+}
+
+//  Times its way to a channel actor and to its end. What is replayed or sent again says nothing of that.
+static void
+s_time(const nm_gateway_t *self, nm_turn_t *turn, const nm_note_t *note, const nm_event_t *event, nm_status_t before)
+{
+    bool queued = event->kind == NM_EVENT_QUEUED && !NM_HAS(event, event, deliveries);
+    bool ended = nm_status_is_final((nm_status_t) note->status) && !nm_status_is_final(before);
+    if (event->generation || NM_HAS(note, note, order))
+        return;
+    if (queued)
+        nm_turn_time(turn, self->tally.queue_us, nm_notes_began_ms(note));
+    if (ended && note->status != NM_STATUS_CANCELLED)
+        nm_turn_time(turn, self->tally.final_us, nm_notes_began_ms(note));
+}
+
 static nm_rc_t
 s_add_entry(nm_gateway_t *self, nm_txn_t *txn, const nm_note_t *note, const nm_event_t *event)
 {
@@ -225,9 +245,11 @@ s_take_event(nm_gateway_t *self, const nm_shelf_t *shelf, nm_turn_t *turn, nm_no
         NM_PUT(note, note, generation, event->generation);
     s_note_provider(&self->history, note);
 
-    nm_status_t next = nm_history_status(&self->history, known);
+    nm_status_t before = (nm_status_t) note->status, next = nm_history_status(&self->history, known);
     if (s_may_become(note, next, self->history.reopened))
         rc = s_move(self, shelf, nm_turn_txn(turn), &event->notification, note, next);
+    if (shelf->own)
+        s_time(self, turn, note, event, before);
     return rc == NM_OK ? s_save(self, shelf, turn, note, event, peer) : rc;
 }
 
@@ -273,6 +295,14 @@ nm_notes_copy_event(nm_gateway_t *self, nm_turn_t *turn, const nm_event_t *event
     return s_take_event(self, &nm_copy_shelf, turn, &note, event, holder);
 }
 
+//  The walk for the oldest has passed it over, and must see it.
+static void
+s_look_from(nm_gateway_t *self, const nm_id_t *id)
+{
+    if (memcmp(id->at, self->oldest_from.at, NM_ID_SIZE) < 0)
+        self->oldest_from = *id;
+}
+
 nm_rc_t
 nm_notes_release(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, nm_note_t *note)
 {
@@ -282,6 +312,7 @@ nm_notes_release(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, nm_note
     if (rc == NM_OK)
         rc = s_move(self, &nm_own_shelf, txn, id, note, NM_STATUS_PENDING);
     NM_PUT(note, note, updated_at, nm_turn_now(turn));
+    s_look_from(self, id);
     if (rc == NM_OK)
         rc = nm_notes_put(self, txn, id, note);
     return rc == NM_OK ? nm_notes_mail(self, turn, id, note, request) : rc;
@@ -372,6 +403,7 @@ nm_notes_adopt(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id)
         rc = s_adopt_due(turn, id, &note);
     self->counts[note.status]++;
     self->counts_changed = true;
+    s_look_from(self, id);
     if (rc == NM_OK && (rc = nm_table_get(txn, &nm_copy_contents_table, s_key(id), &request)) == NM_OK)
         rc = nm_table_put(txn, &nm_contents_table, s_key(id), request);
     if (rc == NM_OK || rc == NM_ERR_MISSING)

@@ -90,6 +90,9 @@ nm_rc_t nm_notes_redrive(struct nm_gateway *self, nm_turn_t *turn, const nm_id_t
 //  Makes what we keep for another gateway our own. NM_ERR_MISSING: there is no such copy.
 nm_rc_t nm_notes_adopt(struct nm_gateway *self, nm_turn_t *turn, const nm_id_t *id);
 
+//  Since when it might go: when it was accepted, or was due if that is later.
+int64_t nm_notes_began_ms(const nm_note_t *note);
+
 //  Starts a scheduled one whose time has come.
 nm_rc_t nm_notes_release(struct nm_gateway *self, nm_turn_t *turn, const nm_id_t *id, nm_note_t *note);
 

@@ -43,7 +43,8 @@ typedef struct nm_gateway {
     uint8_t secret[NM_FINGERPRINT_KEY_SIZE];  //  Keys the hashes on disk
     uint64_t counts[NM_STATUS_COUNT];         //  Notifications by status
     bool counts_changed;                      //  ... since they were written
-    int64_t oldest_ms;                        //  Of the unfinished; 0: none
+    int64_t oldest_ms;                        //  Since when the oldest waits that is not scheduled; 0: none
+    nm_id_t oldest_from;                      //  All unfinished ones before this are scheduled
     int64_t tidy_at_ms;                       //  When the minute's upkeep is due
     uint64_t life;                            //  A number of this process
     bool lists_by_user;                       //  nm_by_user_table has all notes (places.h)

@@ -25,8 +25,9 @@ typedef struct {
     nm_metric_t *routed;
     nm_metric_t *deliveries;
     nm_metric_t *refused;
-    nm_buf_t body;   //  Scratch: the record that is being packed
-    nm_buf_t inner;  //  Scratch: the record inside it
+    nm_metric_t *route_us;  //  From acceptance to here
+    nm_buf_t body;          //  Scratch: the record that is being packed
+    nm_buf_t inner;         //  Scratch: the record inside it
 } router_t;
 
 //  -- Life
@@ -37,9 +38,10 @@ s_open(void **state, const nm_setup_t *setup, nm_error_t *error)
     (void) error;
     router_t *self = nm_alloc(sizeof *self);
     self->directory = setup->directory;
-    self->routed = nm_metrics_counter(setup->metrics, "nmesh_router_routed_total", NULL, NULL);
-    self->deliveries = nm_metrics_counter(setup->metrics, "nmesh_router_deliveries_total", NULL, NULL);
-    self->refused = nm_metrics_counter(setup->metrics, "nmesh_router_refused_total", NULL, NULL);
+    self->routed = nm_metrics_make(setup->metrics, NM_FAMILY_ROUTED, NULL, NULL);
+    self->deliveries = nm_metrics_make(setup->metrics, NM_FAMILY_DELIVERIES, NULL, NULL);
+    self->refused = nm_metrics_make(setup->metrics, NM_FAMILY_ROUTER_REFUSED, NULL, NULL);
+    self->route_us = nm_metrics_make(setup->metrics, NM_FAMILY_STAGE, "route", NULL);
     *state = self;
     return NM_OK;
 }
@@ -277,6 +279,17 @@ s_fail_unreadable(router_t *self, nm_turn_t *turn, const nm_delivery_t *common)
     return s_mail_failed(self, turn, common, NM_REASON_POISON);
 }
 
+//  From when it was accepted or due; what is sent again says nothing of that.
+static void
+s_time(router_t *self, nm_turn_t *turn, const nm_work_t *work, const nm_request_t *request)
+{
+    int64_t since_ms = work->created_at;
+    if (NM_HAS(request, request, send_at) && request->send_at > since_ms)
+        since_ms = request->send_at;
+    if (!NM_HAS(work, work, order))
+        nm_turn_time(turn, self->route_us, since_ms);
+}
+
 static nm_rc_t
 s_on_work(router_t *self, nm_turn_t *turn, const nm_mail_in_t *mail)
 {
@@ -294,6 +307,7 @@ s_on_work(router_t *self, nm_turn_t *turn, const nm_mail_in_t *mail)
         nm_route_make(&request, s_present(self), &route) != NM_OK)
         return s_fail_unreadable(self, turn, &common);
     s_set_request(&common, &request);
+    s_time(self, turn, &work, &request);
     if (s_is_expired(&common, turn))
         return s_mail_expired(self, turn, &common);
     return s_take_route(self, turn, &common, &route, NM_HAS(&work, work, skip) ? work.skip : nm_bytes(NULL, 0));

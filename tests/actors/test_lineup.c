@@ -149,7 +149,7 @@ s_renew(nm_lineup_t *lineup, const char *text, int64_t now_ms, bool calling)
     nm_metrics_t *metrics = nm_metrics_new();
     size_t count = s_setups(text, setups);
     for (size_t i = 0; i < lineup->count; i++)  //  Metrics of the test live as long as one lineup
-        lineup->at[i].open = nm_metrics_gauge(metrics, "open", NULL, NULL);
+        lineup->at[i].state = nm_metrics_make(metrics, NM_FAMILY_BREAKER, "old", NULL);
     nm_lineup_renew(lineup, setups, count, metrics, now_ms, calling);
     nm_metrics_destroy(&metrics);
 }

@@ -10,7 +10,7 @@
 static nm_slot_t
 s_slot(uint8_t number, int64_t rank)
 {
-    nm_slot_t slot = { .state = NM_SLOT_READY, .rank = rank, .created_ms = 1000 + number, .expires_ms = INT64_MAX };
+    nm_slot_t slot = { .state = NM_SLOT_READY, .rank = rank, .came_ms = 1000 + number, .expires_ms = INT64_MAX };
     memset(slot.key.notification.at, number, NM_ID_SIZE);
     slot.key.number = number;
     slot.key.generation = number * 3u;

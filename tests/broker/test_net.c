@@ -200,7 +200,7 @@ s_knocker(const fixture_t *self, const nm_cert_t *cert)
 static uint64_t
 s_refused_count(fixture_t *self, const char *domain)
 {
-    return nm_metric_value(nm_metrics_counter(self->metrics, "nmesh_refused_total", "domain", domain));
+    return nm_metric_value(nm_metrics_make(self->metrics, NM_FAMILY_HANDSHAKES_REFUSED, domain, NULL));
 }
 
 //  Connects, sends, and receives what arrives, ROUTER's first frame aside.

@@ -3,20 +3,38 @@
 
 #include "broker/actor_private.h"
 #include "broker/bench.h"
+#include "broker/turn.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
 
 static unsigned s_role_replies;
+static nm_reply_in_t s_told;  //  The last of them
+static nm_buf_t s_told_body;
 
 static nm_rc_t
 s_reply(void *state, nm_turn_t *turn, const nm_reply_in_t *reply)
 {
-    (void) state, (void) turn, (void) reply;
+    (void) state, (void) turn;
     s_role_replies++;
+    s_told = *reply;
+    nm_buf_clear(&s_told_body);
+    nm_buf_add_bytes(&s_told_body, reply->body);
     return NM_OK;
 }
 
-static const nm_role_t ROUTER = { .name = "router", .id = NM_ROLE_ROUTER, .reply = s_reply };
+//  On `look` the role itself wants to know of all.
+static nm_rc_t
+s_on_ask(void *state, nm_turn_t *turn, const nm_ask_in_t *ask)
+{
+    (void) state;
+    unsigned before = s_role_replies;
+    if (nm_bytes_is(ask->op, "look"))
+        nm_turn_survey(turn, 70001);
+    assert_int_equal(s_role_replies, before);  //  Never before it has ended what it does
+    return NM_OK;
+}
+
+static const nm_role_t ROUTER = { .name = "router", .id = NM_ROLE_ROUTER, .ask = s_on_ask, .reply = s_reply };
 
 static int
 s_setup(void **state)
@@ -35,6 +53,7 @@ s_teardown(void **state)
 {
     nm_bench_t *bench = *state;
     nm_bench_destroy(&bench);
+    nm_buf_free(&s_told_body);
     return 0;
 }
 
@@ -193,6 +212,55 @@ only_an_operator_may_ask(void **state)
     assert_int_equal(nm_bench_reply(bench, id)->status, 403);
 }
 
+static void
+s_look(nm_bench_t *bench)
+{
+    nm_bench_forget(bench);
+    nm_bench_ask(bench, "operator", "look", NULL, nm_bytes(NULL, 0));
+    assert_int_equal(nm_bench_turn_once(bench), NM_OK);
+}
+
+//  No frame has to hold it, so it comes in one piece.
+static void
+a_role_gets_the_figures_of_all_at_once(void **state)
+{
+    nm_bench_t *bench = *state;
+    nm_bytes_t actor, status, raw;
+    s_look(bench);
+    assert_int_equal(s_role_replies, 0);
+    assert_true(nm_reader_find_flag(s_asked(bench, "email-2")->body, "figures"));
+    s_answer_all(bench, "gateway-2", 80000);
+    assert_int_equal(nm_bench_turn_once(bench), NM_OK);
+    assert_int_equal(s_role_replies, 0);
+    nm_bench_wait(bench, NM_SURVEY_HASTE_MS);
+    assert_int_equal(nm_bench_turn_once(bench), NM_OK);
+    assert_int_equal(s_role_replies, 1);
+    assert_int_equal(s_told.token, 70001);
+    assert_int_equal(s_told.status, 200);
+    nm_bytes_t body = nm_buf_bytes(&s_told_body);
+    assert_true(body.size > 5 * 80000);
+    assert_true(s_find(body, "deadletter-1", &actor));
+    assert_int_equal(nm_reader_find(actor, "status", &status), NM_OK);
+    assert_true(s_find(body, "gateway-2", &actor));
+    assert_true(nm_reader_find_flag(actor, "silent"));
+    assert_true(s_find(body, "router-1", &actor));
+    assert_int_equal(nm_reader_find(actor, "status", &status), NM_OK);
+    assert_int_equal(nm_reader_find(status, "metrics", &raw), NM_OK);
+    assert_int_equal(nm_reader_find(status, "links", &raw), NM_ERR_MISSING);
+}
+
+static void
+a_role_that_asks_while_too_many_do_is_told_so(void **state)
+{
+    nm_bench_t *bench = *state;
+    for (unsigned i = 0; i < NM_SURVEY_COUNT; i++)
+        s_ask(bench, "");
+    s_look(bench);
+    assert_int_equal(s_role_replies, 1);
+    assert_int_equal(s_told.status, 503);
+    assert_int_equal(s_told.token, 70001);
+}
+
 int
 main(void)
 {
@@ -201,6 +269,8 @@ main(void)
         cmocka_unit_test_setup_teardown(who_does_not_answer_in_time_is_told_of_as_silent, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(what_does_not_go_into_a_page_comes_with_the_next, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(only_so_many_may_ask_at_once, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown(a_role_gets_the_figures_of_all_at_once, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown(a_role_that_asks_while_too_many_do_is_told_so, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(only_an_operator_may_ask, s_setup, s_teardown),
     };
     return cmocka_run_group_tests_name("broker/survey", tests, NULL, NULL);

@@ -22,9 +22,9 @@ typedef enum { S_ACCEPTS, S_DELIVERIES, S_TURNS, S_MAIL_IN, S_MAIL_OUT, S_ASKS, 
 
 static const struct {
     const char *name;
-    const char *suffix;  //  Of the labels that count
+    const char *value;  //  Of a label, of those that count
 } COUNTERS[S_RATE_COUNT] = {
-    [S_ACCEPTS] = { "nmesh_accepts_total", NULL },    [S_DELIVERIES] = { "nmesh_attempts_total", ":sent" },
+    [S_ACCEPTS] = { "nmesh_accepts_total", NULL },    [S_DELIVERIES] = { "nmesh_attempts_total", "sent" },
     [S_TURNS] = { "nmesh_turns_total", NULL },        [S_MAIL_IN] = { "nmesh_mail_received_total", NULL },
     [S_MAIL_OUT] = { "nmesh_mail_sent_total", NULL }, [S_ASKS] = { "nmesh_asks_received_total", NULL },
 };
@@ -62,7 +62,7 @@ s_turn_buckets(const json_t *actor)
 {
     const json_t *metrics = json_object_get(actor, "metrics");
     for (size_t i = 0; i < json_array_size(metrics); i++)
-        if (strcmp(nm_json_text(json_array_get(metrics, i), "name"), "nmesh_turn_us") == 0)
+        if (strcmp(nm_json_text(json_array_get(metrics, i), "name"), "nmesh_turn_seconds") == 0)
             return json_object_get(json_array_get(metrics, i), "buckets");
     return NULL;
 }
@@ -102,8 +102,8 @@ s_fill(const s_top_t *self, const json_t *actor, int64_t now_ms, s_row_t *row)
                     nm_json_number(before, "boot") == nm_json_number(actor, "boot") &&
                     nm_json_number(before, "pid") == nm_json_number(actor, "pid");
     for (size_t i = 0; row->compared && i < S_RATE_COUNT; i++)
-        row->rates[i] = (nm_picture_metric(actor, COUNTERS[i].name, COUNTERS[i].suffix) -
-                         nm_picture_metric(before, COUNTERS[i].name, COUNTERS[i].suffix)) *
+        row->rates[i] = (nm_picture_metric(actor, COUNTERS[i].name, COUNTERS[i].value) -
+                         nm_picture_metric(before, COUNTERS[i].name, COUNTERS[i].value)) *
                         1000 / span_ms;
     row->p99_us = row->compared ? s_p99_us(actor, before) : 0;
 }

@@ -3,9 +3,9 @@
 
 enum { S_LIVE_MS = 1000, S_EACH_MS = 1500, S_SURVEY_MS = 5000 };
 
-//  All pages of one actor's view; NULL if it does not answer, or does not know how.
+//  All pages of one actor's view; NULL if it does not answer, or does not know how. part: as `status` has it.
 static json_t *
-s_survey(nm_reach_t *reach, const nm_mesh_actor_t *actor, bool brief, nm_error_t *error)
+s_survey(nm_reach_t *reach, const nm_mesh_actor_t *actor, const char *part, nm_error_t *error)
 {
     json_t *actors = json_array(), *reply = NULL;
     nmesh_error_t problem = { .title = "" };
@@ -13,7 +13,7 @@ s_survey(nm_reach_t *reach, const nm_mesh_actor_t *actor, bool brief, nm_error_t
     nmesh_t *client = nm_reach_desk(reach, actor, error);
     bool more = client != NULL, well = more;
     while (more) {
-        json_t *body = json_pack("{s:b, s:s}", "brief", (int) brief, "after", nm_json_text(reply, "next"));
+        json_t *body = json_pack("{s:b, s:s}", part, 1, "after", nm_json_text(reply, "next"));
         json_decref(reply);
         well = nm_reach_ask_over(client, &ask, body, &reply, &problem) == 0 && reply;
         json_decref(body);
@@ -47,17 +47,31 @@ s_ask_each(nm_reach_t *reach, nm_error_t *error)
     return actors;
 }
 
+//  Who is asked; NULL and a sentence if nobody can be.
+static const nm_mesh_actor_t *
+s_whom(nm_reach_t *reach, const char *from, nm_error_t *error)
+{
+    const nm_mesh_actor_t *actor = from ? nm_mesh_find(nm_reach_mesh(reach), from) : nm_reach_live(reach, S_LIVE_MS);
+    if (!actor && from)
+        nm_fail(error, NM_ERR_MISSING, "\"%s\" is not an actor of this mesh", from);
+    else if (!actor)
+        nm_fail(error, NM_ERR_MISSING, "no actor of this mesh answers; \"nctl up\" starts it");
+    return actor;
+}
+
+json_t *
+nm_look_figures(nm_reach_t *reach, const char *from, nm_error_t *error)
+{
+    const nm_mesh_actor_t *actor = s_whom(reach, from, error);
+    return actor ? s_survey(reach, actor, "figures", error) : NULL;
+}
+
 json_t *
 nm_look(nm_reach_t *reach, const nm_look_t *how, const char **taken_from, nm_error_t *error)
 {
-    const nm_mesh_actor_t *actor =
-        how->from ? nm_mesh_find(nm_reach_mesh(reach), how->from) : nm_reach_live(reach, S_LIVE_MS);
+    const nm_mesh_actor_t *actor = s_whom(reach, how->from, error);
     *taken_from = NULL;
-    if (how->from && !actor) {
-        nm_fail(error, NM_ERR_MISSING, "\"%s\" is not an actor of this mesh", how->from);
-        return NULL;
-    }
-    json_t *actors = actor ? s_survey(reach, actor, how->brief, error) : NULL;
+    json_t *actors = actor ? s_survey(reach, actor, how->brief ? "brief" : "full", error) : NULL;
     if (actors) {
         *taken_from = actor->name;
         nm_picture_settle(actors);

@@ -17,4 +17,8 @@ typedef struct {
 //  NULL and a sentence if nobody answers. taken_from: who took it (NULL if each was asked alone), as long as the reach.
 json_t *nm_look(nm_reach_t *reach, const nm_look_t *how, const char **taken_from, nm_error_t *error);
 
+//  The figures of all actors, as `mesh.status` answers them: a list of what broker/exposition.h takes. NULL and a sentence if
+//  nobody answers. from as in nm_look_t.
+json_t *nm_look_figures(nm_reach_t *reach, const char *from, nm_error_t *error);
+
 #endif

@@ -26,6 +26,9 @@ const nm_command_t nm_commands[] = {
     { "doctor", nm_cmd_doctor, "", "Says what is wrong with the mesh, and what to do", nm_doctor_options, 0, 0,
       "Each finding has a severity: an error wants a person now, a warning soon, a note is only good to know. Ends with "
       "1 if there is an error, or if nobody answers." },
+    { "metrics", nm_cmd_metrics, "", "Prints the figures of all actors, as Prometheus reads them", nm_metrics_options, 0, 0,
+      "One live actor is asked, and asks all others. docs/metrics.md says what they mean. Prometheus itself gets the same "
+      "from a bridge, at /metrics." },
     { "map", nm_cmd_map, "", "Draws the live mesh, for Graphviz or as SVG", nm_map_options, 0, 0,
       "Without options the drawing is printed in the language of Graphviz. Hosts are frames; what is silent is red, what "
       "drains or is full amber. A line is a link: as thick as the mail that is open on it, grey where it is up." },

@@ -13,14 +13,20 @@ nm_picture_find(const json_t *actors, const char *name)
 }
 
 static bool
-s_ends_with(const char *text, const char *suffix)
+s_has_value(json_t *labels, const char *value)
 {
-    size_t size = strlen(text), least = strlen(suffix);
-    return size >= least && strcmp(text + size - least, suffix) == 0;
+    const char *name;
+    json_t *label;
+    json_object_foreach(labels, name, label)
+    {
+        if (json_is_string(label) && strcmp(json_string_value(label), value) == 0)
+            return true;
+    }
+    return false;
 }
 
 int64_t
-nm_picture_metric(const json_t *actor, const char *name, const char *suffix)
+nm_picture_metric(const json_t *actor, const char *name, const char *value)
 {
     size_t i;
     json_t *metric;
@@ -28,7 +34,7 @@ nm_picture_metric(const json_t *actor, const char *name, const char *suffix)
     json_array_foreach(json_object_get(actor, "metrics"), i, metric)
     {
         if (strcmp(nm_json_text(metric, "name"), name) == 0 &&
-            (!suffix || s_ends_with(nm_json_text(metric, "value"), suffix)))
+            (!value || s_has_value(json_object_get(metric, "labels"), value)))
             sum += nm_json_number(metric, "count");
     }
     return sum;

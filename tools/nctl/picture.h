@@ -32,8 +32,8 @@ bool nm_picture_misses(const json_t *actor);
 
 const json_t *nm_picture_find(const json_t *actors, const char *name);
 
-//  A counter or gauge, labels added up. suffix: only labels whose value ends so; NULL: all.
-int64_t nm_picture_metric(const json_t *actor, const char *name, const char *suffix);
+//  A counter or gauge, labels added up. value: only those that have a label with this value; NULL: all.
+int64_t nm_picture_metric(const json_t *actor, const char *name, const char *value);
 int64_t nm_picture_waiting(const json_t *actor);                       //  Mail in the outbox, all lanes
 int64_t nm_picture_over_links(const json_t *actor, const char *name);  //  Sum of a number of its links
 size_t nm_picture_links(const json_t *actor, const char *state);       //  How many links are so; NULL: all
