@@ -130,6 +130,11 @@ NM_RECORD_DECLARE(notification, NM_NOTIFICATION_FIELDS);
     F(R, 7, service_id, ID, 0, MAY, NULL, "Whose it is; where events of all services are read")
 NM_RECORD_DECLARE(shown_event, NM_SHOWN_EVENT_FIELDS);
 
+//  Where several actors are asked: not all of them have answered.
+#define NM_MISSING(F, R)                                                                          \
+    F(R, 30, incomplete, BOOL, 0, MAY, NULL, "True: some that had to be asked have not answered") \
+    F(R, 31, missing, LINES, UINT32_MAX, MAY, NULL, "Which")
+
 //  -- Dead letters
 
 #define NM_WHOLE_LETTER_FIELDS(F, R)                                                                         \
@@ -160,10 +165,11 @@ extern const nm_shape_t nm_shown_letter_shape;
     F(R, 3, replayed, BOOL, 0, MUST, NULL, "True: it is being sent again")
 NM_RECORD_DECLARE(replayed, NM_REPLAYED_FIELDS);
 
-#define NM_REPLAYED_MANY_FIELDS(F, R)                                           \
-    F(R, 1, matched, UINT, UINT32_MAX, MUST, NULL, "How many the filter names") \
-    F(R, 2, replayed, UINT, UINT32_MAX, MUST, NULL, "How many are sent again")  \
-    F(R, 3, more, BOOL, 0, MUST, NULL, "There are more than one ask may take: ask again")
+#define NM_REPLAYED_MANY_FIELDS(F, R)                                                     \
+    F(R, 1, matched, UINT, UINT32_MAX, MUST, NULL, "How many the filter names")           \
+    F(R, 2, replayed, UINT, UINT32_MAX, MUST, NULL, "How many are sent again")            \
+    F(R, 3, more, BOOL, 0, MUST, NULL, "There are more than one ask may take: ask again") \
+    NM_MISSING(F, R)
 NM_RECORD_DECLARE(replayed_many, NM_REPLAYED_MANY_FIELDS);
 
 //  -- Services, keys, providers
@@ -218,12 +224,14 @@ NM_RECORD_DECLARE(shown_provider, NM_SHOWN_PROVIDER_FIELDS);
 
 #define NM_NOTIFICATION_PAGE_FIELDS(F, R)                                              \
     F(R, 1, items, RECORDS, NM_LIST_MAX, MUST, &nm_notification_shape, "Newest first") \
-    NM_NEXT_CURSOR(F, R)
+    NM_NEXT_CURSOR(F, R)                                                               \
+    NM_MISSING(F, R)
 NM_RECORD_DECLARE(notification_page, NM_NOTIFICATION_PAGE_FIELDS);
 
 #define NM_LETTER_PAGE_FIELDS(F, R)                                                    \
     F(R, 1, items, RECORDS, NM_LIST_MAX, MUST, &nm_shown_letter_shape, "Newest first") \
-    NM_NEXT_CURSOR(F, R)
+    NM_NEXT_CURSOR(F, R)                                                               \
+    NM_MISSING(F, R)
 NM_RECORD_DECLARE(letter_page, NM_LETTER_PAGE_FIELDS);
 
 #define NM_SERVICE_PAGE_FIELDS(F, R)                                                    \
