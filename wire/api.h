@@ -9,7 +9,7 @@
 #ifndef NM_API_H
 #define NM_API_H
 
-#include "wire/asks.h"
+#include "wire/answers.h"
 
 typedef enum {
     NM_HTTP_GET,
@@ -28,6 +28,7 @@ enum {
     NM_API_LIMITED = 8,     //  Counts against the limits of its service; the answer tells of them
     NM_API_EVENTS = 16,     //  Over HTTP a stream of server-sent events
     NM_API_EDGE = 32,       //  The bridge answers it by itself; no gateway knows it
+    NM_API_STATE = 64,      //  A 503 has the same body as a 200: it tells why
 };
 
 enum { NM_API_ALSO_COUNT = 4 };
@@ -42,6 +43,7 @@ typedef struct {
     const char *summary;
     const nm_shape_t *ask;             //  What it takes; NULL: nothing
     uint16_t also[NM_API_ALSO_COUNT];  //  Other statuses, beside those that all rows like it have
+    const nm_shape_t *answer;          //  Of statuses below 300, in JSON; NULL: no body, or another one
 } nm_api_t;
 
 extern const nm_api_t nm_api[];

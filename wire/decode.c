@@ -258,11 +258,12 @@ s_take_pair(nm_decoder_t *self, const nm_at_t *here, const nm_shape_t *shape, co
 }
 
 static void
-s_check_needs(nm_decoder_t *self, const nm_at_t *here, const nm_shape_t *shape, uint64_t given)
+s_check_needs(nm_decoder_t *self, const nm_at_t *here, const nm_shape_t *shape, const fields_t *fields)
 {
     for (size_t i = 0; i < shape->field_count && !nm_decoder_is_over(self); i++) {
         nm_at_t place = { here, shape->fields[i].name, 0 };
-        if (nm_shape_wants(shape, i) && !(given >> i & 1))
+        uint64_t there = shape->fields[i].need == NM_NEED_NIL ? fields->seen : fields->given;
+        if (nm_shape_wants(shape, i) && !(there >> i & 1))
             nm_decoder_fault(self, &place, "is missing");
     }
 }
@@ -284,7 +285,7 @@ nm_decoder_take_record(nm_decoder_t *self, const nm_at_t *here, const nm_shape_t
         if (s_take_key(self, here, shape, &next, &key))
             s_take_pair(self, here, shape, &key, record, &fields);
     }
-    s_check_needs(self, here, shape, fields.given);
+    s_check_needs(self, here, shape, &fields);
     self->depth--;
 }
 

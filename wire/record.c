@@ -100,20 +100,35 @@ s_put_value(const nm_field_t *field, const void *value, nm_keys_t keys, nm_buf_t
     }
 }
 
+//  A bit for each field that is there even without a value.
+static uint64_t
+s_nils(const nm_shape_t *shape)
+{
+    uint64_t nils = 0;
+    for (size_t i = 0; i < shape->field_count; i++)
+        if (nm_shape_knows(shape, i) && shape->fields[i].need == NM_NEED_NIL)
+            nils |= UINT64_C(1) << i;
+    return nils;
+}
+
 void
 nm_record_encode(const nm_shape_t *shape, const void *record, nm_keys_t keys, nm_buf_t *out)
 {
-    uint64_t has;
+    uint64_t has, nils = keys == NM_BY_NAME ? s_nils(shape) : 0;
     memcpy(&has, record, sizeof has);
-    nm_writer_map(out, (size_t) __builtin_popcountll(has));
+    has &= ~shape->without;
+    nm_writer_map(out, (size_t) __builtin_popcountll(has | nils));
     for (size_t i = 0; i < shape->field_count; i++) {
         const nm_field_t *field = &shape->fields[i];
-        if (!(has >> i & 1))
+        if (!((has | nils) >> i & 1))
             continue;
         if (keys == NM_BY_TAG)
             nm_writer_uint(out, field->tag);
         else
             nm_writer_text(out, field->name);
-        s_put_value(field, (const char *) record + field->offset, keys, out);
+        if (has >> i & 1)
+            s_put_value(field, (const char *) record + field->offset, keys, out);
+        else
+            nm_writer_nil(out);
     }
 }

@@ -65,7 +65,8 @@ typedef nm_bytes_t nm_c_RECORD;
 typedef nm_bytes_t nm_c_RECORDS;
 typedef nm_bytes_t nm_c_ANY;
 
-typedef enum { NM_NEED_MAY, NM_NEED_MUST } nm_need_t;
+//  NIL, in what clients are told: always there by name, and nil if it has no value.
+typedef enum { NM_NEED_MAY, NM_NEED_MUST, NM_NEED_NIL } nm_need_t;
 
 //  The words of an enum, in the order of their numbers.
 typedef struct {
@@ -102,9 +103,15 @@ typedef struct nm_shape {
     size_t size;  //  Of the struct
     const nm_alias_t *aliases;
     size_t alias_count;
-    uint64_t must;     //  A bit for each further field that must be there
-    uint64_t without;  //  A bit for each field that this shape does not have
+    uint64_t must;                          //  A bit for each further field that must be there
+    uint64_t without;                       //  A bit for each field that this shape does not have
+    const struct nm_shape *const *choices;  //  A record is of one of these, until NULL, and nothing of the above holds
 } nm_shape_t;
+
+//  A shape that stands for two: of the items of a LIST, each may be of either. Nothing is decoded by it.
+#define NM_RECORD_CHOICE(choice, first, second)                                                                 \
+    static const nm_shape_t *const s_##choice##_shapes[] = { &nm_##first##_shape, &nm_##second##_shape, NULL }; \
+    const nm_shape_t nm_##choice##_shape = { #choice, .choices = s_##choice##_shapes }
 
 //  Has it this field, and must a record have it?
 static inline bool
@@ -116,7 +123,7 @@ nm_shape_knows(const nm_shape_t *self, size_t field)
 static inline bool
 nm_shape_wants(const nm_shape_t *self, size_t field)
 {
-    return nm_shape_knows(self, field) && (self->fields[field].need == NM_NEED_MUST || self->must >> field & 1);
+    return nm_shape_knows(self, field) && (self->fields[field].need != NM_NEED_MAY || self->must >> field & 1);
 }
 
 #define NM_ROW_MEMBER(record, tag, name, type, limit, need, more, doc) nm_c_##type name;
@@ -132,31 +139,26 @@ nm_shape_wants(const nm_shape_t *self, size_t field)
     enum { FIELDS(NM_ROW_NUMBER, record) NM_FIELD_COUNT_##record }; \
     extern const nm_shape_t nm_##record##_shape
 
-#define NM_RECORD_DEFINE(record, FIELDS, aliases, alias_count)                        \
-    static const nm_field_t s_##record##_fields[] = { FIELDS(NM_ROW_FIELD, record) }; \
-    _Static_assert(NM_COUNT(s_##record##_fields) <= 64, "a bit for each field");      \
-    const nm_shape_t nm_##record##_shape = { #record,                                 \
-                                             s_##record##_fields,                     \
-                                             NM_COUNT(s_##record##_fields),           \
-                                             sizeof(nm_##record##_t),                 \
-                                             aliases,                                 \
-                                             alias_count,                             \
-                                             0,                                       \
-                                             0 }
+#define NM_RECORD_DEFINE(record, FIELDS, aliases, alias_count)                                                     \
+    static const nm_field_t s_##record##_fields[] = { FIELDS(NM_ROW_FIELD, record) };                              \
+    _Static_assert(NM_COUNT(s_##record##_fields) <= 64, "a bit for each field");                                   \
+    const nm_shape_t nm_##record##_shape = {                                                                       \
+        #record, s_##record##_fields, NM_COUNT(s_##record##_fields), sizeof(nm_##record##_t), aliases, alias_count \
+    }
 
 //  The bit of a field, in `has` and in the two sets of a variant.
 #define NM_BIT(record, name) (UINT64_C(1) << NM_AT_##record##_##name)
 
 //  Another shape of the same struct, below its NM_RECORD_DEFINE: some fields must be there as well, some are unknown.
-#define NM_RECORD_VARIANT(variant, record, must, without, aliases, alias_count) \
-    const nm_shape_t nm_##variant##_shape = { #variant,                         \
-                                              s_##record##_fields,              \
-                                              NM_COUNT(s_##record##_fields),    \
-                                              sizeof(nm_##record##_t),          \
-                                              aliases,                          \
-                                              alias_count,                      \
-                                              must,                             \
-                                              without }
+#define NM_RECORD_VARIANT(variant, record, more, less, names, name_count)      \
+    const nm_shape_t nm_##variant##_shape = { #variant,                        \
+                                              s_##record##_fields,             \
+                                              NM_COUNT(s_##record##_fields),   \
+                                              .size = sizeof(nm_##record##_t), \
+                                              .aliases = names,                \
+                                              .alias_count = name_count,       \
+                                              .must = more,                    \
+                                              .without = less }
 
 #define NM_HAS(it, record, name) (((it)->has >> NM_AT_##record##_##name) & 1)
 #define NM_PUT(it, record, name, value) ((it)->name = (value), (void) ((it)->has |= NM_BIT(record, name)))
@@ -200,8 +202,8 @@ nm_rc_t nm_record_decode(const nm_shape_t *shape, void *record, nm_bytes_t raw, 
 
 typedef enum { NM_BY_TAG, NM_BY_NAME } nm_keys_t;
 
-//  Packs the fields whose bit is set. Nested values are raw, so they keep the keys that
-//  they were packed with.
+//  Packs the fields whose bit is set and that the shape knows; by name also those that are NIL. Nested values are raw,
+//  so they keep the keys that they were packed with.
 void nm_record_encode(const nm_shape_t *shape, const void *record, nm_keys_t keys, nm_buf_t *out);
 
 //  Walks a raw list: gives the next item; NM_ERR_MISSING at the end. Open with

@@ -229,6 +229,9 @@ NM_RECORD_DECLARE(attempt, NM_ATTEMPT_FIELDS);
     F(R, 24, due_at, TIME, 0, MAY, NULL, "Given back: not before")
 NM_RECORD_DECLARE(delivery, NM_DELIVERY_FIELDS);
 
+//  What clients see of one: not how far actors are with it.
+extern const nm_shape_t nm_shown_delivery_shape;
+
 //  Something happened to a notification. (generation, number, order) tells which of two is
 //  the later, whatever order they arrive in.
 #define NM_EVENT_FIELDS(F, R)                                                                             \

@@ -1,5 +1,6 @@
 #include "actors/deadletter/asks.h"
 #include "wire/address.h"
+#include "wire/answers.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -72,45 +73,53 @@ s_read(const case_t *self, const nm_shape_t *shape, void *record,
 
 //  -- A letter as clients see it
 
-//  Adds the pairs that a list item and a whole letter share; returns how many.
-static size_t
-s_write_pairs(const nm_replays_t *replays, const nm_letter_t *letter, nm_buf_t *out)
+static nm_whole_letter_t
+s_show(const nm_replays_t *replays, const nm_letter_t *letter)
 {
-    size_t count = 10;
-    nm_writer_pair_id(out, "id", &letter->id);
-    nm_writer_pair_id(out, "notification_id", &letter->notification);
-    nm_writer_pair_id(out, "service_id", &letter->service);
-    nm_writer_pair_text(out, "channel", nm_words_text(&nm_channel_words, letter->channel));
-    nm_writer_pair_text(out, "reason", nm_words_text(&nm_reason_words, letter->reason));
-    nm_writer_pair_text(out, "state", nm_words_text(&nm_letter_state_words, letter->state));
-    nm_writer_pair_uint(out, "attempt_count", letter->attempt_count);
-    nm_writer_pair_str(out, "correlation_id", letter->correlation_id);
-    nm_writer_pair_time(out, "created_at", letter->died_at);
-    nm_writer_pair_time(out, "updated_at", letter->updated_at);
-    if (NM_HAS(letter, letter, recipient)) {
-        nm_writer_pair_str(out, "recipient", letter->recipient);
-        count++;
-    }
-    if (NM_HAS(letter, letter, provider)) {
-        nm_writer_pair_str(out, "provider", letter->provider);
-        count++;
-    }
-    if (NM_HAS(letter, letter, detail)) {
-        nm_writer_pair_str(out, "detail", letter->detail);
-        count++;
-    }
-    if (NM_HAS(letter, letter, replay_at)) {
-        nm_writer_pair_time(out, "replay_at", letter->replay_at + replays->behind_ms);
-        count++;
-    }
-    return count;
+    nm_whole_letter_t shown = { .has = 0 };
+    NM_PUT(&shown, whole_letter, id, letter->id);
+    NM_PUT(&shown, whole_letter, notification_id, letter->notification);
+    NM_PUT(&shown, whole_letter, service_id, letter->service);
+    NM_PUT(&shown, whole_letter, channel, letter->channel);
+    NM_PUT(&shown, whole_letter, reason, letter->reason);
+    NM_PUT(&shown, whole_letter, state, letter->state);
+    NM_PUT(&shown, whole_letter, attempt_count, letter->attempt_count);
+    NM_PUT(&shown, whole_letter, correlation_id, letter->correlation_id);
+    NM_PUT(&shown, whole_letter, created_at, letter->died_at);
+    NM_PUT(&shown, whole_letter, updated_at, letter->updated_at);
+    if (NM_HAS(letter, letter, recipient))
+        NM_PUT(&shown, whole_letter, recipient, letter->recipient);
+    if (NM_HAS(letter, letter, provider))
+        NM_PUT(&shown, whole_letter, provider, letter->provider);
+    if (NM_HAS(letter, letter, detail))
+        NM_PUT(&shown, whole_letter, detail, letter->detail);
+    if (NM_HAS(letter, letter, replay_at))
+        NM_PUT(&shown, whole_letter, replay_at, letter->replay_at + replays->behind_ms);
+    return shown;
 }
 
 static void
 s_write_letter(const nm_replays_t *replays, const nm_letter_t *letter, nm_buf_t *out)
 {
-    size_t mark = nm_writer_map_open(out);
-    nm_writer_map_close(out, mark, s_write_pairs(replays, letter, out));
+    nm_whole_letter_t shown = s_show(replays, letter);
+    nm_record_encode(&nm_shown_letter_shape, &shown, NM_BY_NAME, out);
+}
+
+static nm_shown_attempt_t
+s_show_attempt(const nm_attempt_t *attempt)
+{
+    nm_shown_attempt_t shown = { .has = 0 };
+    NM_PUT(&shown, shown_attempt, number, attempt->number);
+    NM_PUT(&shown, shown_attempt, provider, attempt->provider);
+    NM_PUT(&shown, shown_attempt, started_at, attempt->started_at);
+    NM_PUT(&shown, shown_attempt, outcome, attempt->outcome);
+    if (NM_HAS(attempt, attempt, ended_at))
+        NM_PUT(&shown, shown_attempt, ended_at, attempt->ended_at);
+    if (NM_HAS(attempt, attempt, code))
+        NM_PUT(&shown, shown_attempt, code, attempt->code);
+    if (NM_HAS(attempt, attempt, detail))
+        NM_PUT(&shown, shown_attempt, detail, attempt->detail);
+    return shown;
 }
 
 //  Attempts are kept by tag; clients read names.
@@ -126,8 +135,9 @@ s_write_attempts(nm_bytes_t raw, nm_buf_t *out)
     nm_writer_list(out, list.count);
     while (rc == NM_OK && (rc = nm_list_next(&list, &item)) == NM_OK) {
         rc = nm_record_decode(&nm_attempt_shape, &attempt, item, NULL, "");
+        nm_shown_attempt_t shown = s_show_attempt(&attempt);
         if (rc == NM_OK)
-            nm_record_encode(&nm_attempt_shape, &attempt, NM_BY_NAME, out);
+            nm_record_encode(&nm_shown_attempt_shape, &shown, NM_BY_NAME, out);
     }
     return rc == NM_ERR_MISSING ? NM_OK : rc;
 }
@@ -230,15 +240,17 @@ static nm_rc_t
 s_write_whole(const case_t *self, const nm_letter_t *letter, const nm_dead_letter_t *dead, nm_buf_t *out)
 {
     nm_delivery_t delivery;
+    nm_whole_letter_t shown = s_show(self->replays, letter);
+    nm_buf_t attempts = { 0 }, inner = { 0 };
     if (nm_record_decode(&nm_delivery_shape, &delivery, dead->delivery, NULL, "") != NM_OK)
         return NM_ERR_CORRUPT;
-    size_t mark = nm_writer_map_open(out);
-    size_t count = s_write_pairs(self->replays, letter, out);
-    nm_writer_text(out, "attempts");
-    nm_rc_t rc = s_write_attempts(dead->attempts, out);
-    nm_writer_text(out, "delivery");
-    nm_record_encode(&nm_delivery_shape, &delivery, NM_BY_NAME, out);
-    nm_writer_map_close(out, mark, count + 2);
+    nm_rc_t rc = s_write_attempts(dead->attempts, &attempts);
+    nm_record_encode(&nm_shown_delivery_shape, &delivery, NM_BY_NAME, &inner);
+    NM_PUT(&shown, whole_letter, attempts, nm_buf_bytes(&attempts));
+    NM_PUT(&shown, whole_letter, delivery, nm_buf_bytes(&inner));
+    nm_record_encode(&nm_whole_letter_shape, &shown, NM_BY_NAME, out);
+    nm_buf_free(&attempts);
+    nm_buf_free(&inner);
     return rc;
 }
 

@@ -3,6 +3,7 @@
 #include "actors/gateway/gateway.h"
 #include "actors/gateway/state.h"
 #include "actors/user/user.h"
+#include "tests/actors/promised.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -177,7 +178,10 @@ nm_client_ask_as(nm_client_t *self, const char *key, const char *op, nm_bytes_t 
         s_die("a turn failed");
     if (!nm_bench_reply(self->bench, id) && nm_bench_asks(self->bench) > asked)
         s_play_lists(self, asked);
-    return nm_bench_reply(self->bench, id);
+    const nm_bench_reply_t *reply = nm_bench_reply(self->bench, id);
+    if (reply)
+        s_check_promised(op, reply->status, reply->body);
+    return reply;
 }
 
 const nm_bench_reply_t *

@@ -66,6 +66,43 @@ s_expect(const char *json, const char *wanted)
     s_expect_of(&nm_tree_shape, json, wanted);
 }
 
+// clang-format off
+#define NM_BIRD_FIELDS(F, R) \
+    F(R, 1, song,  LINE, 20,  NIL,  NULL, "") \
+    F(R, 2, eggs,  UINT, 9,   NIL,  NULL, "") \
+    F(R, 3, nest,  UINT, 9,   MAY,  NULL, "")
+NM_RECORD_DECLARE(bird, NM_BIRD_FIELDS);
+// clang-format on
+NM_RECORD_DEFINE(bird, NM_BIRD_FIELDS, NULL, 0);
+NM_RECORD_VARIANT(egg, bird, 0, NM_BIT(bird, song), NULL, 0);
+extern const nm_shape_t nm_egg_shape;
+
+static void
+nil_fields_are_there_by_name_without_a_value(void **state)
+{
+    (void) state;
+    nm_bird_t bird = { .has = 0 }, again;
+    nm_buf_t packed = { 0 };
+    NM_PUT(&bird, bird, song, nm_text("tirili"));
+    nm_record_encode(&nm_bird_shape, &bird, NM_BY_NAME, &packed);
+    assert_true(nm_bytes_is(nm_buf_bytes(&packed), "\x82\xa4song\xa6tirili\xa4"
+                                                   "eggs\xc0"));
+    assert_int_equal(nm_record_decode(&nm_bird_shape, &again, nm_buf_bytes(&packed), NULL, ""), NM_OK);
+    assert_true(again.has == NM_BIT(bird, song));
+    nm_buf_clear(&packed);
+    nm_record_encode(&nm_egg_shape, &bird, NM_BY_NAME, &packed);  //  Without what it does not know
+    assert_true(nm_bytes_is(nm_buf_bytes(&packed), "\x81\xa4"
+                                                   "eggs\xc0"));
+    nm_buf_clear(&packed);
+    nm_record_encode(&nm_bird_shape, &bird, NM_BY_TAG, &packed);
+    assert_true(nm_bytes_is(nm_buf_bytes(&packed), "\x81\x01\xa6tirili"));
+    nm_buf_free(&packed);
+
+    nm_buf_t lacking = s_unhex("81 a4 736f6e67 a1 78");  //  {"song": "x"}
+    assert_int_equal(nm_record_decode(&nm_bird_shape, &again, nm_buf_bytes(&lacking), NULL, ""), NM_ERR_MALFORMED);
+    nm_buf_free(&lacking);
+}
+
 static void
 a_variant_wants_more_and_knows_less(void **state)
 {
@@ -423,6 +460,7 @@ main(void)
         cmocka_unit_test(long_names_are_cut_between_characters),
         cmocka_unit_test(packs_only_what_is_set),
         cmocka_unit_test(a_variant_wants_more_and_knows_less),
+        cmocka_unit_test(nil_fields_are_there_by_name_without_a_value),
     };
     return cmocka_run_group_tests_name("wire/record", tests, NULL, NULL);
 }
