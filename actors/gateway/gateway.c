@@ -46,6 +46,7 @@ static const nm_op_row_t OPS[] = {
     { "idempotency.find.notifications.batch", nm_op_find },
     { "doors", nm_op_doors },
     { "limits.lend", nm_op_lend },
+    { "notifications.take", nm_op_take },
     { "notifications.account", nm_op_account },
     { "providers.create", .book = NM_PROVIDERS_BOOK },
     { "providers.list", .read = nm_act_providers_list },

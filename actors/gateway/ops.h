@@ -15,6 +15,7 @@ nm_op_fn nm_op_dead_letters;         //  letters.c
 nm_op_fn nm_op_health, nm_op_ready;  //  gateway.c
 nm_op_fn nm_op_find;                 //  idempotency.c
 nm_op_fn nm_op_doors;                //  doors.c
+nm_op_fn nm_op_take;                 //  homes.c
 nm_op_fn nm_op_lend;                 //  quota.c
 nm_op_fn nm_op_account;              //  recovery.c
 
