@@ -15,6 +15,8 @@
 static const char DETAIL_FAULTS[] = "The notification has faults; each is named in errors.";
 static const char DETAIL_COPY[] = "No other gateway could take a copy, as the service wants; try again.";
 static const char DETAIL_FULL[] = "The store of this gateway is full; try again later.";
+static const char DETAIL_DRAINING[] = "This gateway takes no new notifications: it leaves. Another one takes them.";
+static const char DETAIL_KEY[] = "The idempotency key was used before, with another body.";
 
 //  -- What the mesh can do
 
@@ -58,9 +60,8 @@ s_check_channels(const nm_gateway_t *gateway, nm_bytes_t raw, nm_faults_t *fault
     }
 }
 
-//  Nobody would ever work on it: better said now than found out later.
-static void
-s_check_mesh(const nm_gateway_t *gateway, const nm_request_t *request, nm_faults_t *faults)
+void
+nm_accept_check_mesh(const nm_gateway_t *gateway, const nm_request_t *request, nm_faults_t *faults)
 {
     if (NM_HAS(request, request, channel) && !s_is_present(gateway, CHANNEL_ROLES[request->channel]))
         nm_faults_add(faults, "", "channel", "this mesh has no %s actor yet",
@@ -321,7 +322,7 @@ s_write_new(nm_case_t *it, size_t index, const nm_request_t *request, nm_bytes_t
     }
     if (nm_turn_draining(it->turn)) {
         accepted->code = 503;
-        accepted->detail = NM_DETAIL_DRAINING;
+        accepted->detail = DETAIL_DRAINING;
         return NM_OK;
     }
     if (nm_turn_tight(it->turn)) {
@@ -370,13 +371,13 @@ nm_accept_one(nm_case_t *it, const nm_item_t *item, nm_idempotency_t *idempotenc
         }
         if (rc == NM_ERR_REFUSED) {
             nm_faults_add(faults, "", "request_id", "was used before, with another body");
-            return s_refuse(accepted, "The idempotency key was used before, with another body.");
+            return s_refuse(accepted, DETAIL_KEY);
         }
         if (rc != NM_ERR_MISSING)
             return rc;
     }
     nm_request_check(&request, it->now_ms, faults, "");
-    s_check_mesh(gateway, &request, faults);
+    nm_accept_check_mesh(gateway, &request, faults);
     if (faults->count)
         return s_refuse(accepted, DETAIL_FAULTS);
     return s_write_new(it, item->index, &request, item->raw, accepted);
@@ -420,6 +421,25 @@ nm_accept_open(nm_case_t *it, bool batch, nm_bytes_t *key)
         return NM_ERR_REFUSED;
     }
     return NM_OK;
+}
+
+nm_rc_t
+nm_accept_no_room(nm_case_t *it)
+{
+    bool draining = nm_turn_draining(it->turn);
+    if (!draining && !nm_turn_tight(it->turn))
+        return NM_OK;
+    nm_answer_problem(&it->answer, draining ? 503 : 507, NULL, "%s", draining ? DETAIL_DRAINING : DETAIL_FULL);
+    return NM_ERR_REFUSED;
+}
+
+nm_rc_t
+nm_accept_refuse_key(nm_case_t *it)
+{
+    nm_faults_t *faults = &it->gateway->faults;
+    faults->count = faults->missed = 0;
+    nm_faults_add(faults, "", "request_id", "was used before, with another body");
+    return nm_answer_problem(&it->answer, 422, faults, "%s", DETAIL_KEY);
 }
 
 nm_rc_t

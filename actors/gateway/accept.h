@@ -10,9 +10,6 @@
 
 #include "actors/gateway/idempotency.h"
 
-//  Why a gateway that drains takes nothing new.
-#define NM_DETAIL_DRAINING "This gateway takes no new notifications: it leaves. Another one takes them."
-
 //  What came of one notification.
 typedef struct {
     unsigned code;  //  202 taken, 200 a duplicate, 422 refused (faults say why), 429 limited, 503 no copy, 507 no room
@@ -61,6 +58,15 @@ nm_rc_t nm_accept_open(nm_case_t *it, bool batch, nm_bytes_t *key);
 
 //  The key of the two places it may stand in. NM_ERR_REFUSED: they differ, and faults says so.
 nm_rc_t nm_accept_key(nm_bytes_t header, bool has_body, nm_bytes_t body, nm_faults_t *faults, nm_bytes_t *key);
+
+//  What nobody on this mesh could work on: better said now than found out later.
+void nm_accept_check_mesh(const nm_gateway_t *gateway, const nm_request_t *request, nm_faults_t *faults);
+
+//  Of an ask with many: NM_ERR_REFUSED: this gateway takes nothing new now, and that is answered.
+nm_rc_t nm_accept_no_room(nm_case_t *it);
+
+//  Answers that the key was used for something else.
+nm_rc_t nm_accept_refuse_key(nm_case_t *it);
 
 //  The answer to one that was taken.
 void nm_accept_pack(const nm_accepted_t *accepted, nm_buf_t *out);

@@ -15,7 +15,6 @@
 
 static const char OP_BATCH[] = "notifications.batch";
 static const char DETAIL_COPY[] = "No other gateway could take copies, as the service wants; try again.";
-static const char DETAIL_FULL[] = "The store of this gateway is full; try again later.";
 
 //  -- notifications.batch
 
@@ -372,17 +371,12 @@ nm_op_batch(nm_case_t *it)
     rc = nm_idempotency_find(it, &idempotency, &first);
     if (rc == NM_OK)
         return nm_accept_replay(it, &first);
-    if (rc == NM_ERR_REFUSED) {
-        nm_faults_add(&it->gateway->faults, "", "request_id", "was used before, with another body");
-        return nm_answer_problem(&it->answer, 422, &it->gateway->faults,
-                                 "The idempotency key was used before, with another body.");
-    }
+    if (rc == NM_ERR_REFUSED)
+        return nm_accept_refuse_key(it);
     if (rc != NM_ERR_MISSING)
         return rc;
-    if (nm_turn_draining(it->turn))
-        return nm_answer_problem(&it->answer, 503, NULL, "%s", NM_DETAIL_DRAINING);
-    if (nm_turn_tight(it->turn))
-        return nm_answer_problem(&it->answer, 507, NULL, "%s", DETAIL_FULL);
+    if (nm_accept_no_room(it) != NM_OK)
+        return NM_OK;
     rc = it->errand ? s_settle(it, idempotency.key) : s_ask_around(it, list, idempotency.key);
     if (rc != NM_OK)
         return rc == NM_ERR_REFUSED ? NM_OK : rc;

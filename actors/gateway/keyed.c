@@ -226,11 +226,7 @@ nm_op_find(nm_case_t *it)
     nm_rc_t rc = nm_idempotency_find(it, &idempotency, &first);
     if (rc == NM_OK)
         return s_answer_found(it, &first);
-    if (rc == NM_ERR_REFUSED) {
-        nm_faults_t *faults = &it->gateway->faults;
-        faults->count = faults->missed = 0;
-        nm_faults_add(faults, "", "request_id", "was used before, with another body");
-        return nm_answer_problem(&it->answer, 422, faults, "The idempotency key was used before, with another body.");
-    }
+    if (rc == NM_ERR_REFUSED)
+        return nm_accept_refuse_key(it);
     return rc == NM_ERR_MISSING ? s_move(it, idempotency.place) : rc;
 }

@@ -7,6 +7,7 @@
 
 nm_op_fn nm_op_create;  //  accept.c
 nm_op_fn nm_op_batch;
+nm_op_fn nm_op_broadcast;
 nm_op_fn nm_op_get;  //  lists.c
 nm_op_fn nm_op_list;
 nm_op_fn nm_op_cancel;               //  cancel.c
