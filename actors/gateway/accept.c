@@ -68,8 +68,8 @@ nm_accept_check_mesh(const nm_gateway_t *gateway, const nm_request_t *request, n
                       nm_role_text(CHANNEL_ROLES[request->channel]));
     if (NM_HAS(request, request, channels))
         s_check_channels(gateway, request->channels, faults);
-    if (NM_HAS(request, request, user_id))
-        nm_faults_add(faults, "", "user_id", "this mesh does not know where its users are reached");
+    if (NM_HAS(request, request, user_id) && !s_is_present(gateway, NM_ROLE_USER))
+        nm_faults_add(faults, "", "user_id", "this mesh has no user actor yet");
     if (NM_HAS(request, request, template) && !s_is_present(gateway, NM_ROLE_TEMPLATE))
         nm_faults_add(faults, "", "template", "this mesh has no template actor yet");
 }

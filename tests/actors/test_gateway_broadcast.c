@@ -18,21 +18,12 @@ typedef struct {
     nm_buf_t body;
 } test_t;
 
-//  Nobody of the bench is a user actor.
-static void
-s_add_users(test_t *self)
-{
-    nm_gateway_t *gateway = nm_bench_state(self->bench);
-    gateway->present |= UINT64_C(1) << NM_ROLE_USER;
-}
-
 static int
 s_setup(void **state)
 {
     test_t *self = nm_alloc(sizeof *self);
     self->client = nm_client_new(NULL);
     self->bench = self->client->bench;
-    s_add_users(self);
     *state = self;
     return 0;
 }
@@ -206,7 +197,6 @@ it_is_replayed_as_a_whole(void **state)
             snprintf(first, sizeof first, "%s", nm_client_text(item, "id"));
         assert_string_equal(nm_client_text(item, "id"), first);
         nm_bench_restart(self->bench);
-        s_add_users(self);
     }
     uint64_t other = nm_client_queue(self->client, BROADCAST, &headers, s_body(self, 1, 6, NULL, NULL));
     nm_bench_turn(self->bench);
