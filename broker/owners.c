@@ -77,6 +77,27 @@ nm_owners_find(const nm_owners_t *self, const nm_id_t *service, nm_bytes_t key)
     return ranked[best].peer->actor.number;
 }
 
+const nm_peer_t *
+nm_owners_among(const nm_owners_t *self, const nm_id_t *service, nm_bytes_t key, const nm_peer_t *const *others,
+                size_t count)
+{
+    uint8_t point[crypto_shorthash_KEYBYTES];
+    s_point(self, service, key, point);
+    uint16_t best_number = self->self;
+    uint64_t best_weight = s_weight(point, self->self);
+    const nm_peer_t *best = NULL;
+    for (size_t i = 0; i < count; i++) {
+        uint16_t number = others[i]->actor.number;
+        uint64_t weight = s_weight(point, number);
+        if (weight < best_weight || (weight == best_weight && number > best_number))
+            continue;
+        best = others[i];
+        best_weight = weight;
+        best_number = number;
+    }
+    return best;
+}
+
 static bool
 s_is_young(int64_t since_ms, int64_t now_ms)
 {

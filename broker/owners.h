@@ -27,6 +27,10 @@ typedef struct {
 //  The number of the owner. A gateway that is away owns its keys all the same; one that is forgotten owns none.
 uint16_t nm_owners_find(const nm_owners_t *self, const nm_id_t *service, nm_bytes_t key);
 
+//  The heaviest of these and this gateway; NULL: this one. For what goes elsewhere while its owner is away.
+const nm_peer_t *nm_owners_among(const nm_owners_t *self, const nm_id_t *service, nm_bytes_t key,
+                                 const nm_peer_t *const *others, size_t count);
+
 //  Gateways that may have owned a key of ours within the last day, heaviest first; at most max.
 //  They are asked what they know of it before it is called new. None if this gateway has been
 //  there for longer than answers are kept.

@@ -46,8 +46,9 @@ enum {
     NM_DETAIL_MAX = 1024,  //  A provider's own words, cut to this
     NM_CORRELATION_MAX = 128,
     NM_IDEMPOTENCY_MAX = 255,
-    NM_BATCH_COUNT = 1000,  //  Notifications in one batch
-    NM_LIST_MAX = 200,      //  Items in one page
+    NM_BATCH_COUNT = 1000,       //  Notifications in one batch
+    NM_BROADCAST_COUNT = 10000,  //  Users in one broadcast
+    NM_LIST_MAX = 200,           //  Items in one page
     NM_CURSOR_MAX = 128,
     NM_REF_MAX = 64,            //  What should be an id
     NM_REPLAY_RATE_MAX = 1000,  //  Dead letters sent again in a second

@@ -29,6 +29,11 @@ NM_RECORD_DEFINE(email, NM_EMAIL_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(push, NM_PUSH_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(recipients, NM_RECIPIENTS_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(request, NM_REQUEST_FIELDS, REQUEST_ALIASES, NM_COUNT(REQUEST_ALIASES));
+NM_RECORD_DEFINE(all_of_broadcast, NM_BROADCAST_FIELDS, NULL, 0);
+NM_RECORD_VARIANT(broadcast, all_of_broadcast, 0,
+                  NM_BIT(all_of_broadcast, user_id) | NM_BIT(all_of_broadcast, recipient) |
+                      NM_BIT(all_of_broadcast, recipients),
+                  REQUEST_ALIASES, NM_COUNT(REQUEST_ALIASES));
 NM_RECORD_DEFINE(work, NM_WORK_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(attempt, NM_ATTEMPT_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(delivery, NM_DELIVERY_FIELDS, NULL, 0);

@@ -157,6 +157,13 @@ NM_RECORD_DECLARE(recipients, NM_RECIPIENTS_FIELDS);
     F(R, 23, request_id, LINE, NM_IDEMPOTENCY_MAX, MAY, NULL, "Idempotency key in the body")
 NM_RECORD_DECLARE(request, NM_REQUEST_FIELDS);
 
+//  The body of POST /v1/notifications/broadcast: a request to many users. Its struct begins as nm_request_t does.
+#define NM_BROADCAST_FIELDS(F, R) \
+    NM_REQUEST_FIELDS(F, R)       \
+    F(R, 24, user_ids, LINES, NM_BROADCAST_COUNT, MUST, NULL, "1 to 10,000 users; one that is named twice is one")
+NM_RECORD_DECLARE(all_of_broadcast, NM_BROADCAST_FIELDS);
+extern const nm_shape_t nm_broadcast_shape;  //  Without whom a request is for
+
 //  Checks what rows cannot say: one of two, content that fits the channel, addresses
 //  by their grammar, cc and bcc together, own headers, times. Adds to faults below
 //  parent; NM_ERR_MALFORMED if it added any. now_ms: a past expires_at is a fault.

@@ -4,6 +4,7 @@
 #include "actors/gateway/keyed.h"
 #include "actors/gateway/ops.h"
 #include "actors/gateway/places.h"
+#include "actors/gateway/homes.h"
 #include "actors/gateway/tables.h"
 #include "lmdb_store/key.h"
 #include "lmdb_store/queue.h"
@@ -11,10 +12,11 @@
 #include "wire/reader.h"
 #include "wire/writer.h"
 
-static const char OP_CREATE[] = "notifications.create";
 static const char DETAIL_FAULTS[] = "The notification has faults; each is named in errors.";
 static const char DETAIL_COPY[] = "No other gateway could take a copy, as the service wants; try again.";
 static const char DETAIL_FULL[] = "The store of this gateway is full; try again later.";
+static const char DETAIL_DRAINING[] = "This gateway takes no new notifications: it leaves. Another one takes them.";
+static const char DETAIL_KEY[] = "The idempotency key was used before, with another body.";
 
 //  -- What the mesh can do
 
@@ -58,9 +60,8 @@ s_check_channels(const nm_gateway_t *gateway, nm_bytes_t raw, nm_faults_t *fault
     }
 }
 
-//  Nobody would ever work on it: better said now than found out later.
-static void
-s_check_mesh(const nm_gateway_t *gateway, const nm_request_t *request, nm_faults_t *faults)
+void
+nm_accept_check_mesh(const nm_gateway_t *gateway, const nm_request_t *request, nm_faults_t *faults)
 {
     if (NM_HAS(request, request, channel) && !s_is_present(gateway, CHANNEL_ROLES[request->channel]))
         nm_faults_add(faults, "", "channel", "this mesh has no %s actor yet",
@@ -101,6 +102,15 @@ s_first_recipient(const nm_request_t *request, nm_channel_t channel, nm_bytes_t 
         return false;
     *address = channel == NM_CHANNEL_EMAIL ? all.email : channel == NM_CHANNEL_PUSH ? all.token : all.phone;
     return address->size > 0;
+}
+
+nm_channel_t
+nm_accept_address(const nm_request_t *request, nm_bytes_t *address)
+{
+    nm_channel_t channel = s_first_channel(request);
+    if (!s_first_recipient(request, channel, address))
+        *address = nm_bytes(request->user_id.at, NM_ID_SIZE);
+    return channel;
 }
 
 static bool
@@ -288,9 +298,7 @@ static nm_rc_t
 s_check_quota(nm_case_t *it, const nm_request_t *request, nm_accepted_t *accepted)
 {
     nm_bytes_t address;
-    nm_channel_t channel = s_first_channel(request);
-    if (!s_first_recipient(request, channel, &address))
-        address = nm_bytes(request->user_id.at, NM_ID_SIZE);
+    nm_channel_t channel = nm_accept_address(request, &address);
     nm_rc_t rc = nm_quota_check(it, channel, address, &accepted->why);
     if (rc == NM_ERR_REFUSED) {
         accepted->code = 429;
@@ -315,7 +323,7 @@ s_write_new(nm_case_t *it, size_t index, const nm_request_t *request, nm_bytes_t
     }
     if (nm_turn_draining(it->turn)) {
         accepted->code = 503;
-        accepted->detail = NM_DETAIL_DRAINING;
+        accepted->detail = DETAIL_DRAINING;
         return NM_OK;
     }
     if (nm_turn_tight(it->turn)) {
@@ -340,8 +348,7 @@ s_write_new(nm_case_t *it, size_t index, const nm_request_t *request, nm_bytes_t
 }
 
 nm_rc_t
-nm_accept_one(nm_case_t *it, size_t index, nm_bytes_t raw, nm_bytes_t header, nm_idempotency_t *idempotency,
-              nm_accepted_t *accepted)
+nm_accept_one(nm_case_t *it, const nm_item_t *item, nm_idempotency_t *idempotency, nm_accepted_t *accepted)
 {
     nm_gateway_t *gateway = it->gateway;
     nm_faults_t *faults = &gateway->faults;
@@ -350,12 +357,13 @@ nm_accept_one(nm_case_t *it, size_t index, nm_bytes_t raw, nm_bytes_t header, nm
     idempotency->key = nm_bytes(NULL, 0);
     faults->count = faults->missed = 0;
 
-    bool sound = nm_record_decode(&nm_request_shape, &request, raw, faults, "") == NM_OK;
+    bool sound = nm_record_decode(&nm_request_shape, &request, item->raw, faults, "") == NM_OK;
     nm_bytes_t key;
-    if (nm_accept_key(header, NM_HAS(&request, request, request_id), request.request_id, faults, &key) != NM_OK)
+    bool in_body = NM_HAS(&request, request, request_id);
+    if (nm_accept_key(item->header, in_body, request.request_id, faults, &key) != NM_OK)
         sound = false;
-    if (sound) {
-        nm_idempotency_set(it, idempotency, key, OP_CREATE, raw);
+    if (sound && !item->keyless) {
+        nm_idempotency_set(it, idempotency, key, NM_OP_CREATE, item->raw);
         nm_rc_t rc = nm_idempotency_find(it, idempotency, &accepted->first);
         if (rc == NM_OK) {
             accepted->replayed = true;
@@ -364,16 +372,16 @@ nm_accept_one(nm_case_t *it, size_t index, nm_bytes_t raw, nm_bytes_t header, nm
         }
         if (rc == NM_ERR_REFUSED) {
             nm_faults_add(faults, "", "request_id", "was used before, with another body");
-            return s_refuse(accepted, "The idempotency key was used before, with another body.");
+            return s_refuse(accepted, DETAIL_KEY);
         }
         if (rc != NM_ERR_MISSING)
             return rc;
     }
     nm_request_check(&request, it->now_ms, faults, "");
-    s_check_mesh(gateway, &request, faults);
+    nm_accept_check_mesh(gateway, &request, faults);
     if (faults->count)
         return s_refuse(accepted, DETAIL_FAULTS);
-    return s_write_new(it, index, &request, raw, accepted);
+    return s_write_new(it, item->index, &request, item->raw, accepted);
 }
 
 //  -- Bodies
@@ -417,6 +425,25 @@ nm_accept_open(nm_case_t *it, bool batch, nm_bytes_t *key)
 }
 
 nm_rc_t
+nm_accept_no_room(nm_case_t *it)
+{
+    bool draining = nm_turn_draining(it->turn);
+    if (!draining && !nm_turn_tight(it->turn))
+        return NM_OK;
+    nm_answer_problem(&it->answer, draining ? 503 : 507, NULL, "%s", draining ? DETAIL_DRAINING : DETAIL_FULL);
+    return NM_ERR_REFUSED;
+}
+
+nm_rc_t
+nm_accept_refuse_key(nm_case_t *it)
+{
+    nm_faults_t *faults = &it->gateway->faults;
+    faults->count = faults->missed = 0;
+    nm_faults_add(faults, "", "request_id", "was used before, with another body");
+    return nm_answer_problem(&it->answer, 422, faults, "%s", DETAIL_KEY);
+}
+
+nm_rc_t
 nm_accept_replay(nm_case_t *it, const nm_first_answer_t *first)
 {
     nm_bytes_to_text(first->correlation_id, it->asker.correlation, sizeof it->asker.correlation);
@@ -451,20 +478,11 @@ nm_accept_pack(const nm_accepted_t *accepted, nm_buf_t *out)
 }
 
 nm_rc_t
-nm_op_create(nm_case_t *it)
+nm_accept_answer(nm_case_t *it, const nm_item_t *item)
 {
-    nm_bytes_t key;
     nm_idempotency_t idempotency;
     nm_accepted_t accepted;
-    nm_rc_t rc = nm_quota_open(it);
-    if (rc != NM_OK)
-        return rc;
-    if (nm_accept_open(it, false, &key) != NM_OK)
-        return NM_OK;
-    rc = nm_keyed_route(it, OP_CREATE, nm_keyed_key(it->ask->body, key), it->ask->body);
-    if (rc != NM_OK)
-        return rc == NM_ERR_REFUSED ? NM_OK : rc;
-    rc = nm_accept_one(it, 0, it->ask->body, key, &idempotency, &accepted);
+    nm_rc_t rc = nm_accept_one(it, item, &idempotency, &accepted);
     if (rc != NM_OK)
         return rc == NM_ERR_BUSY ? NM_OK : rc;
     if (accepted.replayed)
@@ -478,4 +496,22 @@ nm_op_create(nm_case_t *it)
     nm_accept_pack(&accepted, body);
     rc = nm_idempotency_keep(it, &idempotency, accepted.code, nm_buf_bytes(body));
     return rc == NM_OK ? nm_answer(&it->answer, accepted.code, nm_buf_bytes(body)) : rc;
+}
+
+nm_rc_t
+nm_op_create(nm_case_t *it)
+{
+    nm_item_t item = { .raw = it->ask->body };
+    nm_rc_t rc = nm_quota_open(it);
+    if (rc != NM_OK)
+        return rc;
+    if (nm_accept_open(it, false, &item.header) != NM_OK)
+        return NM_OK;
+    nm_bytes_t key = nm_keyed_key(item.raw, item.header);
+    rc = nm_keyed_route(it, NM_OP_CREATE, key, item.raw);
+    if (rc == NM_OK)
+        rc = nm_homes_route(it, key);
+    if (rc != NM_OK)
+        return rc == NM_ERR_REFUSED ? NM_OK : rc;
+    return nm_accept_answer(it, &item);
 }

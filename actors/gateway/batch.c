@@ -8,14 +8,13 @@
 #include "actors/gateway/accept.h"
 #include "actors/gateway/keyed.h"
 #include "actors/gateway/ops.h"
+#include "actors/gateway/homes.h"
 #include "wire/asks.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
 
-static const char OP_CREATE[] = "notifications.create";
 static const char OP_BATCH[] = "notifications.batch";
 static const char DETAIL_COPY[] = "No other gateway could take copies, as the service wants; try again.";
-static const char DETAIL_FULL[] = "The store of this gateway is full; try again later.";
 
 //  -- notifications.batch
 
@@ -92,7 +91,8 @@ s_take_item(nm_case_t *it, batch_t *batch, size_t index, nm_bytes_t raw)
 {
     nm_idempotency_t idempotency;
     nm_accepted_t accepted;
-    nm_rc_t rc = nm_accept_one(it, index, raw, nm_bytes(NULL, 0), &idempotency, &accepted);
+    nm_item_t item = { .index = index, .raw = raw };
+    nm_rc_t rc = nm_accept_one(it, &item, &idempotency, &accepted);
     batch->waits |= rc == NM_ERR_BUSY;
     if (rc != NM_OK)
         return rc == NM_ERR_BUSY ? NM_OK : rc;
@@ -128,7 +128,7 @@ s_find_sent(const nm_errand_t *errand, size_t index)
 static bool
 s_is_unsure(unsigned status)
 {
-    return status >= 500 || status == 429;
+    return status >= 500;
 }
 
 //  A problem of another gateway, as an item.
@@ -214,18 +214,23 @@ s_ask_about_item(nm_case_t *it, nm_errand_t **errand, size_t index, nm_bytes_t r
 {
     nm_keyed_t keyed;
     nm_bytes_t key = nm_keyed_key(raw, nm_bytes(NULL, 0));
+    const nm_peer_t *placed = NULL;
     nm_rc_t rc = nm_keyed_look(it, key, &keyed);
-    if (rc != NM_OK || (!keyed.owner && !keyed.before_count))
+    if (rc == NM_OK && !keyed.owner && !keyed.before_count)
+        rc = nm_homes_find(it, raw, key, &placed);
+    const nm_peer_t *owner = placed ? placed : keyed.owner;
+    if (rc != NM_OK || (!owner && !keyed.before_count))
         return rc;
     if (!s_need_errand(it, errand))
         return NM_ERR_REFUSED;
-    if (!keyed.owner) {
-        nm_keyed_ask(it, *errand, ABOUT_ITEM + index, &keyed, OP_CREATE, key, raw);
+    if (!owner) {
+        nm_keyed_ask(it, *errand, ABOUT_ITEM + index, &keyed, NM_OP_CREATE, key, raw);
         return NM_OK;
     }
     nm_ask_headers_t headers = nm_forwards_headers(it);
     NM_DROP(&headers, ask_headers, idempotency_key);  //  The batch's own
-    nm_errands_put(it, *errand, ABOUT_SENT + index, keyed.owner, OP_CREATE, &headers, raw);
+    nm_errands_put(it, *errand, ABOUT_SENT + index, owner, placed || keyed.placed ? NM_OP_TAKE : NM_OP_CREATE, &headers,
+                   raw);
     return NM_OK;
 }
 
@@ -366,17 +371,12 @@ nm_op_batch(nm_case_t *it)
     rc = nm_idempotency_find(it, &idempotency, &first);
     if (rc == NM_OK)
         return nm_accept_replay(it, &first);
-    if (rc == NM_ERR_REFUSED) {
-        nm_faults_add(&it->gateway->faults, "", "request_id", "was used before, with another body");
-        return nm_answer_problem(&it->answer, 422, &it->gateway->faults,
-                                 "The idempotency key was used before, with another body.");
-    }
+    if (rc == NM_ERR_REFUSED)
+        return nm_accept_refuse_key(it);
     if (rc != NM_ERR_MISSING)
         return rc;
-    if (nm_turn_draining(it->turn))
-        return nm_answer_problem(&it->answer, 503, NULL, "%s", NM_DETAIL_DRAINING);
-    if (nm_turn_tight(it->turn))
-        return nm_answer_problem(&it->answer, 507, NULL, "%s", DETAIL_FULL);
+    if (nm_accept_no_room(it) != NM_OK)
+        return NM_OK;
     rc = it->errand ? s_settle(it, idempotency.key) : s_ask_around(it, list, idempotency.key);
     if (rc != NM_OK)
         return rc == NM_ERR_REFUSED ? NM_OK : rc;

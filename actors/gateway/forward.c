@@ -88,14 +88,12 @@ s_answer_away(const nm_answer_t *to)
 }
 
 nm_rc_t
-nm_forwards_pass(nm_case_t *it, const nm_peer_t *gateway)
+nm_forwards_pass_as(nm_case_t *it, const nm_peer_t *gateway, const char *op)
 {
     if (!nm_turn_is_alive(it->turn, gateway->actor.name))
         return s_answer_away(&it->answer);
     bool waits = nm_bytes_is(it->ask->op, "events.read");
     nm_ask_headers_t headers = nm_forwards_headers(it);
-    char op[65];
-    nm_bytes_to_text(it->ask->op, op, sizeof op);
     nm_ask_out_t ask = { .role = NM_ROLE_GATEWAY,
                          .peer = gateway->actor.name,
                          .op = op,
@@ -107,6 +105,14 @@ nm_forwards_pass(nm_case_t *it, const nm_peer_t *gateway)
     nm_turn_ask_with(it->turn, &ask);
     nm_turn_wake(it->turn, it->now_ms + LOOK_MS);
     return NM_OK;
+}
+
+nm_rc_t
+nm_forwards_pass(nm_case_t *it, const nm_peer_t *gateway)
+{
+    char op[65];
+    nm_bytes_to_text(it->ask->op, op, sizeof op);
+    return nm_forwards_pass_as(it, gateway, op);
 }
 
 nm_rc_t

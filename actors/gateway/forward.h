@@ -43,6 +43,9 @@ nm_rc_t nm_forwards_due(struct nm_gateway *gateway, nm_turn_t *turn);
 //  Passes the ask on to the gateway; it is answered now (503) or later.
 nm_rc_t nm_forwards_pass(struct nm_case *it, const nm_peer_t *gateway);
 
+//  The same under the name of another operation.
+nm_rc_t nm_forwards_pass_as(struct nm_case *it, const nm_peer_t *gateway, const char *op);
+
 //  Asks the actor that keeps the dead letters the op of the ask, with this body.
 nm_rc_t nm_forwards_keeper(struct nm_case *it, nm_bytes_t body);
 

@@ -24,6 +24,7 @@ typedef struct {
 static const nm_op_row_t OPS[] = {
     { "notifications.create", nm_op_create },
     { "notifications.batch", nm_op_batch },
+    { "notifications.broadcast", nm_op_broadcast },
     { "notifications.get", nm_op_get },
     { "notifications.list", nm_op_list },
     { "notifications.cancel", nm_op_cancel },
@@ -44,8 +45,10 @@ static const nm_op_row_t OPS[] = {
     { "keys.delete", .book = NM_SERVICES_BOOK },
     { "idempotency.find.notifications.create", nm_op_find },
     { "idempotency.find.notifications.batch", nm_op_find },
+    { "idempotency.find.notifications.broadcast", nm_op_find },
     { "doors", nm_op_doors },
     { "limits.lend", nm_op_lend },
+    { "notifications.take", nm_op_take },
     { "notifications.account", nm_op_account },
     { "providers.create", .book = NM_PROVIDERS_BOOK },
     { "providers.list", .read = nm_act_providers_list },

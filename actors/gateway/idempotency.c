@@ -110,12 +110,20 @@ nm_idempotency_is_known(nm_case_t *it, const uint8_t place[NM_FINGERPRINT_SIZE],
     return rc == NM_ERR_MISSING ? NM_OK : rc;
 }
 
+//  Before the name of a gateway that a key was placed at; no name has it.
+static const char PLACED = '+';
+
 nm_rc_t
-nm_idempotency_moved(nm_case_t *it, const uint8_t place[NM_FINGERPRINT_SIZE], nm_bytes_t *gateway)
+nm_idempotency_moved(nm_case_t *it, const uint8_t place[NM_FINGERPRINT_SIZE], nm_bytes_t *gateway, bool *placed)
 {
     int64_t at_ms;
     nm_rc_t rc = s_find(it->txn, &nm_moved_table, place, &at_ms, gateway);
-    return rc == NM_OK && it->now_ms - at_ms >= MOVED_KEEP_MS ? NM_ERR_MISSING : rc;
+    if (rc != NM_OK)
+        return rc;
+    *placed = gateway->size && gateway->at[0] == PLACED;
+    if (*placed)
+        *gateway = nm_bytes(gateway->at + 1, gateway->size - 1);
+    return it->now_ms - at_ms >= MOVED_KEEP_MS ? NM_ERR_MISSING : NM_OK;
 }
 
 nm_rc_t
@@ -123,6 +131,14 @@ nm_idempotency_move(nm_case_t *it, const uint8_t hash[NM_FINGERPRINT_SIZE], cons
 {
     nm_key_t place = s_place(hash, it->now_ms);
     return s_keep(it->txn, &nm_moved_table, &place, nm_text(gateway), it->now_ms + MOVED_KEEP_MS);
+}
+
+nm_rc_t
+nm_idempotency_place_at(nm_case_t *it, const uint8_t hash[NM_FINGERPRINT_SIZE], const char *gateway)
+{
+    char marked[NM_NAME_MAX + 2];
+    snprintf(marked, sizeof marked, "%c%s", PLACED, gateway);
+    return nm_idempotency_move(it, hash, marked);
 }
 
 nm_rc_t

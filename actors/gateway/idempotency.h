@@ -36,9 +36,12 @@ void nm_idempotency_place(nm_case_t *it, nm_bytes_t key, uint8_t place[NM_FINGER
 //  Is there one?
 nm_rc_t nm_idempotency_is_known(nm_case_t *it, const uint8_t place[NM_FINGERPRINT_SIZE], bool *known);
 
-//  The name of the gateway that answers for a key in our stead; NM_ERR_MISSING if we do.
-nm_rc_t nm_idempotency_moved(nm_case_t *it, const uint8_t place[NM_FINGERPRINT_SIZE], nm_bytes_t *gateway);
+//  The name of the gateway that answers for a key in our stead; NM_ERR_MISSING if we do. placed: because its
+//  recipient belongs there, not the key.
+nm_rc_t nm_idempotency_moved(nm_case_t *it, const uint8_t place[NM_FINGERPRINT_SIZE], nm_bytes_t *gateway,
+                             bool *placed);
 nm_rc_t nm_idempotency_move(nm_case_t *it, const uint8_t place[NM_FINGERPRINT_SIZE], const char *gateway);
+nm_rc_t nm_idempotency_place_at(nm_case_t *it, const uint8_t place[NM_FINGERPRINT_SIZE], const char *gateway);
 
 void nm_idempotency_set(nm_case_t *it, nm_idempotency_t *self, nm_bytes_t key, const char *op, nm_bytes_t body);
 

@@ -2,6 +2,7 @@
 
 #include "actors/gateway/accept.h"
 #include "actors/gateway/ops.h"
+#include "actors/gateway/homes.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
 
@@ -32,14 +33,17 @@ s_look_moved(nm_case_t *it, const uint8_t place[NM_FINGERPRINT_SIZE], nm_keyed_t
 {
     nm_bytes_t name;
     char text[NM_NAME_MAX + 1];
-    nm_rc_t rc = nm_idempotency_moved(it, place, &name);
+    bool placed;
+    nm_rc_t rc = nm_idempotency_moved(it, place, &name, &placed);
     if (rc != NM_OK)
         return rc;
     nm_bytes_to_text(name, text, sizeof text);
     keyed->owner = nm_directory_find(it->gateway->directory, text);
     keyed->unknown = !keyed->owner;
+    keyed->placed = placed;
     if (keyed->unknown || !keyed->owner->forgotten)
         return NM_OK;
+    keyed->placed = false;
     keyed->owner = NULL;  //  It is gone with all that it knew: the key is ours again
     return NM_ERR_MISSING;
 }
@@ -51,7 +55,7 @@ nm_keyed_look(nm_case_t *it, nm_bytes_t key, nm_keyed_t *keyed)
     uint8_t place[NM_FINGERPRINT_SIZE];
     bool known;
     keyed->owner = NULL;
-    keyed->unknown = false;
+    keyed->unknown = keyed->placed = false;
     keyed->before_count = 0;
     if (!key.size || nm_directory_list(gateway->directory, NM_ROLE_GATEWAY, NULL, 0) < 2)
         return NM_OK;
@@ -149,7 +153,9 @@ nm_keyed_settle(nm_case_t *it, size_t about)
 nm_rc_t
 nm_keyed_pass(nm_case_t *it, const nm_keyed_t *keyed)
 {
-    if (keyed->unknown || nm_case_is_passed_on(it))
+    if (keyed->placed && !keyed->unknown)
+        nm_forwards_pass_as(it, keyed->owner, NM_OP_TAKE);
+    else if (keyed->unknown || nm_case_is_passed_on(it))
         nm_answer_away(&it->answer, "The gateways do not agree yet whose this key is; try again.");
     else
         nm_forwards_pass(it, keyed->owner);
@@ -190,6 +196,20 @@ s_answer_found(nm_case_t *it, const nm_first_answer_t *first)
     return nm_answer(&it->answer, 200, nm_buf_bytes(body));
 }
 
+//  A key that was placed at a third gateway is known there, and cannot be moved.
+static nm_rc_t
+s_move(nm_case_t *it, const uint8_t place[NM_FINGERPRINT_SIZE])
+{
+    nm_bytes_t name;
+    bool placed;
+    nm_rc_t rc = nm_idempotency_moved(it, place, &name, &placed);
+    if (rc == NM_OK && placed && !nm_bytes_is(name, it->ask->peer))
+        return nm_answer_away(&it->answer, "Another gateway took this key in.");
+    if (rc == NM_OK || rc == NM_ERR_MISSING)
+        rc = nm_idempotency_move(it, place, it->ask->peer);
+    return rc == NM_OK ? nm_case_unknown(it, "key") : rc;
+}
+
 nm_rc_t
 nm_op_find(nm_case_t *it)
 {
@@ -206,13 +226,7 @@ nm_op_find(nm_case_t *it)
     nm_rc_t rc = nm_idempotency_find(it, &idempotency, &first);
     if (rc == NM_OK)
         return s_answer_found(it, &first);
-    if (rc == NM_ERR_REFUSED) {
-        nm_faults_t *faults = &it->gateway->faults;
-        faults->count = faults->missed = 0;
-        nm_faults_add(faults, "", "request_id", "was used before, with another body");
-        return nm_answer_problem(&it->answer, 422, faults, "The idempotency key was used before, with another body.");
-    }
-    if (rc == NM_ERR_MISSING)
-        rc = nm_idempotency_move(it, idempotency.place, it->ask->peer);
-    return rc == NM_OK ? nm_case_unknown(it, "key") : rc;
+    if (rc == NM_ERR_REFUSED)
+        return nm_accept_refuse_key(it);
+    return rc == NM_ERR_MISSING ? s_move(it, idempotency.place) : rc;
 }

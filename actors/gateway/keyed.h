@@ -19,6 +19,7 @@ enum { NM_KEYED_BEFORE_MAX = 64 };
 
 typedef struct {
     const nm_peer_t *owner;                        //  To be asked; NULL: this gateway
+    bool placed;                                   //  ... to take it in: its recipient belongs there (homes.h)
     bool unknown;                                  //  It belongs to a gateway that the directory does not have
     const nm_peer_t *before[NM_KEYED_BEFORE_MAX];  //  Who may know of it, if it is ours
     size_t before_count;

@@ -7,7 +7,7 @@
  *
  *  Of several gateways each has a share of a service's limit: gateways that are there, or were in the last
  *  seconds, count. One whose share does not do asks the others (`limits.lend`), once a second at most; what they lend they do not have
- *  any more. A recipient's limit is kept whole by the gateway that owns the recipient (placing.h). See
+ *  any more. A recipient's limit is kept whole by the gateway that owns the recipient (homes.h). See
  *  docs/decisions/0017.
  */
 #ifndef NM_QUOTA_H
