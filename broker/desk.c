@@ -4,7 +4,9 @@
 #include "wire/reader.h"
 #include "wire/writer.h"
 
-enum { S_ASK_TIMEOUT_MS = 30000, S_REPLY_FRAME_SIZE = 256 * 1024, S_ASK_FRAME_SIZE = 256 * 1024 };
+//  What several share a frame is so small that it cannot have more values than NM_NODE_MAX: whoever asks or gets too many of
+//  them spoils a frame of his own, and nobody else's.
+enum { S_ASK_TIMEOUT_MS = 30000, S_FRAME_SIZE = 128 * 1024 };
 
 //  -- Replies out
 
@@ -29,11 +31,11 @@ s_flush_replies(nm_actor_t *self)
 
 //  Replies to one asker that follow each other travel in one frame.
 static nm_buf_t *
-s_reply_draft(nm_actor_t *self, const nm_caller_t *caller)
+s_reply_draft(nm_actor_t *self, const nm_caller_t *caller, size_t size)
 {
     nm_draft_t *draft = &self->reply_draft;
     if (draft->count && (!s_same_route(&self->reply_route, caller) || draft->count == NM_ASK_BATCH_COUNT ||
-                         draft->bytes.size > S_REPLY_FRAME_SIZE))
+                         draft->bytes.size + size > S_FRAME_SIZE))
         s_flush_replies(self);
     if (!draft->count) {
         self->reply_route = *caller;
@@ -55,7 +57,7 @@ nm_turn_reply(nm_turn_t *turn, const nm_caller_t *caller, unsigned status, nm_by
         NM_PUT(&reply, reply, headers, headers);
     if (body.size)
         NM_PUT(&reply, reply, body, body);
-    nm_record_encode(&nm_reply_shape, &reply, NM_BY_NAME, s_reply_draft(turn->actor, caller));
+    nm_record_encode(&nm_reply_shape, &reply, NM_BY_NAME, s_reply_draft(turn->actor, caller, body.size));
 }
 
 static const char *
@@ -307,7 +309,7 @@ s_draft_ask(nm_actor_t *self, const nm_peer_t *peer, const nm_ask_t *ask)
 {
     size_t at = s_peer_place(self, peer);
     nm_draft_t *draft = &self->ask_drafts[at];
-    if (draft->count == NM_ASK_BATCH_COUNT || draft->bytes.size + ask->body.size > S_ASK_FRAME_SIZE)
+    if (draft->count == NM_ASK_BATCH_COUNT || draft->bytes.size + ask->body.size > S_FRAME_SIZE)
         s_flush_asks(self, at);
     if (!draft->count) {
         nm_writer_map(&draft->bytes, 1);

@@ -11,8 +11,8 @@ enum {
     LEASE_MOST_MS = 600000,
 };
 
-static const char *const PART_NAMES[] = { "mesh",  "actors", "providers", "store",  "directory",
-                                          "books", "email",  "gateway",   "router", "deadletter" };
+static const char *const PART_NAMES[] = { "mesh",  "actors",  "providers", "store",      "directory", "books",
+                                          "email", "gateway", "router",    "deadletter", "http" };
 static const char *const MESH_NAMES[] = { "name", "authority", "admin_key_hash", "public_domain", "lease" };
 static const char *const ACTOR_NAMES[] = { "role", "number", "mailbox", "desk", "door", "http", "lobby", "host" };
 

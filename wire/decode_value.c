@@ -290,6 +290,10 @@ s_take_map(nm_decoder_t *self, const nm_at_t *here, uint64_t limit, nm_bytes_t *
     }
     if (nm_reader_raw(&self->reader, value) != NM_OK || !s_size_fits(self, here, value->size, limit))
         return false;
+    if (nm_reader_depth(*value) > NM_MAP_DEPTH_MAX) {
+        nm_decoder_fault(self, here, "must not be nested more than %d deep", NM_MAP_DEPTH_MAX);
+        return false;
+    }
 
     nm_reader_t reader;
     nm_reader_open(&reader, *value);

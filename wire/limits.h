@@ -16,6 +16,7 @@ enum {
     NM_MAIL_BATCH_COUNT = 512,        //  ... and at most so many items
     NM_ASK_BATCH_COUNT = 1000,        //  Asks in one frame
     NM_DEPTH_MAX = 16,                //  Nesting of arrays and maps
+    NM_MAP_DEPTH_MAX = 8,             //  ... in a client's own object: it is given back inside lists inside frames
     NM_NODE_MAX = 200000,             //  Values in one frame, all levels together
 
     //  Custody. What one sender may have on the way to one receiver.

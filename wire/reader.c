@@ -189,10 +189,11 @@ s_is_text(const head_t *head)
 //  Walks one value with everything in it. The stack says how many items are still
 //  to come on each level; an item that closes its level is an item of the level above.
 static nm_rc_t
-s_walk(nm_reader_t *self)
+s_walk(nm_reader_t *self, size_t *deepest)
 {
     uint64_t items[NM_DEPTH_MAX];
     size_t depth = 0, nodes = 0;
+    *deepest = 0;
     do {
         head_t head;
         if (self->bad || ++nodes > NM_NODE_MAX || !s_head(self, &head) || !s_is_text(&head))
@@ -203,7 +204,9 @@ s_walk(nm_reader_t *self)
             return s_bad(self);
         if (inside)
             items[depth++] = inside;
-        else
+        if (depth > *deepest)
+            *deepest = depth;
+        if (!inside)
             while (depth && --items[depth - 1] == 0)
                 depth--;
     } while (depth);
@@ -214,9 +217,19 @@ nm_rc_t
 nm_reader_check(nm_bytes_t bytes)
 {
     nm_reader_t reader;
+    size_t deepest;
     nm_reader_open(&reader, bytes);
-    nm_rc_t rc = s_walk(&reader);
+    nm_rc_t rc = s_walk(&reader, &deepest);
     return rc == NM_OK && !nm_reader_done(&reader) ? NM_ERR_MALFORMED : rc;
+}
+
+size_t
+nm_reader_depth(nm_bytes_t bytes)
+{
+    nm_reader_t reader;
+    size_t deepest;
+    nm_reader_open(&reader, bytes);
+    return s_walk(&reader, &deepest) == NM_OK ? deepest : SIZE_MAX;
 }
 
 void
@@ -356,7 +369,8 @@ nm_rc_t
 nm_reader_raw(nm_reader_t *self, nm_bytes_t *raw)
 {
     const uint8_t *start = self->at;
-    nm_rc_t rc = s_walk(self);
+    size_t deepest;
+    nm_rc_t rc = s_walk(self, &deepest);
     if (rc == NM_OK)
         *raw = nm_bytes(start, (size_t) (self->at - start));
     return rc;

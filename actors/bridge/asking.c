@@ -239,7 +239,7 @@ s_pack(nm_bridge_t *self, nm_exchange_slot_t *slot)
     }
     //  Nothing can be done by it: a gateway says whether the client may ask this at all, and then that it is no object.
     nm_buf_clear(&self->body);
-    nm_writer_nil(&self->body);
+    nm_writer_bool(&self->body, false);
 }
 
 //  Nobody has it yet, so it can wait a little for somebody to come: a gateway that is started again is there soon.

@@ -107,6 +107,13 @@ s_on_request(void *state, nm_turn_t *turn, const nm_front_request_t *request)
 
 //  -- Replies
 
+//  Does the reply say that the client may not ask this, or not now? Then that comes before what the bridge found.
+static bool
+s_is_barred(unsigned status)
+{
+    return status == 401 || status == 403 || status == 429 || status >= 500;
+}
+
 static nm_rc_t
 s_on_reply(void *state, nm_turn_t *turn, const nm_reply_in_t *reply)
 {
@@ -119,7 +126,7 @@ s_on_reply(void *state, nm_turn_t *turn, const nm_reply_in_t *reply)
     nm_exchange_slot_t *slot = nm_exchanges_of(self, reply->token);
     if (!slot)
         return NM_OK;
-    if (slot->refusal.status && reply->status == 400) {
+    if (slot->refusal.status && !s_is_barred(reply->status)) {
         s_answer_refusal(self, turn, slot);
         return NM_OK;
     }

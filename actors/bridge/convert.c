@@ -9,18 +9,24 @@
 
 //  -- JSON to MessagePack
 
-static nm_rc_t s_pack(const json_t *json, unsigned depth, nm_buf_t *out);
+typedef struct {
+    nm_buf_t *out;
+    size_t nodes;
+} packer_t;
+
+static nm_rc_t s_pack(packer_t *self, const json_t *json, unsigned depth);
 
 static nm_rc_t
-s_pack_pairs(const json_t *object, unsigned depth, nm_buf_t *out)
+s_pack_pairs(packer_t *self, const json_t *object, unsigned depth)
 {
     const char *name;
     json_t *value;
     nm_rc_t rc = NM_OK;
     json_object_foreach((json_t *) object, name, value)
     {
-        nm_writer_text(out, name);
-        rc = s_pack(value, depth, out);
+        self->nodes++;
+        nm_writer_text(self->out, name);
+        rc = s_pack(self, value, depth);
         if (rc != NM_OK)
             break;
     }
@@ -28,10 +34,11 @@ s_pack_pairs(const json_t *object, unsigned depth, nm_buf_t *out)
 }
 
 static nm_rc_t
-s_pack(const json_t *json, unsigned depth, nm_buf_t *out)
+s_pack(packer_t *self, const json_t *json, unsigned depth)
 {
     nm_rc_t rc = NM_OK;
-    if (depth > NM_DEPTH_MAX)
+    nm_buf_t *out = self->out;
+    if (depth > NM_CONVERT_DEPTH_MAX || ++self->nodes > NM_CONVERT_NODE_MAX)
         return NM_ERR_MALFORMED;
     switch (json_typeof(json)) {
     case JSON_NULL: nm_writer_nil(out); break;
@@ -43,11 +50,11 @@ s_pack(const json_t *json, unsigned depth, nm_buf_t *out)
     case JSON_ARRAY:
         nm_writer_list(out, json_array_size(json));
         for (size_t i = 0; rc == NM_OK && i < json_array_size(json); i++)
-            rc = s_pack(json_array_get(json, i), depth + 1, out);
+            rc = s_pack(self, json_array_get(json, i), depth + 1);
         break;
     case JSON_OBJECT:
         nm_writer_map(out, json_object_size(json));
-        rc = s_pack_pairs(json, depth + 1, out);
+        rc = s_pack_pairs(self, json, depth + 1);
         break;
     }
     return rc;
@@ -57,6 +64,7 @@ nm_rc_t
 nm_convert_object(nm_bytes_t text, nm_buf_t *out, size_t *count, nm_error_t *error)
 {
     json_error_t fault;
+    packer_t packer = { .out = out };
     size_t start = out->size;
     json_t *json = json_loadb((const char *) text.at, text.size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &fault);
     if (!json)
@@ -65,8 +73,9 @@ nm_convert_object(nm_bytes_t text, nm_buf_t *out, size_t *count, nm_error_t *err
     nm_rc_t rc = NM_OK;
     if (!json_is_object(json))
         rc = nm_fail(error, NM_ERR_MALFORMED, "The body must be a JSON object.");
-    else if (s_pack_pairs(json, 2, out) != NM_OK)
-        rc = nm_fail(error, NM_ERR_MALFORMED, "The body is nested more than %d deep.", NM_DEPTH_MAX);
+    else if (s_pack_pairs(&packer, json, 2) != NM_OK)
+        rc = nm_fail(error, NM_ERR_MALFORMED, "The body is nested more than %d deep, or has more than %d values.",
+                     NM_CONVERT_DEPTH_MAX, NM_CONVERT_NODE_MAX);
     *count = json_object_size(json);
     json_decref(json);
     if (rc != NM_OK)

@@ -1,12 +1,16 @@
 /*  convert - between the JSON of HTTP and the MessagePack of asks and answers, whatever they hold. Pure.
  *
- *  Strict on the way in: UTF-8, no name twice in one object, nothing after the value, NM_DEPTH_MAX deep. Numbers keep their
- *  value: integers are integers, and others get as many digits as it takes to read them back the same.
+ *  Strict on the way in: UTF-8, no name twice in one object, nothing after the value, and no deeper and with no more values
+ *  than an ask may have. Numbers keep their value: integers are integers, and others get as many digits as it takes to read them back the same.
  */
 #ifndef NM_CONVERT_H
 #define NM_CONVERT_H
 
 #include "nm.h"
+#include "wire/limits.h"
+
+//  The rest of a frame around a body: three levels, and a few values.
+enum { NM_CONVERT_DEPTH_MAX = NM_DEPTH_MAX - 3, NM_CONVERT_NODE_MAX = NM_NODE_MAX - 1000 };
 
 //  Adds the pairs of a JSON object, without the head of the map, and says how many there are. NM_ERR_MALFORMED: it is none;
 //  error has where and what.

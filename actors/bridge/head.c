@@ -156,6 +156,8 @@ static bool
 s_read_framing(case_t *it)
 {
     nm_bytes_t length = it->values[F_LENGTH];
+    if (!it->counts[F_HOST] && !nm_bytes_is(it->head->version, "HTTP/1.0"))
+        return s_refuse(it, NM_HEAD_BREAK, 400, "The header field Host is missing.");
     if (it->counts[F_CODING] && it->counts[F_LENGTH])
         return s_refuse(it, NM_HEAD_BREAK, 400, "Content-Length and Transfer-Encoding exclude each other.");
     if (it->counts[F_CODING] && !s_is_caseless(it->values[F_CODING], "chunked"))

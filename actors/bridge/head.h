@@ -18,7 +18,8 @@ typedef struct {
 //  What came in.
 typedef struct {
     nm_bytes_t method;
-    nm_bytes_t target;  //  As it came
+    nm_bytes_t target;   //  As it came
+    nm_bytes_t version;  //  HTTP/1.1
     nm_head_field_t fields[NM_HEAD_FIELD_MAX];
     size_t field_count;
 } nm_head_t;

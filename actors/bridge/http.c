@@ -354,6 +354,7 @@ s_judge(nm_front_t *self, s_request_t *request, const char *method, const char *
     nm_head_t *head = request->head = nm_alloc(sizeof *head);
     head->method = nm_text(method);
     head->target = nm_text(request->target);
+    head->version = nm_text(version);
     MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, s_take_field, head);
     bool many = head->field_count > NM_HEAD_FIELD_MAX;
     if (many)
@@ -549,7 +550,7 @@ s_start(nm_front_t *self, const struct addrinfo *place, nm_error_t *error)
         self, MHD_OPTION_NOTIFY_COMPLETED, s_on_completed, self, MHD_OPTION_NOTIFY_CONNECTION, s_on_connection, self,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) POOL_SIZE, MHD_OPTION_CONNECTION_LIMIT,
         s_limit(settings->connections), MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned) settings->per_address,
-        MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_LISTEN_BACKLOG_SIZE,
+        MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_LISTEN_BACKLOG_SIZE,
         (unsigned) BACKLOG_COUNT, MHD_OPTION_ARRAY, self->tls_cert ? tls : plain, MHD_OPTION_END);
     if (!self->daemon)
         return nm_fail(error, NM_ERR_IO, "HTTP cannot listen at %s port %s: %s", settings->host, settings->port,

@@ -48,6 +48,7 @@ static const nm_plan_t SAMPLE = {
     .gateway_count = 2,
     .router_count = 3,
     .email_count = 1,
+    .http_host = "127.0.0.1",
     .authority = "0000000000000000000000000000000000000000000000000000000000000001",
     .admin_key_hash = "0000000000000000000000000000000000000000000000000000000000000002",
 };
@@ -80,6 +81,26 @@ each_end_point_has_a_port_of_its_own(void **state)
 }
 
 static void
+where_http_is_served_is_taken_apart(void **state)
+{
+    (void) state;
+    nm_error_t error = { "" };
+    nm_plan_t plan = SAMPLE;
+    char room[128];
+    unsigned ports = nm_plan_port_count(&plan);
+    assert_int_equal(nm_plan_http("[::1]:8443", &plan, room, &error), NM_OK);
+    assert_string_equal(plan.http_host, "[::1]");
+    assert_int_equal(plan.http_port, 8443);
+    assert_int_equal(nm_plan_port_count(&plan), ports - 1);
+    assert_int_equal(nm_plan_http("none", &plan, room, &error), NM_OK);
+    assert_null(plan.http_host);
+    assert_int_equal(nm_plan_port_count(&plan), ports - 3);
+    static const char *const BAD[] = { "", "8080", "localhost", ":80", "a b:80", "h:0", "h:65536", "h:x" };
+    for (size_t i = 0; i < NM_COUNT(BAD); i++)
+        assert_int_equal(nm_plan_http(BAD[i], &plan, room, &error), NM_ERR_MALFORMED);
+}
+
+static void
 mail_servers_take_the_place_of_the_maildir(void **state)
 {
     (void) state;
@@ -106,6 +127,7 @@ main(void)
         cmocka_unit_test(a_mail_server_is_taken_apart),
         cmocka_unit_test(a_wrong_mail_server_is_refused_with_what_was_expected),
         cmocka_unit_test(each_end_point_has_a_port_of_its_own),
+        cmocka_unit_test(where_http_is_served_is_taken_apart),
         cmocka_unit_test(mail_servers_take_the_place_of_the_maildir),
     };
     return cmocka_run_group_tests_name("nctl/plan", tests, NULL, NULL);

@@ -16,6 +16,7 @@ const nm_option_t nm_init_options[] = {
     { "gateways", 0, "N", "How many gateways (1)" },
     { "routers", 0, "N", "How many routers (1)" },
     { "emails", 0, "N", "How many e-mail actors (1)" },
+    { "http", 0, "ADDR:PORT", "Where the bridge listens for HTTP (127.0.0.1:8080; with --base-port 0 a free one); none: no bridge" },
     { "domain", 0, "DOMAIN", "Right of the @ in Message-IDs (nmesh.local)" },
     { "smtp", 0, "HOST:PORT[,...]", "A mail server, with tls=none|starttls|tls, user=, password-file=, from=, connections=; "
       "may be repeated; without one mail goes to a maildir" },
@@ -142,8 +143,18 @@ s_count(const nm_options_t *options, const char *name, unsigned *count, nm_error
     return rc;
 }
 
+//  A mesh that looks for free ports has one of those for HTTP too.
 static nm_rc_t
-s_read_plan(const nm_options_t *options, nm_plan_t *plan, nm_error_t *error)
+s_read_http(const nm_options_t *options, nm_plan_t *plan, char room[128], nm_error_t *error)
+{
+    nm_rc_t rc = nm_plan_http(nm_options_text(options, "http", "127.0.0.1:8080"), plan, room, error);
+    if (rc == NM_OK && !plan->base_port && !nm_options_has(options, "http"))
+        plan->http_port = 0;
+    return rc;
+}
+
+static nm_rc_t
+s_read_plan(const nm_options_t *options, nm_plan_t *plan, char http_room[128], nm_error_t *error)
 {
     uint64_t port;
     *plan = (nm_plan_t){ .name = nm_options_text(options, "name", "nmesh"),
@@ -156,8 +167,10 @@ s_read_plan(const nm_options_t *options, nm_plan_t *plan, nm_error_t *error)
         rc = s_count(options, "emails", &plan->email_count, error);
     if (rc == NM_OK)
         rc = nm_options_number(options, "base-port", 0, 65535 - nm_plan_port_count(plan), 7751, &port, error);
-    if (rc == NM_OK)
+    if (rc == NM_OK) {
         plan->base_port = (unsigned) port;
+        rc = s_read_http(options, plan, http_room, error);
+    }
     const char *smtp;
     while (rc == NM_OK && (smtp = nm_options_repeat(options, "smtp", plan->smtp_count))) {
         if (plan->smtp_count == NM_PLAN_PROVIDER_MAX)
@@ -180,9 +193,9 @@ nm_cmd_init(nm_nctl_t *self)
 {
     nm_plan_t plan;
     nm_error_t error = { "" };
-    char api_key[66];
+    char api_key[66], http_room[128];
     const char *folder = self->options.arg_count ? self->options.args[0] : self->mesh_folder;
-    if (s_read_plan(&self->options, &plan, &error) != NM_OK)
+    if (s_read_plan(&self->options, &plan, http_room, &error) != NM_OK)
         return nm_nctl_misused(self, "%s", error.text);
     if (nm_init_mesh(folder, &plan, api_key, &error) != NM_OK)
         return nm_nctl_fail("%s", error.text);
@@ -193,10 +206,11 @@ nm_cmd_init(nm_nctl_t *self)
         nm_json_print(json, false, stdout);
         json_decref(json);
     } else {
-        printf("The mesh \"%s\" is in %s: %u gateway(s), %u router(s), %u e-mail actor(s), 1 dead-letter actor.\n"
+        printf("The mesh \"%s\" is in %s: %u gateway(s), %u router(s), %u e-mail actor(s), 1 dead-letter actor%s.\n"
                "API key of the service admin, shown this once (kept in %s/admin.key):\n%s\n"
                "Next: nctl up -C %s\n",
-               plan.name, folder, plan.gateway_count, plan.router_count, plan.email_count, folder, api_key, folder);
+               plan.name, folder, plan.gateway_count, plan.router_count, plan.email_count,
+               plan.http_host ? ", 1 bridge for HTTP" : "", folder, api_key, folder);
     }
     sodium_memzero(api_key, sizeof api_key);
     return NM_DONE;

@@ -16,6 +16,7 @@ const nm_option_t nm_launch_options[] = {
     { "on", 0, "HOST", "For another machine: prepares a folder and prints the two commands that take it there" },
     { "host-address", 0, "ADDR", "Address of the end points (127.0.0.1; with --on: HOST)" },
     { "base-port", 0, "N", "First port of the end points (free ones are looked for; with --on: 7851)" },
+    { "http", 0, "ADDR:PORT", "Of a bridge: where it listens for HTTP (127.0.0.1 and a free port)" },
     { "host", 0, "LABEL", "What the machine is called in lists (the address)" },
     { "days", 0, "N", "How long the certificates are valid (365)" },
     { NULL, 0, NULL, NULL }
@@ -33,6 +34,7 @@ typedef struct {
     const char *address;
     const char *label;  //  NULL: the address
     const char *on;     //  NULL: this machine
+    const char *http;   //  Of a bridge: where it listens
     char folder[NM_PATH_MAX];
     char names[S_COUNT_MAX][NM_NAME_MAX + 1];
 } s_launch_t;
@@ -44,10 +46,14 @@ s_read_options(const nm_nctl_t *self, s_launch_t *launch, nm_error_t *error)
     launch->on = nm_options_text(options, "on", NULL);
     launch->address = nm_options_text(options, "host-address", launch->on ? launch->on : "127.0.0.1");
     launch->label = nm_options_text(options, "host", NULL);
+    launch->http = nm_options_text(options, "http", "127.0.0.1:0");
     launch->role = nm_role_find(nm_text(options->args[0]));
     if (!nm_role_is_actor(launch->role))
         return nm_fail(error, NM_ERR_MALFORMED, "\"%s\" is not a role of actors", options->args[0]);
-    const char *const words[] = { launch->address, launch->label ? launch->label : "-", launch->on ? launch->on : "-" };
+    if (launch->role != NM_ROLE_BRIDGE && nm_options_has(options, "http"))
+        return nm_fail(error, NM_ERR_MALFORMED, "only a bridge listens for HTTP");
+    const char *const words[] = { launch->address, launch->label ? launch->label : "-", launch->on ? launch->on : "-",
+                                  launch->http };
     for (size_t i = 0; i < NM_COUNT(words); i++)
         if (!words[i][0] || strpbrk(words[i], "\" \t\r\n/'"))
             return nm_fail(error, NM_ERR_MALFORMED, "\"%s\" cannot be an address or a label", words[i]);
@@ -128,6 +134,8 @@ s_write_entry(const s_launch_t *launch, const char *name, uint16_t number, unsig
     if (number)
         nm_buf_format(&text, "number = %u\ndoor = \"tcp://%s%s%s:%u\"\n", number, left, launch->address, right,
                       port + 2);
+    if (launch->role == NM_ROLE_BRIDGE)
+        nm_buf_format(&text, "http = \"tcp://%s\"\n", launch->http);
     nm_rc_t rc = nm_files_folder(folder, error);
     if (rc == NM_OK)
         rc = nm_files_write(folder, file, 0644, nm_buf_bytes(&text), error);

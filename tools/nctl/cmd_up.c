@@ -133,6 +133,26 @@ s_stay(pid_t supervisor)
     return WIFEXITED(status) ? WEXITSTATUS(status) : NM_FAILED;
 }
 
+//  Where clients find the mesh, and a first word to it.
+static void
+s_print_urls(const nm_mesh_t *mesh, json_t *const *statuses)
+{
+    const char *first = NULL;
+    for (size_t i = 0; i < mesh->actor_count; i++) {
+        const char *url = statuses[i] ? nm_json_text(statuses[i], "http") : "";
+        if (!url[0])
+            continue;
+        printf("\n%s speaks HTTP at %s", mesh->actors[i].name, url);
+        first = first ? first : url;
+    }
+    if (first)
+        printf("\n\n    curl %s/v1/notifications -H \"X-API-Key: $(cat %s/admin.key)\" -H \"Content-Type: "
+               "application/json\" \\\n"
+               "        -d '{\"channel\": \"email\", \"recipient\": \"you@example.com\", \"subject\": \"Hello\", "
+               "\"content\": \"It works.\"}'\n\n",
+               first, mesh->folder);
+}
+
 static int
 s_up(nm_nctl_t *self, nm_reach_t *reach, bool detach, int64_t wait_ms)
 {
@@ -154,6 +174,8 @@ s_up(nm_nctl_t *self, nm_reach_t *reach, bool detach, int64_t wait_ms)
         nm_json_print(actors, false, stdout);
     else
         nm_roster_print(actors, NULL, stdout);
+    if (!self->json)
+        s_print_urls(mesh, statuses);
     json_decref(actors);
     fflush(stdout);
     for (size_t i = 0; i < mesh->actor_count; i++)

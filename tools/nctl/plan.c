@@ -85,13 +85,34 @@ nm_plan_smtp(const char *text, nm_plan_smtp_t *smtp, nm_error_t *error)
     return rc;
 }
 
+nm_rc_t
+nm_plan_http(const char *text, nm_plan_t *self, char room[128], nm_error_t *error)
+{
+    self->http_host = NULL;
+    self->http_port = 0;
+    if (strcmp(text, "none") == 0)
+        return NM_OK;
+    const char *colon = strrchr(text, ':');
+    if (!colon)
+        return nm_fail(error, NM_ERR_MALFORMED, "--http \"%s\": ADDRESS:PORT or none was expected", text);
+    nm_rc_t rc = s_copy(nm_bytes(text, (size_t) (colon - text)), room, 128, "address", error);
+    if (rc == NM_OK)
+        rc = s_number(nm_text(colon + 1), 65535, &self->http_port, error);
+    if (rc == NM_OK && strpbrk(room, " \t\r/"))
+        rc = nm_fail(error, NM_ERR_MALFORMED, "--http \"%s\": ADDRESS:PORT or none was expected", text);
+    if (rc == NM_OK)
+        self->http_host = room;
+    return rc;
+}
+
 //  -- Ports
 
 //  A gateway has a lobby too: what is made here is where newcomers knock.
 unsigned
 nm_plan_port_count(const nm_plan_t *self)
 {
-    return 4 * self->gateway_count + 2 * (self->router_count + self->email_count + 2);
+    unsigned bridge = !self->http_host ? 0 : self->http_port ? 2 : 3;
+    return 4 * self->gateway_count + 2 * (self->router_count + self->email_count + 2) + bridge;
 }
 
 static bool
@@ -152,6 +173,7 @@ nm_plan_each(const nm_plan_t *self, nm_plan_fn *fn, void *arg)
         { NM_ROLE_USER, 1 },
         { NM_ROLE_EMAIL, self->email_count },
         { NM_ROLE_DEADLETTER, 1 },
+        { NM_ROLE_BRIDGE, self->http_host != NULL },
     };
     nm_rc_t rc = NM_OK;
     for (size_t i = 0; rc == NM_OK && i < NM_COUNT(parts); i++) {
@@ -191,6 +213,9 @@ s_write_actor(void *arg, const char *name, nm_role_id_t role, unsigned number)
         s_write_endpoint(self, "door");
         s_write_endpoint(self, "lobby");
     }
+    if (role == NM_ROLE_BRIDGE)
+        nm_buf_format(self->out, "        http = \"tcp://%s:%u\"\n", self->plan->http_host,
+                      self->plan->http_port ? self->plan->http_port : self->port++);
     return NM_OK;
 }
 

@@ -28,6 +28,8 @@ typedef struct {
     unsigned gateway_count;
     unsigned router_count;
     unsigned email_count;
+    const char *http_host;                       //  Where a bridge listens for HTTP; NULL: no bridge
+    unsigned http_port;                          //  0: the port after those of the end points
     char authority[65];                          //  Hex
     char admin_key_hash[65];                     //  Hex
     nm_plan_smtp_t smtps[NM_PLAN_PROVIDER_MAX];  //  None: a maildir
@@ -36,6 +38,9 @@ typedef struct {
 
 //  "HOST:PORT[,tls=none|starttls|tls][,user=U][,password-file=F][,from=A][,connections=N]"
 nm_rc_t nm_plan_smtp(const char *text, nm_plan_smtp_t *smtp, nm_error_t *error);
+
+//  "ADDRESS:PORT", or "none"; an IPv6 address in brackets. room: where the address is kept.
+nm_rc_t nm_plan_http(const char *text, nm_plan_t *self, char room[128], nm_error_t *error);
 
 unsigned nm_plan_port_count(const nm_plan_t *self);
 
