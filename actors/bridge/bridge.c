@@ -69,13 +69,14 @@ s_refuse_at_once(nm_bridge_t *self, nm_turn_t *turn, const struct nm_front_reque
     nm_turn_answer(turn, &answer);
 }
 
-//  A client that has left its stream.
+//  A client that has left its stream. The last word, which nobody hears, gives the request back.
 static nm_rc_t
-s_take_gone(nm_bridge_t *self, const struct nm_front_request *request)
+s_take_gone(nm_bridge_t *self, nm_turn_t *turn, const struct nm_front_request *request)
 {
+    nm_front_answer_t answer = { .request = request->id };
     for (size_t i = 0; i < self->slot_count; i++)
         if (self->slots[i].request == request && !self->slots[i].done)
-            nm_exchanges_end(self, &self->slots[i]);
+            nm_bridge_answer(self, turn, &self->slots[i], &answer);
     return NM_OK;
 }
 
@@ -84,7 +85,7 @@ s_on_request(void *state, nm_turn_t *turn, const nm_front_request_t *request)
 {
     nm_bridge_t *self = state;
     if (request->gone)
-        return s_take_gone(self, request);
+        return s_take_gone(self, turn, request);
     nm_metric_add(self->requests, 1);
     if (request->api->flags & NM_API_EDGE) {
         const nm_page_t *page = nm_pages_find(request->api);

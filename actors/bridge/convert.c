@@ -38,7 +38,8 @@ s_pack(packer_t *self, const json_t *json, unsigned depth)
 {
     nm_rc_t rc = NM_OK;
     nm_buf_t *out = self->out;
-    if (depth > NM_CONVERT_DEPTH_MAX || ++self->nodes > NM_CONVERT_NODE_MAX)
+    bool nests = json_is_array(json) || json_is_object(json);
+    if ((nests && depth > NM_CONVERT_DEPTH_MAX) || ++self->nodes > NM_CONVERT_NODE_MAX)
         return NM_ERR_MALFORMED;
     switch (json_typeof(json)) {
     case JSON_NULL: nm_writer_nil(out); break;
