@@ -60,7 +60,7 @@ static const struct {
     { NM_ROLE_GATEWAY, NM_ROLE_PUSH, "deliveries.cancel" },
     { NM_ROLE_GATEWAY, NM_ROLE_SMS, "deliveries.cancel" },
     { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "notifications." },
-    { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "events.read" },
+    { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "events." },
     { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "idempotency.find." },
     { NM_ROLE_GATEWAY, NM_ROLE_ROUTER, "custody.holds" },
     { NM_ROLE_GATEWAY, NM_ROLE_EMAIL, "custody.holds" },

@@ -90,6 +90,7 @@ const nm_api_t nm_api[] = {
     { "openapi", OPEN, GET, "/openapi.json", 200, NM_API_EDGE, "This document", NULL, ALSO(304) },
     { "docs", OPEN, GET, "/docs", 200, NM_API_EDGE, "The documentation for reading", NULL, ALSO(304) },
     { "doors", NM_SCOPE_ANY, GET, NULL, 200, 0, "Where a client can turn to" },
+    { "events.feed", ADMIN, GET, NULL, 200, 0, "What a gateway's journal gets, for another gateway" },
     { "idempotency.find.notifications.create", NOTIFICATIONS_WRITE, POST, NULL, 200, 0,
       "The first answer under a key" },
     { "idempotency.find.notifications.batch", NOTIFICATIONS_WRITE, POST, NULL, 200, 0, "The first answer under a key" },

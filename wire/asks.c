@@ -34,8 +34,9 @@ static const nm_alias_t EVENTS_ID[] = { { "id", "notification" } };
 NM_RECORD_VARIANT(events_stream, events_ask, 0,
                   NM_BIT(events_ask, limit) | NM_BIT(events_ask, wait_ms) | NM_BIT(events_ask, notification), NULL, 0);
 NM_RECORD_VARIANT(events_of_one, events_ask, NM_BIT(events_ask, notification),
-                  NM_BIT(events_ask, limit) | NM_BIT(events_ask, wait_ms) | NM_BIT(events_ask, service_id), EVENTS_ID,
-                  1);
+                  NM_BIT(events_ask, limit) | NM_BIT(events_ask, wait_ms) | NM_BIT(events_ask, service_id) |
+                      NM_BIT(events_ask, since),
+                  EVENTS_ID, 1);
 NM_RECORD_VARIANT(service_new, service_ask, NM_BIT(service_ask, name), NM_BIT(service_ask, id), NULL, 0);
 NM_RECORD_VARIANT(service_change, service_ask, NM_BIT(service_ask, id), 0, NULL, 0);
 NM_RECORD_VARIANT(key_new, key_ask, 0, NM_BIT(key_ask, key_id) | NM_BIT(key_ask, overlap_seconds), NULL, 0);

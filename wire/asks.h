@@ -33,12 +33,13 @@ NM_RECORD_DECLARE(batch, NM_BATCH_FIELDS);
     F(R, 8, service_id, REF, NM_REF_MAX, MAY, NULL, "Only of this service; for admins")
 NM_RECORD_DECLARE(list_ask, NM_LIST_ASK_FIELDS);
 
-#define NM_EVENTS_ASK_FIELDS(F, R)                                                                    \
-    F(R, 1, after, LINE, NM_CURSOR_MAX, MAY, NULL, "A cursor; 0: all that is kept; absent: from now") \
-    F(R, 2, limit, UINT, NM_LIST_MAX, MAY, NULL, "At most so many; 50 if absent")                     \
-    F(R, 3, wait_ms, UINT, 60000, MAY, NULL, "How long to wait if there is nothing yet")              \
-    F(R, 4, notification, REF, NM_REF_MAX, MAY, NULL, "Of this one only")                             \
-    F(R, 5, service_id, REF, NM_REF_MAX, MAY, NULL, "Of this service only; for admins")
+#define NM_EVENTS_ASK_FIELDS(F, R)                                                                           \
+    F(R, 1, after, LINE, NM_STREAM_CURSOR_MAX, MAY, NULL, "A cursor; 0: all that is kept; absent: from now") \
+    F(R, 2, limit, UINT, NM_LIST_MAX, MAY, NULL, "At most so many; 50 if absent")                            \
+    F(R, 3, wait_ms, UINT, 60000, MAY, NULL, "How long to wait if there is nothing yet")                     \
+    F(R, 4, notification, REF, NM_REF_MAX, MAY, NULL, "Of this one only")                                    \
+    F(R, 5, service_id, REF, NM_REF_MAX, MAY, NULL, "Of this service only; for admins")                      \
+    F(R, 6, since, TIME, 0, MAY, NULL, "Without a cursor: from this time on")
 NM_RECORD_DECLARE(events_ask, NM_EVENTS_ASK_FIELDS);
 
 //  What a stream of events over HTTP takes of it: of everything, and of one notification, as `id`.

@@ -51,12 +51,13 @@ enum {
     NM_BROADCAST_COUNT = 10000,  //  Users in one broadcast
     NM_LIST_MAX = 200,           //  Items in one page
     NM_CURSOR_MAX = 128,
-    NM_REF_MAX = 64,            //  What should be an id
-    NM_REPLAY_RATE_MAX = 1000,  //  Dead letters sent again in a second
-    NM_DEDUPE_MAX = 86400,      //  dedupe_seconds
-    NM_ATTEMPT_COUNT = 64,      //  Attempts kept of one delivery
-    NM_TIMELINE_COUNT = 200,    //  Timeline entries kept of one notification
-    NM_FAULT_COUNT = 64,        //  Faults named in one answer
+    NM_STREAM_CURSOR_MAX = 4096,  //  Of events of all gateways
+    NM_REF_MAX = 64,              //  What should be an id
+    NM_REPLAY_RATE_MAX = 1000,    //  Dead letters sent again in a second
+    NM_DEDUPE_MAX = 86400,        //  dedupe_seconds
+    NM_ATTEMPT_COUNT = 64,        //  Attempts kept of one delivery
+    NM_TIMELINE_COUNT = 200,      //  Timeline entries kept of one notification
+    NM_FAULT_COUNT = 64,          //  Faults named in one answer
 
     //  A provider.
     NM_PROVIDER_PRIORITY_MAX = 1000000,

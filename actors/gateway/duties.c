@@ -322,7 +322,8 @@ nm_duties_due(nm_gateway_t *self, nm_turn_t *turn)
     if (rc == NM_OK)
         rc = nm_quota_flush(self, txn);
     if (rc == NM_OK)
-        rc = nm_journal_flush(&self->journal, txn);
+        rc = nm_journal_flush(&self->journal, txn, nm_turn_now(turn));
+    nm_feeds_due(self, turn);
     if (rc == NM_OK)
         rc = nm_polls_due(self, turn);
     if (rc == NM_OK)

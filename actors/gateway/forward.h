@@ -59,6 +59,7 @@ enum {
     NM_TOKEN_ERRAND = 3,
     NM_TOKEN_RECOVERY = 4,
     NM_TOKEN_PASSING = 5,
+    NM_TOKEN_FEED = 6,
 };
 
 static inline uint64_t

@@ -29,6 +29,7 @@ static const nm_op_row_t OPS[] = {
     { "notifications.list", nm_op_list },
     { "notifications.cancel", nm_op_cancel },
     { "events.read", nm_op_events },
+    { "events.feed", nm_op_feed },
     { "dead_letters.list", nm_op_dead_letters },
     { "dead_letters.get", nm_op_dead_letters },
     { "dead_letters.replay", nm_op_dead_letters },
@@ -369,6 +370,7 @@ s_on_reply(void *state, nm_turn_t *turn, const nm_reply_in_t *reply)
     case NM_TOKEN_FORWARD: return nm_forwards_reply(state, turn, reply);
     case NM_TOKEN_ERRAND: return nm_errands_reply(state, turn, reply);
     case NM_TOKEN_RECOVERY: return nm_recovery_reply(state, turn, reply);
+    case NM_TOKEN_FEED: return nm_feeds_reply(state, turn, reply);
     case NM_TOKEN_PASSING: return nm_passing_reply(state, turn, reply);
     default: return NM_OK;
     }
@@ -471,6 +473,7 @@ s_close(void *state)
     nm_services_free(&self->services);
     nm_journal_free(&self->journal);
     nm_polls_free(&self->polls);
+    nm_feeds_free(&self->feeds);
     nm_cancels_free(&self->cancels);
     nm_forwards_free(&self->forwards);
     nm_errands_free(&self->errands);
@@ -515,6 +518,7 @@ s_load(void *state, nm_turn_t *turn)
     nm_txn_t *txn = nm_turn_txn(turn);
     nm_auth_forget(&self->auth);
     nm_polls_undo(&self->polls);
+    nm_feeds_undo(&self->feeds);
     nm_cancels_undo(&self->cancels, nm_turn_now(turn));
     nm_forwards_undo(&self->forwards);
     nm_errands_undo(&self->errands);
@@ -537,6 +541,7 @@ s_committed(void *state)
 {
     nm_gateway_t *self = state;
     nm_polls_commit(&self->polls);
+    nm_feeds_commit(&self->feeds);
     nm_cancels_commit(&self->cancels);
     nm_forwards_commit(&self->forwards);
     nm_errands_commit(&self->errands);

@@ -5,13 +5,13 @@
 #include "wire/writer.h"
 
 size_t
-nm_gather_peers(const nm_case_t *it, nm_role_id_t role, const nm_peer_t **peers, size_t max)
+nm_gather_peers(const nm_gateway_t *self, nm_role_id_t role, const nm_peer_t **peers, size_t max)
 {
     const nm_peer_t *all[NM_OWNERS_MAX];
-    size_t kept = 0, count = nm_directory_list(it->gateway->directory, role, all, NM_OWNERS_MAX);
+    size_t kept = 0, count = nm_directory_list(self->directory, role, all, NM_OWNERS_MAX);
     for (size_t i = 0; i < count && i < NM_OWNERS_MAX; i++) {
-        bool self = role == NM_ROLE_GATEWAY && all[i]->actor.number == it->gateway->number;
-        if (self || all[i]->forgotten)
+        bool own = role == NM_ROLE_GATEWAY && all[i]->actor.number == self->number;
+        if (own || all[i]->forgotten)
             continue;
         if (peers && kept < max)
             peers[kept] = all[i];
@@ -25,7 +25,7 @@ nm_gather_ask(nm_case_t *it, nm_role_id_t role, const nm_ask_headers_t *headers,
 {
     const nm_peer_t *peers[NM_OWNERS_MAX];
     char op[65];
-    size_t count = nm_gather_peers(it, role, peers, NM_OWNERS_MAX);
+    size_t count = nm_gather_peers(it->gateway, role, peers, NM_OWNERS_MAX);
     nm_errand_t *errand = nm_errands_begin(it);
     nm_bytes_to_text(it->ask->op, op, sizeof op);
     for (size_t i = 0; errand && i < count; i++)

@@ -16,7 +16,7 @@ struct nm_case;
 
 //  The actors of the role that are asked, but for this one itself: those that are not forgotten. At most max; peers
 //  may be NULL.
-size_t nm_gather_peers(const struct nm_case *it, nm_role_id_t role, const nm_peer_t **peers, size_t max);
+size_t nm_gather_peers(const struct nm_gateway *gateway, nm_role_id_t role, const nm_peer_t **peers, size_t max);
 
 //  Puts the ask of the case to all of them with this body, in the asker's name if headers.
 nm_rc_t nm_gather_ask(struct nm_case *it, nm_role_id_t role, const nm_ask_headers_t *headers, nm_bytes_t body);

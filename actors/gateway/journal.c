@@ -6,29 +6,45 @@
 NM_RECORD_DEFINE(entry, NM_ENTRY_FIELDS, NULL, 0);
 
 enum { CHUNK_SIZE = 32 * 1024, INDEX_BITS = 16, INDEX_MAX = 0xffff };
+static const int64_t MARK_MS = 1000;
 
+//  Of a chunk by number, of a mark by time.
 static nm_key_t
-s_key(uint64_t chunk)
+s_key(uint64_t number)
 {
     nm_key_t key = { .size = 0 };
-    nm_key_u64(&key, chunk);
+    nm_key_u64(&key, number);
     return key;
+}
+
+//  The highest number of a table's keys; 0: it is empty.
+static nm_rc_t
+s_last(nm_txn_t *txn, const nm_table_t *table, uint64_t *number)
+{
+    nm_cursor_t cursor;
+    nm_bytes_t key;
+    nm_cursor_open(&cursor, txn, table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), true);
+    nm_rc_t rc = nm_cursor_next(&cursor, &key, NULL);
+    *number = rc == NM_OK ? nm_get_u64(key.at) : 0;
+    nm_cursor_close(&cursor);
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
 }
 
 nm_rc_t
 nm_journal_load(nm_journal_t *self, nm_txn_t *txn)
 {
-    nm_cursor_t cursor;
-    nm_bytes_t key;
-    nm_cursor_open(&cursor, txn, &nm_journal_table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), true);
-    nm_rc_t rc = nm_cursor_next(&cursor, &key, NULL);
-    self->last_chunk = rc == NM_OK ? nm_get_u64(key.at) : 0;
-    nm_cursor_close(&cursor);
+    uint64_t marked_ms;
+    nm_rc_t rc = s_last(txn, &nm_journal_table, &self->last_chunk);
+    if (rc == NM_OK)
+        rc = s_last(txn, &nm_journal_marks_table, &marked_ms);
+    if (rc != NM_OK)
+        return rc;
+    self->marked_ms = (int64_t) marked_ms;
     self->open = false;
     self->count = 0;
     nm_buf_clear(&self->entries);
     nm_journal_end_turn(self);
-    return rc == NM_ERR_MISSING ? NM_OK : rc;
+    return NM_OK;
 }
 
 void
@@ -44,13 +60,15 @@ nm_journal_chunk(nm_journal_t *self, nm_txn_t *txn)
         self->last_chunk = nm_txn_next(txn, NM_COUNTER_ROLE_1);
         self->open = true;
         self->count = 0;
+        if (!self->first_chunk)
+            self->first_chunk = self->last_chunk;
         nm_buf_clear(&self->entries);
     }
     return self->last_chunk;
 }
 
-static void
-s_note_service(nm_journal_t *self, const nm_id_t *service)
+void
+nm_journal_tell(nm_journal_t *self, const nm_id_t *service)
 {
     if (self->service_count > NM_JOURNAL_SERVICE_COUNT)
         return;
@@ -62,18 +80,8 @@ s_note_service(nm_journal_t *self, const nm_id_t *service)
     self->service_count++;
 }
 
-nm_rc_t
-nm_journal_add(nm_journal_t *self, nm_txn_t *txn, const nm_entry_t *entry)
-{
-    nm_journal_chunk(self, txn);
-    nm_record_encode(&nm_entry_shape, entry, NM_BY_TAG, &self->entries);
-    self->count++;
-    s_note_service(self, &entry->service);
-    return self->entries.size >= CHUNK_SIZE || self->count == INDEX_MAX - 1 ? nm_journal_flush(self, txn) : NM_OK;
-}
-
-nm_rc_t
-nm_journal_flush(nm_journal_t *self, nm_txn_t *txn)
+static nm_rc_t
+s_write(nm_journal_t *self, nm_txn_t *txn)
 {
     if (!self->open)
         return NM_OK;
@@ -84,10 +92,42 @@ nm_journal_flush(nm_journal_t *self, nm_txn_t *txn)
     return nm_table_put(txn, &nm_journal_table, nm_key_view(&key), nm_buf_bytes(&self->entries));
 }
 
+nm_rc_t
+nm_journal_add(nm_journal_t *self, nm_txn_t *txn, const nm_entry_t *entry)
+{
+    nm_journal_chunk(self, txn);
+    nm_record_encode(&nm_entry_shape, entry, NM_BY_TAG, &self->entries);
+    self->count++;
+    nm_journal_tell(self, &entry->service);
+    return self->entries.size >= CHUNK_SIZE || self->count == INDEX_MAX - 1 ? s_write(self, txn) : NM_OK;
+}
+
+//  The turn's first chunk is the first that was written since the last mark's second.
+static nm_rc_t
+s_mark(nm_journal_t *self, nm_txn_t *txn, int64_t now_ms)
+{
+    uint8_t chunk[8];
+    if (!self->first_chunk || now_ms - self->marked_ms < MARK_MS)
+        return NM_OK;
+    self->marked_ms = now_ms;
+    nm_put_u64(chunk, self->first_chunk);
+    nm_key_t key = s_key((uint64_t) now_ms);
+    return nm_table_put(txn, &nm_journal_marks_table, nm_key_view(&key), nm_bytes(chunk, sizeof chunk));
+}
+
+nm_rc_t
+nm_journal_flush(nm_journal_t *self, nm_txn_t *txn, int64_t now_ms)
+{
+    nm_rc_t rc = s_write(self, txn);
+    return rc == NM_OK ? s_mark(self, txn, now_ms) : rc;
+}
+
 void
 nm_journal_end_turn(nm_journal_t *self)
 {
     self->service_count = 0;
+    self->first_chunk = 0;
+    self->turn_from = nm_journal_end(self);
 }
 
 bool
@@ -111,6 +151,33 @@ uint64_t
 nm_journal_end(const nm_journal_t *self)
 {
     return self->last_chunk << INDEX_BITS | (self->open ? self->count : INDEX_MAX);
+}
+
+uint64_t
+nm_journal_settled(const nm_journal_t *self)
+{
+    return self->open ? self->turn_from : nm_journal_end(self);
+}
+
+//  The mark at or before the time, if that is within its second, else the one after it: in between nothing was
+//  written.
+nm_rc_t
+nm_journal_since(const nm_journal_t *self, nm_txn_t *txn, int64_t since_ms, uint64_t *position)
+{
+    nm_cursor_t cursor;
+    nm_bytes_t key, value;
+    nm_key_t from = s_key((uint64_t) (since_ms >= MARK_MS ? since_ms - MARK_MS + 1 : 0));
+    *position = since_ms > 0 ? nm_journal_settled(self) : 0;
+    if (since_ms <= 0)
+        return NM_OK;
+    nm_cursor_open(&cursor, txn, &nm_journal_marks_table, nm_bytes(NULL, 0), nm_key_view(&from), false);
+    nm_rc_t rc = nm_cursor_next(&cursor, &key, &value);
+    if (rc == NM_OK && value.size != 8)
+        rc = NM_ERR_CORRUPT;
+    if (rc == NM_OK)
+        *position = nm_journal_at(nm_get_u64(value.at));
+    nm_cursor_close(&cursor);
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
 }
 
 //  -- Walking
@@ -150,14 +217,13 @@ nm_journal_next(nm_journal_walk_t *self, nm_entry_t *entry, uint64_t *position)
                 return rc;
             continue;
         }
-        nm_bytes_t raw;
-        if (nm_reader_raw(&self->reader, &raw) != NM_OK)
+        if (nm_reader_raw(&self->reader, &self->raw) != NM_OK)
             return NM_ERR_CORRUPT;
         uint64_t at = self->chunk << INDEX_BITS | self->index++;
         if (at < self->from)
             continue;
         *position = at + 1;
-        return nm_record_decode(&nm_entry_shape, entry, raw, NULL, "") == NM_OK ? NM_OK : NM_ERR_CORRUPT;
+        return nm_record_decode(&nm_entry_shape, entry, self->raw, NULL, "") == NM_OK ? NM_OK : NM_ERR_CORRUPT;
     }
 }
 
@@ -182,12 +248,29 @@ s_is_old(nm_bytes_t chunk, int64_t before_ms, bool *old)
     return NM_OK;
 }
 
+static nm_rc_t
+s_sweep_marks(nm_txn_t *txn, int64_t before_ms, size_t limit)
+{
+    nm_cursor_t cursor;
+    nm_bytes_t key;
+    nm_rc_t rc = NM_OK;
+    nm_cursor_open(&cursor, txn, &nm_journal_marks_table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
+    while (rc == NM_OK && limit-- && (rc = nm_cursor_next(&cursor, &key, NULL)) == NM_OK) {
+        if ((int64_t) nm_get_u64(key.at) >= before_ms)
+            break;
+        rc = nm_cursor_delete(&cursor);
+    }
+    nm_cursor_close(&cursor);
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
 nm_rc_t
 nm_journal_sweep(nm_txn_t *txn, int64_t before_ms, size_t limit)
 {
     nm_cursor_t cursor;
     nm_bytes_t value;
     nm_rc_t rc = NM_OK;
+    size_t given = limit;
     nm_cursor_open(&cursor, txn, &nm_journal_table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
     while (limit-- && (rc = nm_cursor_next(&cursor, NULL, &value)) == NM_OK) {
         bool old;
@@ -195,5 +278,5 @@ nm_journal_sweep(nm_txn_t *txn, int64_t before_ms, size_t limit)
             break;
     }
     nm_cursor_close(&cursor);
-    return rc == NM_ERR_MISSING ? NM_OK : rc;
+    return rc == NM_OK || rc == NM_ERR_MISSING ? s_sweep_marks(txn, before_ms, given) : rc;
 }

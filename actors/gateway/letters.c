@@ -115,7 +115,7 @@ static nm_rc_t
 s_ask_many(nm_case_t *it, const packed_t *packed)
 {
     const nm_peer_t *keepers[NM_OWNERS_MAX];
-    size_t count = nm_gather_peers(it, NM_ROLE_DEADLETTER, keepers, NM_OWNERS_MAX);
+    size_t count = nm_gather_peers(it->gateway, NM_ROLE_DEADLETTER, keepers, NM_OWNERS_MAX);
     nm_errand_t *errand = nm_errands_begin(it);
     for (size_t i = 0; errand && i < count && (!packed->rate || i < packed->rate); i++) {
         uint64_t share = packed->rate / count + (i < packed->rate % count);
@@ -130,7 +130,7 @@ s_answer_many(nm_case_t *it)
     nm_buf_t *body = &it->gateway->body;
     uint64_t matched = 0, replayed = 0;
     unsigned status = 0;
-    bool more = it->errand->question_count < nm_gather_peers(it, NM_ROLE_DEADLETTER, NULL, 0);
+    bool more = it->errand->question_count < nm_gather_peers(it->gateway, NM_ROLE_DEADLETTER, NULL, 0);
     if (nm_gather_refused(it) != NM_ERR_MISSING)
         return NM_OK;
     for (size_t i = 0; i < it->errand->question_count; i++) {
@@ -169,7 +169,7 @@ static nm_rc_t
 s_ask_keepers(nm_case_t *it, const packed_t *packed)
 {
     nm_buf_t *body = &it->gateway->body;
-    if (nm_gather_peers(it, NM_ROLE_DEADLETTER, NULL, 0) < 2)
+    if (nm_gather_peers(it->gateway, NM_ROLE_DEADLETTER, NULL, 0) < 2)
         return nm_forwards_keeper(it, s_pack(packed, packed->rate, body));
     if (nm_bytes_is(it->ask->op, MANY))
         return s_ask_many(it, packed);

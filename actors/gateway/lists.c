@@ -199,7 +199,7 @@ nm_op_list(nm_case_t *it)
     nm_rc_t rc;
     if (nm_case_decode(it, &nm_list_ask_shape, &page.ask, true) != NM_OK || s_prepare(it, &page) != NM_OK)
         return NM_OK;
-    size_t others = nm_gather_peers(it, NM_ROLE_GATEWAY, NULL, 0);
+    size_t others = nm_gather_peers(it->gateway, NM_ROLE_GATEWAY, NULL, 0);
     page.size_max = ANSWER_SIZE_MAX / (1 + others);
     if (it->errand) {
         rc = s_answer_all(it, &page);

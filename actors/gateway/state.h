@@ -10,6 +10,7 @@
 #include "actors/gateway/answer.h"
 #include "actors/gateway/cancel.h"
 #include "actors/gateway/errands.h"
+#include "actors/gateway/feeds.h"
 #include "actors/gateway/fingerprint.h"
 #include "actors/gateway/forward.h"
 #include "actors/gateway/history.h"
@@ -31,6 +32,7 @@ typedef struct nm_gateway {
     nm_services_t services;
     nm_journal_t journal;
     nm_polls_t polls;
+    nm_feeds_t feeds;
     nm_cancels_t cancels;
     nm_forwards_t forwards;
     nm_errands_t errands;

@@ -20,10 +20,11 @@ const nm_table_t nm_suspects_table = { NM_TABLE_ROLE + 16, false, "suspects" };
 const nm_table_t nm_spent_table = { NM_TABLE_ROLE + 17, false, "spent" };
 const nm_table_t nm_received_table = { NM_TABLE_ROLE + 18, false, "received" };
 const nm_table_t nm_by_user_table = { NM_TABLE_ROLE + 20, false, "by_user" };
+const nm_table_t nm_journal_marks_table = { NM_TABLE_ROLE + 21, false, "journal_marks" };
 
 const nm_table_t *const nm_gateway_tables[NM_GATEWAY_TABLE_COUNT] = {
     &nm_notes_table,    &nm_contents_table,      &nm_by_service_table, &nm_due_table,      &nm_journal_table,
     &nm_answers_table,  &nm_duplicates_table,    &nm_facts_table,      &nm_key_uses_table, &nm_moved_table,
     &nm_copies_table,   &nm_copy_contents_table, &nm_copy_ends_table,  &nm_awaited_table,  &nm_recoveries_table,
-    &nm_suspects_table, &nm_spent_table,         &nm_received_table,   &nm_by_user_table,
+    &nm_suspects_table, &nm_spent_table,         &nm_received_table,   &nm_by_user_table,  &nm_journal_marks_table,
 };

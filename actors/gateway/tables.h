@@ -6,6 +6,7 @@
  *      by_user      service, user, notification id     -> nothing; lists of one user walk it
  *      due          time, notification id              -> when a scheduled one starts, when one expires
  *      journal      number of a chunk                  -> events of one turn, for those who follow
+ *      journal_marks  time                             -> the chunk that was the first to be written after it
  *      answers      hash of service and key, time      -> first answers, for idempotency; 24 h
  *      moved        hash of service and key, time      -> the gateway that answers for the key now; 26 h
  *      duplicates   hash of service and content, time  -> notification id; one day
@@ -34,6 +35,7 @@ extern const nm_table_t nm_by_service_table;
 extern const nm_table_t nm_by_user_table;
 extern const nm_table_t nm_due_table;
 extern const nm_table_t nm_journal_table;
+extern const nm_table_t nm_journal_marks_table;
 extern const nm_table_t nm_answers_table;
 extern const nm_table_t nm_duplicates_table;
 extern const nm_table_t nm_facts_table;
@@ -47,7 +49,7 @@ extern const nm_table_t nm_suspects_table;
 extern const nm_table_t nm_spent_table;
 extern const nm_table_t nm_received_table;
 
-enum { NM_GATEWAY_TABLE_COUNT = 19 };
+enum { NM_GATEWAY_TABLE_COUNT = 20 };
 extern const nm_table_t *const nm_gateway_tables[NM_GATEWAY_TABLE_COUNT];
 
 #endif

@@ -33,10 +33,10 @@ extern "C" {
 #endif
 
 enum {
-    NMESH_ID_SIZE = 37,       //  A UUID text and its NUL
-    NMESH_WORD_SIZE = 32,     //  A status, a channel, the name of an event, and a NUL
-    NMESH_TIME_SIZE = 32,     //  A time as RFC 3339, and a NUL
-    NMESH_CURSOR_SIZE = 160,  //  A place in the stream of events, and a NUL
+    NMESH_ID_SIZE = 37,        //  A UUID text and its NUL
+    NMESH_WORD_SIZE = 32,      //  A status, a channel, the name of an event, and a NUL
+    NMESH_TIME_SIZE = 32,      //  A time as RFC 3339, and a NUL
+    NMESH_CURSOR_SIZE = 4097,  //  A place in the stream of events, and a NUL
     NMESH_DETAIL_SIZE = 512,
     NMESH_FAULT_COUNT = 16,  //  Faults that one error keeps
     NMESH_OPEN_MAX = 16384,  //  Asks that one client may have open

@@ -150,24 +150,6 @@ a_question_about_anothers_notification_is_passed_on(void **state)
 }
 
 static void
-a_cursor_of_another_gateway_is_read_there(void **state)
-{
-    test_t *self = *state;
-    nm_buf_clear(&self->body);
-    nm_bytes_t body = nm_client_map(&self->body, "after", "2-1f", NULL);
-    s_ask(self, "events.read", NULL, body);
-    assert_true(nm_bytes_equal(s_asked(self, 0, "events.read")->body, body));
-    assert_int_equal(s_reply(self, s_ask_as(self, "gateway-2", "events.read", NULL, body))->status, 400);
-    static const char *const CURSORS[] = { "77-1f", "65537-1", "2", "2-1F", "two" };
-    for (size_t i = 0; i < NM_COUNT(CURSORS); i++) {
-        nm_buf_clear(&self->body);
-        body = nm_client_map(&self->body, "after", CURSORS[i], NULL);
-        assert_int_equal(s_reply(self, s_ask(self, "events.read", NULL, body))->status, 400);
-    }
-    assert_int_equal(nm_bench_asks(self->bench), 1);
-}
-
-static void
 what_was_passed_on_is_not_passed_on_again(void **state)
 {
     test_t *self = *state;
@@ -643,7 +625,6 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_question_about_anothers_notification_is_passed_on),
-        TEST(a_cursor_of_another_gateway_is_read_there),
         TEST(what_was_passed_on_is_not_passed_on_again),
         TEST(an_unknown_gateways_notification_is_404),
         TEST(an_owner_that_is_away_makes_a_503_that_says_when_to_ask_again),

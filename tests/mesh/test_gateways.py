@@ -78,6 +78,84 @@ def test_a_list_is_the_same_whichever_gateway_is_asked(make_mesh, make_sink):
     until(lambda: list_all(clients[0]) == (sorted(sent, reverse=True), True), "all to be listed again")
 
 
+class Follower:
+    """Reads all events of a service, from page to page, at one gateway after the other."""
+
+    def __init__(self, clients, **start):
+        self.clients, self.seen, self.turn = clients, [], 0
+        self.cursor = self.read({"wait_ms": 0, **start})
+
+    def read(self, body):
+        self.turn += 1
+        answer = self.clients[self.turn % len(self.clients)].ask("events.read", body)
+        assert answer.status == 200, answer
+        for item in answer.body["items"]:
+            assert set(item) == {"cursor", "id", "event", "status", "at", "detail", "service_id"}, item
+        self.seen += [(item["id"], item["event"]) for item in answer.body["items"]]
+        return answer.body["next_cursor"]
+
+    def read_on(self, wait_ms=1000):
+        self.cursor = self.read({"after": self.cursor, "wait_ms": wait_ms, "limit": 7})
+
+    def read_until(self, wanted, seconds=20):
+        end = time.monotonic() + seconds
+        while not wanted <= set(self.seen):
+            assert time.monotonic() < end, f"{len(wanted - set(self.seen))} events did not come: {wanted - set(self.seen)}"
+            self.read_on()
+        assert len(self.seen) == len(set(self.seen)), "an event came twice"
+
+
+def test_events_of_all_gateways_come_once_whichever_is_asked(make_mesh, make_sink, capsys):
+    """Followers at one gateway and at all in turn, while one gateway is killed and the other restarted."""
+    payloads, sink = Payloads(), make_sink(keep=False)
+    mesh = make_mesh(one_of_each(gateway=2), providers={"sink": smtp(sink.port)})
+    wait_linked(mesh)
+    clients = [mesh.client(gateway=f"gateway-{n}") for n in (1, 2)]
+    one, both = Follower(clients[:1]), Follower(clients)
+    events = {"accepted", "queued", "sending", "sent"}
+
+    def send(n, where):
+        sent = where.send(payloads.request(n, f"u{n}@t.test"))
+        return {(sent, event) for event in events}
+
+    wanted = set().union(*(send(n, clients[n % 2]) for n in range(20)))
+    one.read_until(wanted)
+    both.read_until(wanted)
+
+    #  Who waits at one gateway hears at once what happens at the other.
+    (ask,) = clients[0].post([("events.read", {"after": one.cursor, "wait_ms": 20000}, None)])
+    time.sleep(0.3)
+    began = time.monotonic()
+    wanted |= send(20, clients[1])
+    assert clients[0].collect([ask], 10)[ask].body["items"]
+    waited = time.monotonic() - began
+    assert waited < 2
+
+    #  The other gateway dies with events that nobody has read, and comes back: they come then, others meanwhile.
+    wanted |= send(21, clients[1])
+    clients[1].wait_for(max(one for one, _ in wanted), "sent")
+    mesh["gateway-2"].kill()
+    for n in range(22, 26):
+        wanted |= send(n, clients[0])
+    one.read_until({(one, event) for one, event in wanted if number_of(one) == 1})
+    mesh["gateway-2"].start()
+    one.read_until(wanted)
+    #  The first is restarted: what it knew of the other is gone, the cursor is not.
+    mesh["gateway-1"].restart()
+    wanted |= send(26, clients[1]) | send(27, clients[0])
+    one.read_until(wanted)
+    both.read_until(wanted)
+    again = Follower(clients, after="0")
+    again.read_until(wanted)
+
+    #  One notification's stream says when it is over.
+    last = max(one for one, _ in wanted)
+    answer = until(lambda: (found := clients[0].ask("events.read", {"notification": last})).status == 200 and found, "an answer")
+    assert answer.body["done"] is True and [item["event"] for item in answer.body["items"]][-1] == "sent"
+    with capsys.disabled():
+        print(f"\nevents over gateways: {len(wanted)} once at each of 3 followers, heard after {1000 * waited:.0f} ms")
+
+
 def test_an_id_is_answered_by_any_gateway(make_mesh, make_sink):
     payloads, sink = Payloads(), make_sink()
     mesh = make_mesh(one_of_each(gateway=2), providers={"sink": smtp(sink.port)})

@@ -2,20 +2,19 @@
 #include "tools/nctl/nctl.h"
 #include "tools/nctl/reach.h"
 #include "tools/nctl/when.h"
-#include <poll.h>
 
 // clang-format off
 const nm_option_t nm_tail_options[] = {
-    { "since", 0, "CURSOR", "From this place on (it belongs to one gateway); 0: all that is kept; else from now" },
+    { "since", 0, "CURSOR", "From this place on; 0: all that is kept; else from now" },
     { "id", 0, "ID", "Only of this notification" },
     { "for", 0, "SPAN", "Ends after so long" },
     { NULL, 0, NULL, NULL }
 };
 // clang-format on
 
-enum { S_WAIT_MS = 10000, S_SLACK_MS = 5000, S_GATEWAY_MAX = 64 };
+enum { S_WAIT_MS = 10000, S_SLACK_MS = 5000 };
 
-//  A gateway tells of what it accepted itself, so each is followed on its own.
+//  Any gateway tells of what happens at all.
 typedef struct {
     nm_nctl_t *nctl;
     nmesh_t *client;
@@ -55,7 +54,7 @@ s_on_events(nmesh_t *client, const nmesh_reply_t *reply, void *arg)
     json_t *body = nm_json_unpack(nm_bytes(reply->body.at, reply->body.size));
     s_print(follow->nctl, json_object_get(body, "items"));
     snprintf(follow->cursor, sizeof follow->cursor, "%s", nm_json_text(body, "next_cursor"));
-    follow->ended = json_is_true(json_object_get(body, "final"));
+    follow->ended = json_is_true(json_object_get(body, "done"));
     json_decref(body);
 }
 
@@ -80,45 +79,17 @@ s_ask(s_follow_t *follow, int64_t wait_ms)
     json_decref(body);
 }
 
-//  Opens a client for each gateway; a cursor says whose it is by the number in front.
-static size_t
-s_open(nm_nctl_t *self, nm_reach_t *reach, s_follow_t *follows, nm_error_t *error)
-{
-    size_t count = 0;
-    const nm_mesh_t *mesh = nm_reach_mesh(reach);
-    const char *since = nm_options_text(&self->options, "since", "");
-    unsigned long number = strtoul(since, NULL, 10);
-    nm_fail(error, NM_ERR_MISSING, "--since \"%s\": no gateway of this mesh has the number in front of it", since);
-    for (size_t i = 0; i < mesh->actor_count && count < S_GATEWAY_MAX; i++) {
-        const nm_mesh_actor_t *actor = &mesh->actors[i];
-        if (actor->role != NM_ROLE_GATEWAY || (strchr(since, '-') && actor->number != number))
-            continue;
-        follows[count] = (s_follow_t){ .nctl = self, .client = nm_reach_gateway(reach, actor, error) };
-        snprintf(follows[count].cursor, sizeof follows[count].cursor, "%s", since);
-        count += follows[count].client != NULL;
-    }
-    return count;
-}
-
-//  Drives all until the time is over, one fails or nothing more can come.
+//  Drives it until the time is over, it fails or nothing more can come.
 static int
-s_follow_all(s_follow_t *follows, size_t count, int64_t end_ms)
+s_follow(s_follow_t *follow, int64_t end_ms)
 {
-    struct pollfd fds[S_GATEWAY_MAX];
-    size_t going_count = count;
-    while (going_count && nm_when_mono() < end_ms) {
-        going_count = 0;
-        for (size_t i = 0; i < count; i++) {
-            int64_t left_ms = end_ms - nm_when_mono();
-            if (!follows[i].ended && left_ms > 0 && !nmesh_open_count(follows[i].client))
-                s_ask(&follows[i], left_ms < S_WAIT_MS ? left_ms : S_WAIT_MS);
-            nmesh_poll(follows[i].client, 0);
-            if (follows[i].failed)
-                return NM_FAILED;
-            going_count += !follows[i].ended;
-            fds[i] = (struct pollfd){ .fd = nmesh_fd(follows[i].client), .events = POLLIN };
-        }
-        poll(fds, count, 50);
+    while (!follow->ended && nm_when_mono() < end_ms) {
+        int64_t left_ms = end_ms - nm_when_mono();
+        if (left_ms > 0 && !nmesh_open_count(follow->client))
+            s_ask(follow, left_ms < S_WAIT_MS ? left_ms : S_WAIT_MS);
+        nmesh_poll(follow->client, 50);
+        if (follow->failed)
+            return NM_FAILED;
     }
     return NM_DONE;
 }
@@ -128,21 +99,18 @@ nm_cmd_tail(nm_nctl_t *self)
 {
     nm_error_t error = { "" };
     int64_t span_ms = INT64_C(100) * 366 * 86400000;
-    s_follow_t follows[S_GATEWAY_MAX];
-    size_t count = 0;
-    int code;
+    s_follow_t follow = { .nctl = self };
     const char *span = nm_options_text(&self->options, "for", NULL);
     if (span && nm_when_span(span, &span_ms) != NM_OK)
         return nm_nctl_misused(self, "--for \"%s\": a span such as 30s was expected", span);
+    snprintf(follow.cursor, sizeof follow.cursor, "%s", nm_options_text(&self->options, "since", ""));
     nm_reach_t *reach = nm_reach_new(self->mesh_folder, &error);
     if (reach)
-        count = s_open(self, reach, follows, &error);
-    code = count ? s_follow_all(follows, count, nm_when_mono() + span_ms) : nm_nctl_fail("%s", error.text);
-    for (size_t i = 0; i < count; i++) {
-        if (span && !self->json && follows[i].cursor[0])
-            nm_nctl_say("To go on from here: --since %s", follows[i].cursor);
-        nmesh_close(&follows[i].client);
-    }
+        follow.client = nm_reach_door(reach, &error);
+    int code = follow.client ? s_follow(&follow, nm_when_mono() + span_ms) : nm_nctl_fail("%s", error.text);
+    if (span && !self->json && follow.cursor[0])
+        nm_nctl_say("To go on from here: --since %s", follow.cursor);
+    nmesh_close(&follow.client);
     nm_reach_destroy(&reach);
     return code;
 }
