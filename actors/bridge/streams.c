@@ -121,7 +121,7 @@ nm_streams_reply(nm_bridge_t *self, nm_turn_t *turn, nm_exchange_slot_t *slot, c
     if (reply->status != 200)
         return s_stumble(self, turn, slot, reply);
     nm_front_answer_t answer = { .request = slot->request->id };
-    bool final = nm_reader_find_flag(reply->body, "final");
+    bool done = nm_reader_find_flag(reply->body, "done");
     nm_bytes_t cursor = nm_reader_find_text(reply->body, "next_cursor");
     if (!slot->flowing) {
         nm_answers_begin(slot->request, 200, TYPE_EVENTS, &answer);
@@ -132,7 +132,7 @@ nm_streams_reply(nm_bridge_t *self, nm_turn_t *turn, nm_exchange_slot_t *slot, c
     if (!s_print_events(reply->body, &answer.body))
         nm_buf_add_text(&answer.body, ":\n\n");
     slot->flowing = true;
-    answer.open = !final && !nm_turn_leaving(turn);
+    answer.open = !done && !nm_turn_leaving(turn);
     bool open = answer.open;
     nm_bridge_answer(self, turn, slot, &answer);
     if (open)

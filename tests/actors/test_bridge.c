@@ -389,7 +389,7 @@ what_nobody_answers_ends_with_503(void **state)
 //  -- Events
 
 static void
-s_answer_events(fixture_t *it, size_t n, const char *event, bool final)
+s_answer_events(fixture_t *it, size_t n, const char *event, bool done)
 {
     nm_buf_t body = { 0 };
     const nm_bench_asked_t *asked = s_asked(it, n);
@@ -403,7 +403,7 @@ s_answer_events(fixture_t *it, size_t n, const char *event, bool final)
         nm_writer_pair_text(&body, "event", event);
     }
     nm_writer_pair_text(&body, "next_cursor", "1-8");
-    nm_writer_pair_bool(&body, "final", final);
+    nm_writer_pair_bool(&body, "done", done);
     nm_bench_answer(it->bench, asked->id, asked->peer, 200, nm_buf_bytes(&body));
     nm_bench_turn(it->bench);
     nm_buf_free(&body);
