@@ -10,7 +10,7 @@
 #include "wire/reader.h"
 #include "wire/writer.h"
 
-enum { S_PEER_MAX = 8, S_TURN_MAX = 32 };
+enum { S_PEER_MAX = 16, S_TURN_MAX = 32 };
 #define S_START_MS INT64_C(1795219200000)  //  2026-11-21T00:00:00Z
 
 //  A played peer: both streams, as its own store would know them.
