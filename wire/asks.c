@@ -28,6 +28,59 @@ NM_RECORD_DEFINE(key_ask, NM_KEY_ASK_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(page_ask, NM_PAGE_ASK_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(provider_ask, NM_PROVIDER_ASK_FIELDS, NULL, 0);
 
+//  -- What rows cannot say
+
+static void
+s_check_least(bool has, uint64_t value, nm_faults_t *faults, const char *parent, const char *name)
+{
+    if (has && !value)
+        nm_faults_add(faults, parent, name, "must be 1 or more; leave it out for no limit");
+}
+
+static void
+s_check_limits(nm_bytes_t raw, nm_faults_t *faults)
+{
+    static const char PARENT[] = "/limits";
+    nm_limits_t limits;
+    if (nm_record_decode(&nm_limits_shape, &limits, raw, NULL, "") != NM_OK)
+        return;
+    s_check_least(NM_HAS(&limits, limits, per_minute), limits.per_minute, faults, PARENT, "per_minute");
+    s_check_least(NM_HAS(&limits, limits, burst), limits.burst, faults, PARENT, "burst");
+    s_check_least(NM_HAS(&limits, limits, per_day), limits.per_day, faults, PARENT, "per_day");
+    if (NM_HAS(&limits, limits, burst) && !NM_HAS(&limits, limits, per_minute))
+        nm_faults_add(faults, PARENT, "burst", "goes with per_minute");
+}
+
+static void
+s_check_recipient_limits(nm_bytes_t raw, nm_faults_t *faults)
+{
+    static const char PARENT[] = "/recipient_limits";
+    nm_recipient_limits_t limits;
+    if (nm_record_decode(&nm_recipient_limits_shape, &limits, raw, NULL, "") != NM_OK)
+        return;
+    s_check_least(NM_HAS(&limits, recipient_limits, per_hour), limits.per_hour, faults, PARENT, "per_hour");
+    s_check_least(NM_HAS(&limits, recipient_limits, per_day), limits.per_day, faults, PARENT, "per_day");
+}
+
+void
+nm_service_ask_check(const nm_service_ask_t *self, nm_faults_t *faults)
+{
+    nm_defaults_t defaults;
+    if (NM_HAS(self, service_ask, name) && !self->name.size)
+        nm_faults_add(faults, "", "name", "must not be empty");
+    if (NM_HAS(self, service_ask, retention_days) && self->retention_days == 0)
+        nm_faults_add(faults, "", "retention_days", "must be 1 to 3,650");
+    if (NM_HAS(self, service_ask, accept) && self->accept == 0)
+        nm_faults_add(faults, "", "accept", "must be 1 or 2");
+    if (NM_HAS(self, service_ask, limits))
+        s_check_limits(self->limits, faults);
+    if (NM_HAS(self, service_ask, recipient_limits))
+        s_check_recipient_limits(self->recipient_limits, faults);
+    if (NM_HAS(self, service_ask, defaults) &&
+        nm_record_decode(&nm_defaults_shape, &defaults, self->defaults, NULL, "") == NM_OK)
+        nm_defaults_check(&defaults, faults, "/defaults");
+}
+
 //  -- What operations take of them
 
 static const nm_alias_t EVENTS_ID[] = { { "id", "notification" } };

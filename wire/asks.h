@@ -9,7 +9,7 @@
 #ifndef NM_WIRE_ASKS_H
 #define NM_WIRE_ASKS_H
 
-#include "wire/records.h"
+#include "wire/defaults.h"
 
 //  What names a notification or a service.
 #define NM_BY_ID_FIELDS(F, R) F(R, 1, id, REF, NM_REF_MAX, MUST, NULL, "Which one")
@@ -128,8 +128,12 @@ NM_RECORD_DECLARE(recipient_limits, NM_RECIPIENT_LIMITS_FIELDS);
     F(R, 6, recipient_limits, RECORD, 512, MAY, &nm_recipient_limits_shape, "How much a recipient gets") \
     F(R, 7, retention_days, UINT, 3650, MAY, NULL, "How long ended notifications are kept")              \
     F(R, 8, accept, UINT, 2, MAY, NULL, "On how many disks before the 202")                              \
-    F(R, 9, accept_alone, BOOL, 0, MAY, NULL, "Rather on one disk than not at all")
+    F(R, 9, accept_alone, BOOL, 0, MAY, NULL, "Rather on one disk than not at all")                      \
+    F(R, 10, defaults, RECORD, 4096, MAY, &nm_defaults_shape, "What holds where a notification does not say")
 NM_RECORD_DECLARE(service_ask, NM_SERVICE_ASK_FIELDS);
+//  What rows cannot say of a service. Adds to faults.
+void nm_service_ask_check(const nm_service_ask_t *self, nm_faults_t *faults);
+
 extern const nm_shape_t nm_service_new_shape, nm_service_change_shape;
 
 #define NM_KEY_ASK_FIELDS(F, R)                                                       \

@@ -2,11 +2,12 @@
 
 #include "wire/address.h"
 #include "wire/base64.h"
+#include "wire/language.h"
 #include "wire/reader.h"
 #include "wire/records.h"
 #include "wire/utf8.h"
 
-enum { POINTER_SIZE = sizeof((nm_fault_t *) NULL)->pointer, INDEX_SIZE = 12, SUBTAG_MAX = 8 };
+enum { POINTER_SIZE = sizeof((nm_fault_t *) NULL)->pointer, INDEX_SIZE = 12 };
 
 //  A check of one request. channels holds a bit for each channel that it names.
 typedef struct {
@@ -233,27 +234,6 @@ s_check_content(check_t *self)
         s_fault(self, "html", "goes with e-mail only");
     if (self->channels & TEXT && NM_HAS(request, request, content) && nm_utf8_count(request->content) > NM_SMS_MAX)
         s_fault(self, "content", "is too long; sms and whatsapp take at most 1,600 characters");
-}
-
-//  A language tag by its shape (RFC 5646): subtags of 1 to 8 letters and digits, the
-//  first of letters.
-static bool
-s_is_language(nm_bytes_t tag)
-{
-    size_t length = 0;
-    bool first = true;
-    for (size_t i = 0; i < tag.size; i++) {
-        uint8_t byte = tag.at[i], letter = byte | 0x20;
-        bool is_letter = letter >= 'a' && letter <= 'z', is_digit = byte >= '0' && byte <= '9';
-        if (byte == '-') {
-            if (length == 0)
-                return false;
-            length = 0;
-            first = false;
-        } else if (!(is_letter || (is_digit && !first)) || ++length > SUBTAG_MAX)
-            return false;
-    }
-    return length > 0 && (!first || length > 1);
 }
 
 //  -- Parts of an e-mail
@@ -509,7 +489,7 @@ nm_request_check(const nm_request_t *request, int64_t now_ms, nm_faults_t *fault
         if (GIVEN(&self, template_version))
             s_fault(&self, "template_version", "goes with template only");
     }
-    if (NM_HAS(request, request, language) && !s_is_language(request->language))
+    if (NM_HAS(request, request, language) && !nm_language_is_tag(request->language))
         s_fault(&self, "language", "must be a language tag (BCP 47), such as en or pt-BR");
     if (NM_HAS(request, request, email))
         s_check_email(&self);

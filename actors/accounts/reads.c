@@ -9,7 +9,7 @@
 static void
 s_write_service(nm_buf_t *out, const nm_service_t *service)
 {
-    nm_writer_map(out, 11);
+    nm_writer_map(out, 12);
     nm_writer_pair_id(out, "id", &service->id);
     nm_writer_pair_str(out, "name", service->name);
     nm_writer_text(out, "description");
@@ -28,6 +28,7 @@ s_write_service(nm_buf_t *out, const nm_service_t *service)
         nm_writer_nil(out);
     nm_writer_pair_uint(out, "accept", NM_HAS(service, service, accept) ? service->accept : 1);
     nm_writer_pair_bool(out, "accept_alone", NM_HAS(service, service, accept_alone) && service->accept_alone);
+    nm_writer_pair_raw_or_nil(out, "defaults", NM_HAS(service, service, defaults), service->defaults);
     nm_writer_pair_time(out, "created_at", service->created_at);
     nm_writer_pair_time(out, "updated_at", service->updated_at);
 }

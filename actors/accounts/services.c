@@ -69,6 +69,7 @@ s_remember(nm_services_t *self, const nm_service_t *service)
         .has_limits = NM_HAS(service, service, limits),
         .has_recipient_limits = NM_HAS(service, service, recipient_limits),
         .allowance = s_allowance(service),
+        .has_defaults = NM_HAS(service, service, defaults),
     };
     self->changes++;
 }

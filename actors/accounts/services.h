@@ -29,7 +29,8 @@ enum { NM_SECRET_SIZE = 32, NM_KEY_TEXT_SIZE = 65 };
     F(R, 9, created_at, TIME, 0, MUST, NULL, "When it was made")                                         \
     F(R, 10, updated_at, TIME, 0, MUST, NULL, "When it was changed last")                                \
     F(R, 11, deleted_at, TIME, 0, MAY, NULL, "When it was deleted; its data goes after retention")       \
-    F(R, 12, accept_alone, BOOL, 0, MAY, NULL, "Rather on one disk than not at all")
+    F(R, 12, accept_alone, BOOL, 0, MAY, NULL, "Rather on one disk than not at all")                     \
+    F(R, 13, defaults, RECORD, 4096, MAY, &nm_defaults_shape, "What holds where a notification does not say")
 NM_RECORD_DECLARE(service, NM_SERVICE_FIELDS);
 
 #define NM_API_KEY_FIELDS(F, R)                                           \
@@ -59,6 +60,7 @@ typedef struct {
     bool has_limits;       //  Of its own; else those of the mesh file hold
     bool has_recipient_limits;
     nm_allowance_t allowance;
+    bool has_defaults;
 } nm_tenant_t;
 
 typedef struct {

@@ -257,6 +257,31 @@ s_write(nm_case_t *it, const nm_request_t *request, nm_bytes_t raw, const nm_kep
 
 //  -- One notification
 
+nm_rc_t
+nm_accept_begin(nm_case_t *it)
+{
+    const nm_tenant_t *tenant = nm_services_find(&it->gateway->services, &it->who.service);
+    nm_service_t service;
+    nm_rc_t rc = nm_quota_open(it);
+    if (rc != NM_OK || !tenant || !tenant->has_defaults)
+        return rc;
+    rc = nm_services_get(it->txn, &it->who.service, &service);
+    if (rc == NM_OK && NM_HAS(&service, service, defaults))
+        rc = nm_record_decode(&nm_defaults_shape, &it->defaults, service.defaults, NULL, "");
+    return rc == NM_ERR_MALFORMED ? NM_ERR_CORRUPT : rc;
+}
+
+nm_bytes_t
+nm_accept_fill(nm_case_t *it, nm_bytes_t raw)
+{
+    nm_buf_t *filled = &it->gateway->filled;
+    if (!it->defaults.has)
+        return raw;
+    nm_buf_clear(filled);
+    nm_defaults_apply(&it->defaults, raw, it->now_ms, filled);
+    return nm_buf_bytes(filled);
+}
+
 static nm_rc_t
 s_refuse(nm_accepted_t *accepted, const char *detail)
 {
@@ -357,8 +382,8 @@ nm_accept_one(nm_case_t *it, const nm_item_t *item, nm_idempotency_t *idempotenc
     idempotency->key = nm_bytes(NULL, 0);
     faults->count = faults->missed = 0;
 
-    bool sound = nm_record_decode(&nm_request_shape, &request, item->raw, faults, "") == NM_OK;
-    nm_bytes_t key;
+    nm_bytes_t key, raw = nm_accept_fill(it, item->raw);
+    bool sound = nm_record_decode(&nm_request_shape, &request, raw, faults, "") == NM_OK;
     bool in_body = NM_HAS(&request, request, request_id);
     if (nm_accept_key(item->header, in_body, request.request_id, faults, &key) != NM_OK)
         sound = false;
@@ -381,7 +406,7 @@ nm_accept_one(nm_case_t *it, const nm_item_t *item, nm_idempotency_t *idempotenc
     nm_accept_check_mesh(gateway, &request, faults);
     if (faults->count)
         return s_refuse(accepted, DETAIL_FAULTS);
-    return s_write_new(it, item->index, &request, item->raw, accepted);
+    return s_write_new(it, item->index, &request, raw, accepted);
 }
 
 //  -- Bodies
@@ -502,7 +527,7 @@ nm_rc_t
 nm_op_create(nm_case_t *it)
 {
     nm_item_t item = { .raw = it->ask->body };
-    nm_rc_t rc = nm_quota_open(it);
+    nm_rc_t rc = nm_accept_begin(it);
     if (rc != NM_OK)
         return rc;
     if (nm_accept_open(it, false, &item.header) != NM_OK)

@@ -49,6 +49,12 @@ void nm_accept_note(const nm_origin_t *origin, const nm_request_t *request, nm_n
 //  The first channel, and whom it goes to over that: an address, or a user's id.
 nm_channel_t nm_accept_address(const nm_request_t *request, nm_bytes_t *address);
 
+//  Looks up what holds for the asker's service: its limits, and what its notifications need not say.
+nm_rc_t nm_accept_begin(nm_case_t *it);
+
+//  The request with what its service says for it. A view into a buffer of the gateway, until the next call.
+nm_bytes_t nm_accept_fill(nm_case_t *it, nm_bytes_t raw);
+
 //  Takes one in. The caller keeps the answer under idempotency when the code is 2xx and it is no replay.
 //  NM_ERR_BUSY: nothing was written, its copy is being made, and the ask runs again.
 nm_rc_t nm_accept_one(nm_case_t *it, const nm_item_t *item, nm_idempotency_t *idempotency, nm_accepted_t *accepted);

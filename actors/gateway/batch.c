@@ -360,7 +360,7 @@ nm_op_batch(nm_case_t *it)
     nm_idempotency_t idempotency;
     nm_first_answer_t first;
     nm_quota_refusal_t why;
-    nm_rc_t rc = nm_quota_open(it);
+    nm_rc_t rc = nm_accept_begin(it);
     if (rc != NM_OK)
         return rc;
     if (nm_accept_open(it, true, &header) != NM_OK || s_open_batch(it, header, &list, &idempotency) != NM_OK)

@@ -152,6 +152,8 @@ s_open(nm_case_t *it, nm_bytes_t header, broadcast_t *self, nm_bytes_t *key)
     nm_record_decode(&nm_broadcast_shape, &ask, it->ask->body, faults, "");
     nm_accept_key(header, NM_HAS(&ask, all_of_broadcast, request_id), ask.request_id, faults, key);
     memcpy(&request, &ask, sizeof request);
+    if (NM_HAS(&it->defaults, defaults, channel) && !nm_defaults_names_channel(it->ask->body))
+        NM_PUT(&request, request, channel, it->defaults.channel);
     if (!s_names_recipient(it->ask->body))
         NM_PUT(&request, request, user_id, it->who.service);  //  Any: whoever it is, the checks are the same
     if (NM_HAS(&ask, all_of_broadcast, user_ids)) {
@@ -279,7 +281,7 @@ nm_op_broadcast(nm_case_t *it)
     broadcast_t self = { 0 };
     nm_idempotency_t idempotency;
     nm_bytes_t header, key;
-    nm_rc_t rc = nm_quota_open(it);
+    nm_rc_t rc = nm_accept_begin(it);
     if (rc != NM_OK || nm_accept_open(it, true, &header) != NM_OK)
         return rc;
     if (s_open(it, header, &self, &key) != NM_OK)

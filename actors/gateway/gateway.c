@@ -486,6 +486,7 @@ s_close(void *state)
     nm_buf_free(&self->problem);
     nm_buf_free(&self->note);
     nm_buf_free(&self->work);
+    nm_buf_free(&self->filled);
     free(self);
 }
 

@@ -24,7 +24,8 @@ static bool
 s_is_placed(nm_case_t *it, nm_bytes_t raw)
 {
     nm_bytes_t seconds;
-    return it->quota.recipients || nm_reader_find(raw, "dedupe_seconds", &seconds) == NM_OK;
+    return it->quota.recipients || NM_HAS(&it->defaults, defaults, dedupe_seconds) ||
+           nm_reader_find(raw, "dedupe_seconds", &seconds) == NM_OK;
 }
 
 //  What is malformed is refused here.
@@ -35,7 +36,7 @@ s_find_owner(nm_case_t *it, nm_bytes_t raw, const nm_peer_t **owner)
     uint8_t text[NM_IDEMPOTENCY_MAX];
     nm_request_t request;
     nm_bytes_t address;
-    if (nm_record_decode(&nm_request_shape, &request, raw, NULL, "") != NM_OK)
+    if (nm_record_decode(&nm_request_shape, &request, nm_accept_fill(it, raw), NULL, "") != NM_OK)
         return NM_OK;
     nm_accept_address(&request, &address);
     size_t size = address.size < sizeof text ? address.size : sizeof text;
@@ -89,7 +90,7 @@ nm_op_take(nm_case_t *it)
     nm_item_t item = { .raw = it->ask->body };
     if (!nm_case_is_passed_on(it))
         return nm_answer_problem(&it->answer, 403, NULL, "Only a gateway may ask this.");
-    nm_rc_t rc = nm_quota_open(it);
+    nm_rc_t rc = nm_accept_begin(it);
     if (rc != NM_OK)
         return rc;
     return nm_accept_open(it, false, &item.header) == NM_OK ? nm_accept_answer(it, &item) : NM_OK;

@@ -54,7 +54,7 @@ typedef struct nm_gateway {
     uint64_t present;                         //  A bit for each role that the directory knows
 
     //  Scratch, so that nothing is allocated for each notification.
-    nm_buf_t body, headers, problem, note, work;
+    nm_buf_t body, headers, problem, note, work, filled;
     nm_faults_t faults;
     nm_history_t history;
 } nm_gateway_t;
@@ -73,8 +73,9 @@ typedef struct nm_case {
     nm_asker_t asker;
     nm_answer_t answer;  //  Goes to asker
     int64_t now_ms;
-    nm_errand_t *errand;   //  What other gateways said, when the ask runs again; else NULL
-    nm_quota_use_t quota;  //  Which limits hold; answer tells of them
+    nm_errand_t *errand;     //  What other gateways said, when the ask runs again; else NULL
+    nm_quota_use_t quota;    //  Which limits hold; answer tells of them
+    nm_defaults_t defaults;  //  Of the asker's service, once nm_accept_begin was called
 } nm_case_t;
 
 //  An operation: answers the ask, or keeps it to answer later.

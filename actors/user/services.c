@@ -3,6 +3,7 @@
 #include "actors/accounts/reads.h"
 #include "actors/user/ops.h"
 #include "wire/asks.h"
+#include "wire/patch.h"
 
 //  Is the name another service's?
 static nm_rc_t
@@ -21,10 +22,40 @@ s_name_is_taken(nm_act_t *it, nm_bytes_t name, const nm_id_t *own, bool *taken)
     return rc;
 }
 
+//  A part of a service that was patched (RFC 7396), or given without its nulls. Lives as long as the turn.
+static nm_bytes_t
+s_patch(nm_act_t *it, bool has, nm_bytes_t target, nm_bytes_t patch)
+{
+    nm_buf_t packed = { 0 };
+    nm_patch_apply(has ? target : nm_bytes(NULL, 0), patch, &packed);
+    uint8_t *at = nm_txn_alloc(it->txn, packed.size);
+    memcpy(at, packed.at, packed.size);
+    nm_bytes_t merged = nm_bytes(at, packed.size);
+    nm_buf_free(&packed);
+    return merged;
+}
+
+//  What becomes of the parts that the ask names.
+static void
+s_merge(nm_act_t *it, const nm_service_t *service, nm_service_ask_t *ask)
+{
+#define S_MERGE(name)                                                                          \
+    do {                                                                                       \
+        if (NM_HAS(ask, service_ask, name))                                                    \
+            ask->name = s_patch(it, NM_HAS(service, service, name), service->name, ask->name); \
+    } while (0)
+    S_MERGE(limits);
+    S_MERGE(recipient_limits);
+    S_MERGE(defaults);
+#undef S_MERGE
+}
+
 //  Passes what was given on to the service, and names what cannot be.
 static void
-s_apply(const nm_service_ask_t *ask, nm_service_t *service, nm_faults_t *faults)
+s_apply(nm_act_t *it, nm_service_ask_t *ask, nm_service_t *service)
 {
+    s_merge(it, service, ask);
+    nm_service_ask_check(ask, it->faults);
 #define S_PASS(name)                                   \
     do {                                               \
         if (NM_HAS(ask, service_ask, name))            \
@@ -38,13 +69,8 @@ s_apply(const nm_service_ask_t *ask, nm_service_t *service, nm_faults_t *faults)
     S_PASS(retention_days);
     S_PASS(accept);
     S_PASS(accept_alone);
+    S_PASS(defaults);
 #undef S_PASS
-    if (NM_HAS(ask, service_ask, name) && !ask->name.size)
-        nm_faults_add(faults, "", "name", "must not be empty");
-    if (NM_HAS(ask, service_ask, retention_days) && ask->retention_days == 0)
-        nm_faults_add(faults, "", "retention_days", "must be 1 to 3,650");
-    if (NM_HAS(ask, service_ask, accept) && ask->accept == 0)
-        nm_faults_add(faults, "", "accept", "must be 1 or 2");
 }
 
 //  Answers what is wrong with it, or saves it and shows it.
@@ -70,7 +96,6 @@ nm_act_services_create(nm_act_t *it)
 {
     nm_service_ask_t ask;
     nm_service_t service = { .has = 0 };
-    nm_faults_t *faults = it->faults;
     nm_id_t id;
     if (nm_act_decode(it, &nm_service_new_shape, &ask, false) != NM_OK)
         return NM_OK;
@@ -80,7 +105,7 @@ nm_act_services_create(nm_act_t *it)
     NM_PUT(&service, service, id, id);
     NM_PUT(&service, service, is_active, true);
     NM_PUT(&service, service, created_at, it->now_ms);
-    s_apply(&ask, &service, faults);
+    s_apply(it, &ask, &service);
     return s_save(it, 201, &service, NULL);
 }
 
@@ -94,6 +119,7 @@ nm_act_services_patch(nm_act_t *it)
         { "retention_days", NM_AT_service_retention_days, true },
         { "accept", NM_AT_service_accept, true },
         { "accept_alone", NM_AT_service_accept_alone, true },
+        { "defaults", NM_AT_service_defaults, true },
         { "name", NM_AT_service_name, false },
         { "is_active", NM_AT_service_is_active, false },
     };
@@ -107,7 +133,7 @@ nm_act_services_patch(nm_act_t *it)
         return rc == NM_ERR_REFUSED ? NM_OK : rc;
     if (nm_act_is_admin(it, &id))
         return nm_act_problem(it, 409, "The service admin is built in and cannot be changed.");
-    s_apply(&ask, &service, it->faults);
+    s_apply(it, &ask, &service);
     nm_act_clear(it, FIELDS, NM_COUNT(FIELDS), &service.has);
     return s_save(it, 200, &service, &id);
 }

@@ -32,10 +32,23 @@ static const nm_shape_t *const SHAPES[] __attribute__((unused)) = {
 
 //  What operations of the door take. OpenAPI tells of them, PROTOCOL.md does not.
 static const nm_shape_t *const ASK_SHAPES[] __attribute__((unused)) = {
-    &nm_by_id_shape,       &nm_batch_shape,      &nm_list_ask_shape,         &nm_events_ask_shape,
-    &nm_letter_list_shape, &nm_letter_ref_shape, &nm_letter_replay_shape,    &nm_letter_filter_shape,
-    &nm_letter_many_shape, &nm_limits_shape,     &nm_recipient_limits_shape, &nm_service_ask_shape,
-    &nm_key_ask_shape,     &nm_page_ask_shape,   &nm_provider_ask_shape,
+    &nm_by_id_shape,
+    &nm_batch_shape,
+    &nm_list_ask_shape,
+    &nm_events_ask_shape,
+    &nm_letter_list_shape,
+    &nm_letter_ref_shape,
+    &nm_letter_replay_shape,
+    &nm_letter_filter_shape,
+    &nm_letter_many_shape,
+    &nm_limits_shape,
+    &nm_recipient_limits_shape,
+    &nm_service_ask_shape,
+    &nm_key_ask_shape,
+    &nm_page_ask_shape,
+    &nm_provider_ask_shape,
+    &nm_defaults_shape,
+    &nm_all_of_broadcast_shape,
 };
 
 //  Any struct of SHAPES and ASK_SHAPES fits in.
