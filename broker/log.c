@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include "wire/limits.h"
 #include "wire/time.h"
+#include "wire/trace.h"
 #include "wire/utf8.h"
 
 enum {
@@ -105,7 +106,7 @@ s_write(const line_t *line)
 }
 
 __attribute__((format(printf, 4, 0))) static void
-s_log(nm_log_level_t level, const char *event, nm_bytes_t correlation_id, const char *format, va_list args)
+s_log(nm_log_level_t level, const char *event, nm_log_subject_t subject, const char *format, va_list args)
 {
     if (level > s_least)
         return;
@@ -124,11 +125,14 @@ s_log(nm_log_level_t level, const char *event, nm_bytes_t correlation_id, const 
     s_add_pair(&line, "actor", nm_text(s_actor), MESSAGE_END);
     s_add_pair(&line, "event", nm_text(event), MESSAGE_END);
     s_add_pair(&line, "message", nm_text(message), MESSAGE_END);
-    if (correlation_id.size) {
-        if (correlation_id.size > NM_CORRELATION_MAX)
-            correlation_id.size = NM_CORRELATION_MAX;
-        s_add_pair(&line, "correlation_id", correlation_id, LINE_SIZE - 2 * LINE_TAIL);
+    if (subject.correlation_id.size) {
+        if (subject.correlation_id.size > NM_CORRELATION_MAX)
+            subject.correlation_id.size = NM_CORRELATION_MAX;
+        s_add_pair(&line, "correlation_id", subject.correlation_id, LINE_SIZE - 2 * LINE_TAIL);
     }
+    nm_bytes_t trace = nm_trace_id(subject.traceparent);
+    if (trace.size)
+        s_add_pair(&line, "trace_id", trace, LINE_SIZE - 2 * LINE_TAIL);
     s_add(&line, "}\n", 2, LINE_SIZE);
     s_write(&line);
 }
@@ -145,15 +149,15 @@ nm_log(nm_log_level_t level, const char *event, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    s_log(level, event, nm_bytes(NULL, 0), format, args);
+    s_log(level, event, (nm_log_subject_t){ .traceparent = { 0 } }, format, args);
     va_end(args);
 }
 
 void
-nm_log_about(nm_log_level_t level, const char *event, nm_bytes_t correlation_id, const char *format, ...)
+nm_log_about(nm_log_level_t level, const char *event, nm_log_subject_t subject, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    s_log(level, event, correlation_id, format, args);
+    s_log(level, event, subject, format, args);
     va_end(args);
 }

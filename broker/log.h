@@ -1,6 +1,6 @@
 /*  log - one JSON object a line on stderr, with a syslog priority in front for journald.
  *
- *  {"time":"...","level":"warning","actor":"email-1","event":"peer_refused","message":"...","correlation_id":"..."}
+ *  {"time":"...","level":"warning","actor":"email-1","event":"peer_refused","message":"...","correlation_id":"...","trace_id":"..."}
  *
  *  event is a short constant that a program can match; message is for a person. Never
  *  give it content, secrets or whole addresses (nm_address_mask). Every byte is escaped,
@@ -24,8 +24,13 @@ void nm_log_open(const char *actor, nm_log_level_t least);
 
 __attribute__((format(printf, 3, 4))) void nm_log(nm_log_level_t level, const char *event, const char *format, ...);
 
-//  The same with the correlation id of the notification that it is about.
+//  The notification that a line is about. An empty traceparent is none; of another its trace id is written.
+typedef struct {
+    nm_bytes_t correlation_id;
+    nm_bytes_t traceparent;
+} nm_log_subject_t;
+
 __attribute__((format(printf, 4, 5))) void nm_log_about(nm_log_level_t level, const char *event,
-                                                        nm_bytes_t correlation_id, const char *format, ...);
+                                                        nm_log_subject_t subject, const char *format, ...);
 
 #endif

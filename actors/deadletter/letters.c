@@ -144,6 +144,8 @@ s_summarise(const nm_dead_letter_t *dead, const nm_delivery_t *delivery, int64_t
     NM_PUT(letter, letter, died_at, dead->died_at);
     NM_PUT(letter, letter, updated_at, now_ms);
     NM_PUT(letter, letter, correlation_id, delivery->correlation_id);
+    if (NM_HAS(delivery, delivery, traceparent))
+        NM_PUT(letter, letter, traceparent, delivery->traceparent);
     if (NM_HAS(dead, dead_letter, detail))
         NM_PUT(letter, letter, detail, dead->detail);
     if (NM_HAS(delivery, delivery, expires_at))

@@ -33,7 +33,8 @@
     F(R, 14, updated_at, TIME, 0, MUST, NULL, "When its state changed last")                               \
     F(R, 15, replay_at, TIME, 0, MAY, NULL, "Its place in the line of timed replays")                      \
     F(R, 16, expires_at, TIME, 0, MAY, NULL, "When the notification expires")                              \
-    F(R, 17, correlation_id, LINE, NM_CORRELATION_MAX, MUST, NULL, "For logs")
+    F(R, 17, correlation_id, LINE, NM_CORRELATION_MAX, MUST, NULL, "For logs")                             \
+    F(R, 18, traceparent, LINE, 64, MAY, NULL, "W3C trace context")
 NM_RECORD_DECLARE(letter, NM_LETTER_FIELDS);
 
 static const int64_t NM_LETTER_KEPT_MS = INT64_C(30) * 24 * 3600 * 1000;

@@ -147,7 +147,8 @@ s_release(nm_replays_t *self, nm_turn_t *turn, const nm_id_t *id)
     rc = nm_replays_send(self, turn, &letter, &UNCHANGED, &why);
     if (rc != NM_ERR_REFUSED)
         return rc;
-    nm_log_about(NM_LOG_WARNING, "replay_refused", letter.correlation_id, "a dead letter stays open: %s", why.text);
+    nm_log_about(NM_LOG_WARNING, "replay_refused", (nm_log_subject_t){ letter.correlation_id, letter.traceparent },
+                 "a dead letter stays open: %s", why.text);
     rc = nm_replays_leave(nm_turn_txn(turn), &letter);
     return rc == NM_OK ? nm_letters_put(nm_turn_txn(turn), &letter) : rc;
 }

@@ -10,6 +10,7 @@
 #include "lmdb_store/queue.h"
 #include "wire/id.h"
 #include "wire/reader.h"
+#include "wire/trace.h"
 #include "wire/writer.h"
 
 static const char DETAIL_FAULTS[] = "The notification has faults; each is named in errors.";
@@ -113,26 +114,6 @@ nm_accept_address(const nm_request_t *request, nm_bytes_t *address)
     return channel;
 }
 
-static bool
-s_is_traceparent(nm_bytes_t text)
-{
-    enum { SIZE = 55 };  //  version-trace-parent-flags: 2, 32, 16, 2 lower-case hex digits
-    bool trace = false, parent = false;
-    if (text.size != SIZE || (text.at[0] == 'f' && text.at[1] == 'f'))
-        return false;
-    for (size_t i = 0; i < SIZE; i++) {
-        uint8_t c = text.at[i];
-        bool dash = i == 2 || i == 35 || i == 52;
-        if (dash ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
-            return false;
-        if (i > 2 && i < 35)
-            trace |= c != '0';
-        else if (i > 35 && i < 52)
-            parent |= c != '0';
-    }
-    return trace && parent;
-}
-
 //  Passes an optional field on from the request to the note.
 #define S_PASS(note_, request_, name)                    \
     do {                                                 \
@@ -213,8 +194,7 @@ s_make_note(nm_case_t *it, const nm_request_t *request, const nm_kept_t *kept, c
     nm_origin_t origin = { .service = it->who.service,
                            .created_at = accepted->created_at,
                            .correlation_id = nm_text(it->asker.correlation) };
-    if (s_is_traceparent(it->ask->headers.traceparent))
-        origin.traceparent = it->ask->headers.traceparent;
+    nm_trace_take(it->ask->headers.traceparent, &origin.traceparent);  //  A malformed one is none
     nm_accept_note(&origin, request, note);
     NM_PUT(note, note, first_chunk, nm_journal_chunk(&it->gateway->journal, it->txn));
     if (kept->keeper)

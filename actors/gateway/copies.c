@@ -4,6 +4,7 @@
 #include "actors/gateway/tables.h"
 #include "lmdb_store/queue.h"
 #include "wire/id.h"
+#include "wire/trace.h"
 
 NM_RECORD_DEFINE(awaited, NM_AWAITED_FIELDS, NULL, 0);
 
@@ -97,6 +98,7 @@ s_make(nm_case_t *it, size_t about, nm_bytes_t request, const char *keeper)
 {
     nm_copy_t copy = { .has = 0 };
     nm_id_t id;
+    nm_bytes_t traceparent;
     nm_errand_t *errand = nm_errands_open(it);
     if (!errand)
         return NM_ERR_REFUSED;
@@ -104,8 +106,8 @@ s_make(nm_case_t *it, size_t about, nm_bytes_t request, const char *keeper)
     NM_PUT(&copy, copy, notification, id);
     NM_PUT(&copy, copy, service, it->who.service);
     NM_PUT(&copy, copy, correlation_id, nm_text(it->asker.correlation));
-    if (NM_HAS(&it->ask->headers, ask_headers, traceparent))
-        NM_PUT(&copy, copy, traceparent, it->ask->headers.traceparent);
+    if (nm_trace_take(it->ask->headers.traceparent, &traceparent) == NM_OK)
+        NM_PUT(&copy, copy, traceparent, traceparent);
     NM_PUT(&copy, copy, request, request);
     uint64_t token = nm_errands_put_copy(it, errand, about, nm_directory_find(it->gateway->directory, keeper), &id);
     nm_rc_t rc = s_await(it, &id, keeper);

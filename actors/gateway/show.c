@@ -2,6 +2,7 @@
 
 #include "wire/id.h"
 #include "wire/time.h"
+#include "wire/trace.h"
 #include "wire/writer.h"
 
 enum { DETAIL_SIZE = NM_DETAIL_MAX + 64 };
@@ -110,10 +111,12 @@ s_write_step(nm_buf_t *out, int64_t at_ms, nm_event_kind_t kind, nm_bytes_t deta
 static size_t
 s_write_first_steps(nm_buf_t *out, const nm_note_t *note)
 {
-    s_write_step(out, note->created_at, NM_EVENT_ACCEPTED, nm_bytes(NULL, 0));
+    char room[DETAIL_SIZE];
+    nm_bytes_t trace = NM_HAS(note, note, traceparent) ? nm_trace_id(note->traceparent) : nm_bytes(NULL, 0);
+    snprintf(room, sizeof room, "trace %.*s", NM_PRINT(trace));
+    s_write_step(out, note->created_at, NM_EVENT_ACCEPTED, trace.size ? nm_text(room) : nm_bytes(NULL, 0));
     if (!NM_HAS(note, note, send_at) || note->send_at <= note->created_at)
         return 1;
-    char room[DETAIL_SIZE];
     nm_bytes_t detail = nm_show_detail(nm_bytes(NULL, 0), NULL, &note->send_at, room, sizeof room);
     s_write_step(out, note->created_at, NM_EVENT_SCHEDULED, detail);
     return 2;

@@ -131,6 +131,12 @@ s_mail_failed(router_t *self, nm_turn_t *turn, const nm_delivery_t *delivery, nm
     return nm_owner_mail(turn, self->directory, &event, delivery->priority);
 }
 
+static nm_log_subject_t
+s_subject(const nm_delivery_t *delivery)
+{
+    return (nm_log_subject_t){ delivery->correlation_id, delivery->traceparent };
+}
+
 //  Puts a delivery that cannot be made among the dead letters, and tells the owner.
 static nm_rc_t
 s_bury(router_t *self, nm_turn_t *turn, const nm_delivery_t *delivery, nm_bytes_t packed, nm_reason_t reason)
@@ -155,7 +161,7 @@ s_bury(router_t *self, nm_turn_t *turn, const nm_delivery_t *delivery, nm_bytes_
     nm_rc_t rc = nm_turn_mail(turn, &mail);
     if (rc != NM_OK)
         return rc;
-    nm_log_about(NM_LOG_WARNING, "undeliverable", delivery->correlation_id, "%s", s_reason_detail(reason));
+    nm_log_about(NM_LOG_WARNING, "undeliverable", s_subject(delivery), "%s", s_reason_detail(reason));
     return s_mail_failed(self, turn, delivery, reason);
 }
 
@@ -274,7 +280,7 @@ s_take_route(router_t *self, nm_turn_t *turn, const nm_delivery_t *common, const
 static nm_rc_t
 s_fail_unreadable(router_t *self, nm_turn_t *turn, const nm_delivery_t *common)
 {
-    nm_log_about(NM_LOG_ERROR, "request_unreadable", common->correlation_id,
+    nm_log_about(NM_LOG_ERROR, "request_unreadable", s_subject(common),
                  "a notification fails: its request could not be read");
     return s_mail_failed(self, turn, common, NM_REASON_POISON);
 }

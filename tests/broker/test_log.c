@@ -77,7 +77,7 @@ escapes_every_byte_that_could_forge_a_line(void **state)
     (void) state;
     capture_t capture;
     s_begin(&capture);
-    nm_log_about(NM_LOG_ERROR, "e", nm_bytes("id\"\n\0x", 6), "%s",
+    nm_log_about(NM_LOG_ERROR, "e", (nm_log_subject_t){ .correlation_id = nm_bytes("id\"\n\0x", 6) }, "%s",
                  "a\"b\\c\n<2>{}\r\t\x1b[31m\x7f\xff\xc3\xa4\xe2\x80\xa8\xc2\x85 end");
     s_end(&capture);
     for (const char *at = capture.text; *at && *at != '\n'; at++)
@@ -90,6 +90,8 @@ escapes_every_byte_that_could_forge_a_line(void **state)
     assert_contains(capture.text, "\"correlation_id\":\"id\\\"\\u000a\\ufffdx\"");
 }
 
+#define TRACEPARENT "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
 static void
 bounds_a_line_and_keeps_its_end(void **state)
 {
@@ -101,12 +103,14 @@ bounds_a_line_and_keeps_its_end(void **state)
     memset(id, '"', sizeof id);
     capture_t capture;
     s_begin(&capture);
-    nm_log_about(NM_LOG_ERROR, "long", nm_bytes(id, sizeof id), "%s", message);
+    nm_log_about(NM_LOG_ERROR, "long", (nm_log_subject_t){ nm_bytes(id, sizeof id), nm_text(TRACEPARENT) }, "%s",
+                 message);
     s_end(&capture);
     free(message);
     assert_true(strlen(capture.text) <= 8192);
     json_t *object = s_object(&capture);
     assert_int_equal(strlen(s_get(object, "correlation_id")), 128);
+    assert_string_equal(s_get(object, "trace_id"), "4bf92f3577b34da6a3ce929d0e0e4736");
     json_decref(object);
 }
 
