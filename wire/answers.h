@@ -78,6 +78,26 @@ extern const nm_shape_t nm_batch_item_shape;
     F(R, 3, items, LIST, NM_BATCH_COUNT, MUST, &nm_batch_item_shape, "All of them, in the order of the batch")
 NM_RECORD_DECLARE(batch_result, NM_BATCH_RESULT_FIELDS);
 
+#define NM_BROADCAST_TAKEN_FIELDS(F, R)                          \
+    F(R, 1, user_id, ID, 0, MUST, NULL, "As it was asked")       \
+    F(R, 2, id, ID, 0, MUST, NULL, "Of the user's notification") \
+    F(R, 3, deduplicated, BOOL, 0, MAY, NULL, "True: it is an earlier one with the same content")
+NM_RECORD_DECLARE(broadcast_taken, NM_BROADCAST_TAKEN_FIELDS);
+
+#define NM_BROADCAST_REFUSED_FIELDS(F, R)                                                     \
+    F(R, 1, user_id, LINE, NM_LINE_MAX, MUST, NULL, "As it was asked")                        \
+    F(R, 2, status, UINT, 599, MUST, NULL, "What it would have been answered with by itself") \
+    F(R, 3, detail, STR, NM_DETAIL_MAX, MUST, NULL, "Why")
+NM_RECORD_DECLARE(broadcast_refused, NM_BROADCAST_REFUSED_FIELDS);
+
+//  A user of a broadcast: taken or refused.
+extern const nm_shape_t nm_broadcast_item_shape;
+
+#define NM_BROADCAST_RESULT_FIELDS(F, R)                                \
+    F(R, 1, accepted, UINT, NM_BROADCAST_COUNT, MUST, NULL, "How many") \
+    F(R, 2, items, LIST, NM_BROADCAST_COUNT, MUST, &nm_broadcast_item_shape, "Each user once, in the order of user_ids")
+NM_RECORD_DECLARE(broadcast_result, NM_BROADCAST_RESULT_FIELDS);
+
 #define NM_SHOWN_ATTEMPT_FIELDS(F, R)                                                        \
     F(R, 1, number, UINT, 1000000, MUST, NULL, "1 for the first of the delivery")            \
     F(R, 2, delivery, UINT, 255, MAY, NULL, "Of which delivery, if there are several")       \
@@ -185,7 +205,8 @@ NM_RECORD_DECLARE(replayed_many, NM_REPLAYED_MANY_FIELDS);
     F(R, 8, accept, UINT, 2, MUST, NULL, "On how many disks before the 202")                                          \
     F(R, 9, accept_alone, BOOL, 0, MUST, NULL, "Rather on one disk than not at all")                                  \
     F(R, 10, created_at, TIME, 0, MUST, NULL, "When it was made")                                                     \
-    F(R, 11, updated_at, TIME, 0, MUST, NULL, "When it was changed last")
+    F(R, 11, updated_at, TIME, 0, MUST, NULL, "When it was changed last")                                             \
+    F(R, 12, defaults, RECORD, 4096, NIL, &nm_defaults_shape, "What holds where a notification does not say")
 NM_RECORD_DECLARE(shown_service, NM_SHOWN_SERVICE_FIELDS);
 
 #define NM_NEW_KEY_FIELDS(F, R)                                                  \

@@ -36,7 +36,7 @@ const nm_api_t nm_api[] = {
     { "notifications.batch", NOTIFICATIONS_WRITE, POST, "/v1/notifications/batch", 202, TAKES_NOTIFICATION,
       "Send up to 1,000 notifications", &nm_batch_shape, NONE, &nm_batch_result_shape },
     { "notifications.broadcast", NOTIFICATIONS_WRITE, POST, "/v1/notifications/broadcast", 202, TAKES_NOTIFICATION,
-      "Send one notification to many users", &nm_broadcast_shape },
+      "Send one notification to many users", &nm_broadcast_shape, NONE, &nm_broadcast_result_shape },
     { "notifications.list", NOTIFICATIONS_READ, GET, "/v1/notifications", 200, 0, "List notifications, newest first",
       &nm_list_ask_shape, NONE, &nm_notification_page_shape },
     { "notifications.get", NOTIFICATIONS_READ, GET, "/v1/notifications/{id}", 200, 0,
