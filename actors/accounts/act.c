@@ -73,7 +73,7 @@ s_point_at_query(nm_faults_t *faults)
 }
 
 nm_rc_t
-nm_act_decode(nm_act_t *it, const nm_shape_t *shape, void *record, bool query)
+nm_act_read(nm_act_t *it, const nm_shape_t *shape, void *record)
 {
     static const uint8_t EMPTY_MAP = 0x80;
     nm_bytes_t body = it->asked.size ? it->asked : nm_bytes(&EMPTY_MAP, 1);
@@ -84,8 +84,16 @@ nm_act_decode(nm_act_t *it, const nm_shape_t *shape, void *record, bool query)
         nm_act_problem(it, 400, "The body must be an object.");
         return NM_ERR_REFUSED;
     }
-    if (nm_record_decode(shape, record, body, it->faults, "") == NM_OK)
-        return NM_OK;
+    nm_record_decode(shape, record, body, it->faults, "");
+    return NM_OK;
+}
+
+nm_rc_t
+nm_act_decode(nm_act_t *it, const nm_shape_t *shape, void *record, bool query)
+{
+    nm_rc_t rc = nm_act_read(it, shape, record);
+    if (rc != NM_OK || !it->faults->count)
+        return rc;
     if (query)
         s_point_at_query(it->faults);
     nm_act_faulty(it, "The request has faults");

@@ -51,6 +51,9 @@ nm_rc_t nm_act_full(nm_act_t *it);
 //  query: faults point at "?name" rather than at "/name".
 nm_rc_t nm_act_decode(nm_act_t *it, const nm_shape_t *shape, void *record, bool query);
 
+//  The same, but faults are left for the operation, which has further ones to tell: only a 400 is answered.
+nm_rc_t nm_act_read(nm_act_t *it, const nm_shape_t *shape, void *record);
+
 //  RFC 7396: was this null in the patch?
 bool nm_act_is_null(const nm_act_t *it, const char *name);
 

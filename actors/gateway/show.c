@@ -107,14 +107,21 @@ s_write_step(nm_buf_t *out, int64_t at_ms, nm_event_kind_t kind, nm_bytes_t deta
     s_str(out, "detail", detail.size > 0, detail);
 }
 
+static nm_bytes_t
+s_show_trace(const nm_note_t *note, char *room, size_t size)
+{
+    if (!NM_HAS(note, note, traceparent))
+        return nm_bytes(NULL, 0);
+    snprintf(room, size, "trace %.*s", NM_PRINT(nm_trace_id(note->traceparent)));
+    return nm_text(room);
+}
+
 //  The first steps are not stored: the note says them.
 static size_t
 s_write_first_steps(nm_buf_t *out, const nm_note_t *note)
 {
     char room[DETAIL_SIZE];
-    nm_bytes_t trace = NM_HAS(note, note, traceparent) ? nm_trace_id(note->traceparent) : nm_bytes(NULL, 0);
-    snprintf(room, sizeof room, "trace %.*s", NM_PRINT(trace));
-    s_write_step(out, note->created_at, NM_EVENT_ACCEPTED, trace.size ? nm_text(room) : nm_bytes(NULL, 0));
+    s_write_step(out, note->created_at, NM_EVENT_ACCEPTED, s_show_trace(note, room, sizeof room));
     if (!NM_HAS(note, note, send_at) || note->send_at <= note->created_at)
         return 1;
     nm_bytes_t detail = nm_show_detail(nm_bytes(NULL, 0), NULL, &note->send_at, room, sizeof room);

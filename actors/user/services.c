@@ -97,7 +97,7 @@ nm_act_services_create(nm_act_t *it)
     nm_service_ask_t ask;
     nm_service_t service = { .has = 0 };
     nm_id_t id;
-    if (nm_act_decode(it, &nm_service_new_shape, &ask, false) != NM_OK)
+    if (nm_act_read(it, &nm_service_new_shape, &ask) != NM_OK)
         return NM_OK;
     if (nm_turn_tight(it->turn))
         return nm_act_full(it);
@@ -126,7 +126,7 @@ nm_act_services_patch(nm_act_t *it)
     nm_service_ask_t ask;
     nm_service_t service;
     nm_id_t id;
-    if (nm_act_decode(it, &nm_service_change_shape, &ask, false) != NM_OK)
+    if (nm_act_read(it, &nm_service_change_shape, &ask) != NM_OK)
         return NM_OK;
     nm_rc_t rc = nm_act_find_service(it, ask.id, &id, &service);
     if (rc != NM_OK)
