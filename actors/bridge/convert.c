@@ -61,12 +61,33 @@ s_pack(packer_t *self, const json_t *json, unsigned depth)
     return rc;
 }
 
+//  About how many values there are, before any of them costs memory: each but the first follows one of these.
+static size_t
+s_count_values(nm_bytes_t text)
+{
+    size_t count = 1;
+    bool quoted = false;
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.at[i];
+        if (quoted && c == '\\')
+            i++;
+        else if (c == '"')
+            quoted = !quoted;
+        else if (!quoted)
+            count += c == ',' || c == ':' || c == '[' || c == '{';
+    }
+    return count;
+}
+
 nm_rc_t
 nm_convert_object(nm_bytes_t text, nm_buf_t *out, size_t *count, nm_error_t *error)
 {
     json_error_t fault;
     packer_t packer = { .out = out };
     size_t start = out->size;
+    *count = 0;
+    if (s_count_values(text) > 2 * NM_CONVERT_NODE_MAX)
+        return nm_fail(error, NM_ERR_MALFORMED, "The body has more than %d values.", NM_CONVERT_NODE_MAX);
     json_t *json = json_loadb((const char *) text.at, text.size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &fault);
     if (!json)
         return nm_fail(error, NM_ERR_MALFORMED, "The body is not JSON: line %d column %d: %.120s.", fault.line,

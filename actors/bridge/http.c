@@ -52,7 +52,6 @@ typedef struct s_request {
     nm_front_answer_t answer;  //  The whole of it, or what has not been sent yet
     size_t sent;               //  Of its body, of a stream
     nm_buf_t body;
-    nm_head_t *head;        //  Only while the head is judged
     const char *target_at;  //  Where libmicrohttpd has the target
     char correlation[CORRELATION_SIZE + 1];
     char address[ADDRESS_SIZE];
@@ -65,6 +64,7 @@ struct nm_front {
     int fd;
     nm_clients_t clients;
     nm_head_rules_t rules;
+    nm_head_t head;        //  The one that is judged now
     s_request_t **places;  //  By the lower bits of their numbers
     uint32_t *free_places;
     size_t place_count;
@@ -72,7 +72,8 @@ struct nm_front {
     uint64_t serial;
     s_request_t *queue;
     s_request_t **queue_end;
-    size_t open_count;  //  Queued or given
+    size_t open_count;     //  Queued or given
+    uint64_t bodies_size;  //  Of all bodies that are here
     int64_t now_ms;
     bool leaving;
     bool dying;
@@ -113,13 +114,19 @@ s_request(nm_front_t *self, uint64_t id)
 }
 
 static void
+s_drop_body(nm_front_t *self, s_request_t *request)
+{
+    self->bodies_size -= request->body.size;
+    nm_buf_free(&request->body);
+}
+
+static void
 s_request_free(nm_front_t *self, s_request_t *request)
 {
     self->places[request->place] = NULL;
     self->free_places[self->free_count++] = request->place;
     nm_front_answer_free(&request->answer);
-    nm_buf_free(&request->body);
-    free(request->head);
+    s_drop_body(self, request);
     free(request);
 }
 
@@ -351,7 +358,8 @@ static enum MHD_Result
 s_judge(nm_front_t *self, s_request_t *request, const char *method, const char *version)
 {
     nm_head_result_t result;
-    nm_head_t *head = request->head = nm_alloc(sizeof *head);
+    nm_head_t *head = &self->head;
+    head->field_count = 0;
     head->method = nm_text(method);
     head->target = nm_text(request->target);
     head->version = nm_text(version);
@@ -366,8 +374,6 @@ s_judge(nm_front_t *self, s_request_t *request, const char *method, const char *
         result = (nm_head_result_t){ NM_HEAD_BREAK, { 431, "There are too many header fields." } };
     else if (!s_is_plain(request, head, method, version))
         result = (nm_head_result_t){ NM_HEAD_BREAK, { 400, "The head of the request is not well-formed." } };
-    free(request->head);
-    request->head = NULL;
     self->bridge->gauge.requests++;
     if (result.verdict != NM_HEAD_GO)
         return s_refuse(self, request, &result);
@@ -403,20 +409,33 @@ s_on_unescape(void *arg, struct MHD_Connection *connection, char *text)
     return strlen(text);
 }
 
+//  The rest of it is read and thrown away: the answer has to wait for its end.
+static void
+s_refuse_body(nm_front_t *self, s_request_t *request, unsigned status, const char *detail)
+{
+    request->public.refusal.status = status;
+    nm_bytes_to_text(nm_text(detail), request->public.refusal.detail, sizeof request->public.refusal.detail);
+    s_drop_body(self, request);
+}
+
 static enum MHD_Result
 s_take_body(nm_front_t *self, s_request_t *request, const char *upload, size_t *size)
 {
+    const nm_refusal_t *refusal = &request->public.refusal;
+    char detail[64];
     request->client->size += *size;
     if (request->client->size > request->body_max + SPILL_SIZE)
         nm_clients_cut(&self->clients, request->client);
-    if (request->client->size > request->body_max && !request->public.refusal.status) {
-        request->public.refusal.status = 413;
-        snprintf(request->public.refusal.detail, sizeof request->public.refusal.detail, "The body may have %llu bytes.",
-                 (unsigned long long) request->body_max);
-        nm_buf_free(&request->body);
+    if (request->client->size > request->body_max && !refusal->status) {
+        snprintf(detail, sizeof detail, "The body may have %llu bytes.", (unsigned long long) request->body_max);
+        s_refuse_body(self, request, 413, detail);
     }
-    if (!request->public.refusal.status)
+    if (self->bodies_size + *size > self->bridge->settings.bodies_size && !refusal->status)
+        s_refuse_body(self, request, 503, "Too much is sent to this bridge at once; try again.");
+    if (!refusal->status) {
         nm_buf_add(&request->body, upload, *size);
+        self->bodies_size += *size;
+    }
     *size = 0;
     return MHD_YES;
 }

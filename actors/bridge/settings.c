@@ -1,9 +1,11 @@
 #include "actors/bridge/settings.h"
 
-static const char *const NAMES[] = { "connections", "per_address", "idle", "proxies", "origins", "tls" };
+static const char *const NAMES[] = { "connections", "per_address", "bodies", "idle", "proxies", "origins", "tls" };
 static const char *const TLS_NAMES[] = { "cert", "key" };
 
 enum { CONNECTIONS_MAX = 1000000, CONNECTIONS = 12000, PER_ADDRESS = 256, IDLE_MS = 60000, IDLE_MAX_MS = 3600000 };
+
+static const uint64_t BODIES_SIZE = UINT64_C(256) << 20, BODIES_MOST_SIZE = UINT64_C(1) << 40;
 
 bool
 nm_bridge_settings_is_local(const char *host)
@@ -83,6 +85,8 @@ nm_bridge_settings_read(nm_bridge_settings_t *self, const nm_mesh_t *mesh, const
         rc = nm_zpl_number(part, "connections", 1, CONNECTIONS_MAX, CONNECTIONS, &self->connections, error);
     if (rc == NM_OK)
         rc = nm_zpl_number(part, "per_address", 0, CONNECTIONS_MAX, per_address, &self->per_address, error);
+    if (rc == NM_OK)
+        rc = nm_zpl_size(part, "bodies", BODIES_MOST_SIZE, BODIES_SIZE, &self->bodies_size, error);
     if (rc == NM_OK)
         rc = nm_zpl_duration(part, "idle", IDLE_MAX_MS, IDLE_MS, &self->idle_ms, error);
     if (rc == NM_OK)

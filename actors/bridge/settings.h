@@ -3,6 +3,7 @@
  *      http
  *          connections = 12000                 at most so many at a time
  *          per_address = 256                   ... from one address; 0: no limit. None without it, on loopback
+ *          bodies = "256M"                     what bodies may take together while they come in and are worked on
  *          idle = "60s"                        how long a connection may rest between two requests
  *          proxies = "10.0.0.5 10.0.0.6"       who is believed what X-Forwarded-For says
  *          origins = "https://app.example"     whose pages may ask (CORS); "*": everybody's
@@ -31,6 +32,7 @@ typedef struct {
     char port[8];
     uint64_t connections;
     uint64_t per_address;
+    uint64_t bodies_size;
     int64_t idle_ms;
     nm_bridge_words_t proxies;
     nm_bridge_words_t origins;

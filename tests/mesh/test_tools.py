@@ -10,6 +10,7 @@ import pytest
 
 from harness.mesh import ROOT, fast_build
 from harness.waiting import until
+from harness.web import Web
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def nctl(*arguments, code=0, text=None, env=None):
 @pytest.fixture(scope="module")
 def running(folder):
     nctl("init", folder, "--base-port", 0, "--routers", 2)
-    nctl("up", "-d", "-C", folder)
+    (folder.parent / "up.txt").write_text(nctl("up", "-d", "-C", folder).stdout, encoding="utf-8")
     yield folder
     subprocess.run([str(fast_build() / "tools/nctl/nctl"), "down", "-C", str(folder)], capture_output=True, check=False)
 
@@ -57,13 +58,22 @@ def test_init_makes_a_mesh_once(running):
     assert (running / "mesh.zpl").read_bytes() == before
 
 
+def test_up_prints_a_curl_line_that_works(running):
+    """A developer copies it into a shell."""
+    shown = (running.parent / "up.txt").read_text(encoding="utf-8")
+    assert "bridge-1 speaks HTTP at http://127.0.0.1:" in shown
+    done = subprocess.run(["bash", "-c", shown[shown.index("curl "):]], capture_output=True, text=True, timeout=30, check=False)
+    answer = json.loads(done.stdout)
+    assert answer["status"] == "pending" and answer["id"], done
+
+
 def test_ps_lists_every_actor(running):
     table = nctl("ps", "-C", running).stdout
-    for name in ("gateway-1", "user-1", "router-1", "router-2", "email-1", "deadletter-1"):
+    for name in ("gateway-1", "user-1", "router-1", "router-2", "email-1", "deadletter-1", "bridge-1"):
         assert name in table
     shown = json.loads(nctl("ps", "-C", running, "--json").stdout)
     actors = shown if isinstance(shown, list) else shown["actors"]
-    assert len(actors) == 6
+    assert len(actors) == 7
 
 
 def send(running, *more):
@@ -189,6 +199,16 @@ def test_down_and_up_keep_keys_and_data_and_check_is_clean(running):
     nctl("up", "-d", "-C", running)
     assert {path.name: path.read_bytes() for path in (running / "keys").iterdir()} == keys
     assert show(running, one)["status"] == "sent"
+
+
+def test_a_bridge_is_launched_and_listens(running):
+    assert "only a bridge" in nctl("launch", "email", "--http", "127.0.0.1:1", "-C", running, code=2).stderr
+    assert nctl("launch", "bridge", "-C", running).stdout == "bridge-2\n"
+    actors = json.loads(nctl("ps", "--json", "-C", running).stdout)
+    urls = {actor["name"]: actor["http"] for actor in actors if actor["role"] == "bridge"}
+    assert set(urls) == {"bridge-1", "bridge-2"}
+    until(lambda: Web(urls["bridge-2"]).get("/health").body == {"status": "ok"}, "the new bridge to serve")
+    nctl("drain", "bridge-2", "-C", running)
 
 
 def test_an_actor_that_dies_is_started_again(running):
