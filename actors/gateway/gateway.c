@@ -81,6 +81,17 @@ s_unfinished(const nm_gateway_t *self)
     return count;
 }
 
+//  Is it there? Of those with whom no mail is exchanged the directory has heard.
+static bool
+s_is_there(nm_case_t *it, const nm_peer_t *peer)
+{
+    if (peer->actor.role == NM_ROLE_GATEWAY && peer->actor.number == it->gateway->number)
+        return true;
+    if (nm_roles_link(NM_ROLE_GATEWAY, peer->actor.role))
+        return nm_turn_is_alive(it->turn, peer->actor.name);
+    return peer->heard && peer->life == NM_LIFE_ALIVE;
+}
+
 //  How many actors of a role are there, of how many that have not left for good.
 static void
 s_write_role(nm_case_t *it, nm_role_id_t role, nm_buf_t *body)
@@ -88,8 +99,7 @@ s_write_role(nm_case_t *it, nm_role_id_t role, nm_buf_t *body)
     const nm_peer_t *peers[NM_OWNERS_MAX];
     size_t listed = nm_directory_list(it->gateway->directory, role, peers, NM_OWNERS_MAX), alive = 0, total = 0;
     for (size_t i = 0; i < listed && i < NM_OWNERS_MAX; i++) {
-        bool self = role == NM_ROLE_GATEWAY && peers[i]->actor.number == it->gateway->number;
-        bool there = self || nm_turn_is_alive(it->turn, peers[i]->actor.name);
+        bool there = s_is_there(it, peers[i]);
         alive += there;
         total += there || !(peers[i]->forgotten || peers[i]->leaving);
     }
@@ -105,7 +115,7 @@ s_write_roles(nm_case_t *it, nm_buf_t *body)
     nm_writer_text(body, "roles");
     size_t mark = nm_writer_map_open(body), count = 0;
     for (unsigned role = NM_ROLE_NONE + 1; role < NM_ROLE_OPERATOR; role++)
-        if (nm_roles_link(NM_ROLE_GATEWAY, (nm_role_id_t) role) && it->gateway->present >> role & 1) {
+        if (it->gateway->present >> role & 1) {
             s_write_role(it, (nm_role_id_t) role, body);
             count++;
         }
