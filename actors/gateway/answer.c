@@ -79,11 +79,12 @@ nm_answer_again(const nm_answer_t *to, unsigned status, nm_bytes_t body)
 static size_t
 s_pack_problem(const nm_answer_t *to, unsigned status, const nm_faults_t *faults, const char *detail)
 {
+    size_t row = s_row(status);
     nm_buf_t *body = &to->gateway->problem;
     nm_buf_clear(body);
     nm_writer_map(body, faults ? 6 : 5);
     nm_writer_pair_text(body, "type", "about:blank");
-    nm_writer_pair_text(body, "title", STATUSES[s_row(status)].title);
+    nm_writer_pair_text(body, "title", STATUSES[row].title);
     nm_writer_pair_uint(body, "status", status);
     nm_writer_pair_text(body, "detail", detail);
     nm_writer_pair_text(body, "correlation_id", to->asker->correlation);
@@ -91,7 +92,7 @@ s_pack_problem(const nm_answer_t *to, unsigned status, const nm_faults_t *faults
         nm_writer_text(body, "errors");
         nm_faults_write(faults, body);
     }
-    return s_row(status);
+    return row;
 }
 
 //  The type is registered with IANA by the draft that names the header fields.
