@@ -65,9 +65,16 @@ typedef enum { NM_METRIC_COUNTER, NM_METRIC_GAUGE, NM_METRIC_HISTOGRAM } nm_metr
     C(FRAMES_BAD, "nmesh_frames_malformed_total", NULL, NULL, "Frames that are none")                                  \
     C(FRAMES_REFUSED, "nmesh_frames_refused_total", NULL, NULL, "Frames and asks against the rights of their sender")  \
     C(HANDSHAKES_REFUSED, "nmesh_handshakes_refused_total", "domain", NULL, "Connections refused: no valid key")       \
-    C(HTTP_ANSWERS, "nmesh_http_answers_total", "class", NULL, "Answers of a bridge by class of status")               \
-    C(HTTP_REPEATED, "nmesh_http_repeated_total", NULL, NULL, "Requests that a bridge asked of another gateway again") \
-    C(HTTP_REQUESTS, "nmesh_http_requests_total", NULL, NULL, "Requests that came over HTTP")                          \
+    G(HTTP_CONNECTIONS, "nmesh_http_connections", 0, NULL, NULL, "Connections of HTTP clients")                        \
+    C(HTTP_CUT, "nmesh_http_connections_cut_total", NULL, NULL, "Connections cut off: too slow, or at fault")          \
+    C(HTTP_ACCEPTED, "nmesh_http_connections_total", NULL, NULL, "Connections that came")                              \
+    C(HTTP_HEADS_REFUSED, "nmesh_http_heads_refused_total", NULL, NULL, "Requests refused by their head alone")        \
+    C(HTTP_REPEATED, "nmesh_http_repeated_total", NULL, NULL, "Requests asked again because a gateway was lost")       \
+    H(HTTP_REQUEST, "nmesh_http_request_seconds", 6, 7, 26, NULL, NULL,                                                \
+      "From a whole request to its answer, streams not counted")                                                       \
+    G(HTTP_OPEN, "nmesh_http_requests_open", 0, NULL, NULL, "Requests that wait for an answer, streams included")      \
+    C(HTTP_REQUESTS, "nmesh_http_requests_total", "route", "status", "Requests answered, by path and status")          \
+    G(HTTP_STREAMS, "nmesh_http_streams", 0, NULL, NULL, "Streams of events that flow")                                \
     G(INBOX_PENDING, "nmesh_inbox_pending", 0, "peer_role", NULL, "Mail on offer from peers, not taken in yet")        \
     C(INPUTS, "nmesh_inputs_total", NULL, NULL, "Inputs of turns: frames, asks, replies, results")                     \
     G(LINKS, "nmesh_links", 0, "peer_role", "state", "Links to other actors")                                          \

@@ -66,6 +66,7 @@ static const struct {
     { NM_ROLE_GATEWAY, NM_ROLE_EMAIL, "custody.holds" },
     { NM_ROLE_GATEWAY, NM_ROLE_PUSH, "custody.holds" },
     { NM_ROLE_GATEWAY, NM_ROLE_SMS, "custody.holds" },
+    { NM_ROLE_BRIDGE, NM_ROLE_GATEWAY, "metrics" },  //  Which it shows by itself, but not to everybody
     { NM_ROLE_GATEWAY, NM_ROLE_USER, "services." },
     { NM_ROLE_GATEWAY, NM_ROLE_USER, "keys." },
     { NM_ROLE_GATEWAY, NM_ROLE_USER, "providers." },
@@ -185,8 +186,8 @@ nm_roles_may_ask(nm_role_id_t from, nm_role_id_t to, nm_bytes_t op)
         return false;
     if (s_may_ask_anywhere(from, op) || s_share_a_book(from, to, op))
         return true;
-    if (from == NM_ROLE_BRIDGE && to == NM_ROLE_GATEWAY)
-        return s_has_path(op);
+    if (from == NM_ROLE_BRIDGE && to == NM_ROLE_GATEWAY && s_has_path(op))
+        return true;
     for (size_t i = 0; i < NM_COUNT(ASK_RIGHTS); i++)
         if (ASK_RIGHTS[i].from == from && ASK_RIGHTS[i].to == to && s_op_matches(op, ASK_RIGHTS[i].op))
             return true;

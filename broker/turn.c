@@ -26,6 +26,12 @@ nm_turn_new_id(nm_turn_t *turn, nm_id_t *id)
     nm_id_make(&turn->actor->ids, turn->now.wall_ms, nm_turn_random(turn), id);
 }
 
+void
+nm_turn_room(const nm_turn_t *turn, nm_store_room_t *room)
+{
+    *room = turn->actor->room;
+}
+
 bool
 nm_turn_tight(const nm_turn_t *turn)
 {

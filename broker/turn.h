@@ -26,6 +26,9 @@ bool nm_turn_leaving(const nm_turn_t *turn);
 //  is leaving as well.
 bool nm_turn_draining(const nm_turn_t *turn);
 
+//  How full the store is, as of a moment ago.
+void nm_turn_room(const nm_turn_t *turn, nm_store_room_t *room);
+
 //  True while the store is tight: refuse new work (507) and let old work drain.
 bool nm_turn_tight(const nm_turn_t *turn);
 

@@ -277,11 +277,15 @@ NM_RECORD_DECLARE(provider_page, NM_PROVIDER_PAGE_FIELDS);
 #define NM_HEALTH_FIELDS(F, R) F(R, 1, status, LINE, 16, MUST, NULL, "ok")
 NM_RECORD_DECLARE(health, NM_HEALTH_FIELDS);
 
-#define NM_READINESS_FIELDS(F, R)                                                       \
-    F(R, 1, status, LINE, 16, MUST, NULL, "ok, or why no notification is accepted")     \
-    F(R, 2, store, LINE, 16, MUST, NULL, "ok or tight")                                 \
-    F(R, 3, backlog, UINT, UINT64_MAX, MUST, NULL, "Notifications that have not ended") \
-    F(R, 4, roles, MAP, 4096, MUST, NULL, "How many actors of each role are alive")
+#define NM_READINESS_FIELDS(F, R)                                                                                   \
+    F(R, 1, status, LINE, 16, MUST, NULL, "ok, or why no notification is accepted")                                 \
+    F(R, 2, store, LINE, 16, MUST, NULL, "ok or tight")                                                             \
+    F(R, 3, backlog, UINT, UINT64_MAX, MUST, NULL, "Notifications that have not ended")                             \
+    F(R, 4, roles, MAP, 4096, MUST, NULL, "Of each role how many actors are alive, of how many: {alive, total}")    \
+    F(R, 5, oldest_seconds, UINT, UINT64_MAX, MUST, NULL, "Age of the oldest of the backlog that is not scheduled") \
+    F(R, 6, store_used_bytes, UINT, UINT64_MAX, MUST, NULL, "What the store uses")                                  \
+    F(R, 7, store_quota_bytes, UINT, UINT64_MAX, MUST, NULL, "What it may use")                                     \
+    F(R, 8, disk_free_bytes, UINT, UINT64_MAX, MUST, NULL, "Free space on its file system")
 NM_RECORD_DECLARE(readiness, NM_READINESS_FIELDS);
 
 #endif

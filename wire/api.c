@@ -82,7 +82,7 @@ const nm_api_t nm_api[] = {
     { "providers.patch", ADMIN, PATCH, "/v1/providers/{name}", 200, 0, "Change a provider", &nm_provider_change_shape,
       NONE, &nm_shown_provider_shape },
     { "providers.delete", ADMIN, DELETE, "/v1/providers/{name}", 204, 0, "Remove a provider", &nm_provider_ref_shape },
-    { "health", OPEN, GET, "/health", 200, 0, "Is it alive?", NULL, NONE, &nm_health_shape },
+    { "health", OPEN, GET, "/health", 200, NM_API_EDGE, "Is it alive?", NULL, NONE, &nm_health_shape },
     { "health.ready", OPEN, GET, "/health/ready", 200, NM_API_STATE, "Can it accept notifications?", NULL, NONE,
       &nm_readiness_shape },
     { "metrics", OPEN, GET, "/metrics", 200, NM_API_EDGE, "Figures of the whole mesh, Prometheus text", NULL,

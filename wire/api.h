@@ -27,7 +27,7 @@ enum {
     NM_API_IDEMPOTENT = 4,  //  Takes an idempotency key
     NM_API_LIMITED = 8,     //  Counts against the limits of its service; the answer tells of them
     NM_API_EVENTS = 16,     //  Over HTTP a stream of server-sent events
-    NM_API_EDGE = 32,       //  The bridge answers it by itself; no gateway knows it
+    NM_API_EDGE = 32,       //  The bridge answers it by itself
     NM_API_STATE = 64,      //  A 503 has the same body as a 200: it tells why
 };
 

@@ -10,17 +10,12 @@ enum { LOOK_MS = 200 };
 
 //  -- Answers
 
-static void
-s_count_answer(nm_bridge_t *self, unsigned status)
-{
-    if (status >= 100 && status < 600)
-        nm_metric_add(self->answers[status / 100], 1);
-}
-
 void
 nm_bridge_answer(nm_bridge_t *self, nm_turn_t *turn, nm_exchange_slot_t *slot, nm_front_answer_t *answer)
 {
-    s_count_answer(self, answer->status);
+    nm_bridge_count(self, slot->request->api, answer->status);
+    if (!answer->open && !slot->flowing)
+        nm_turn_time(turn, self->request_us, slot->came_ms);
     if (!answer->open)
         nm_exchanges_end(self, slot);
     nm_turn_answer(turn, answer);
@@ -65,7 +60,7 @@ s_refuse_at_once(nm_bridge_t *self, nm_turn_t *turn, const struct nm_front_reque
     nm_refusal_t refusal = { .status = status };
     nm_bytes_to_text(nm_text(detail), refusal.detail, sizeof refusal.detail);
     nm_answers_problem(request, &refusal, NULL, &answer);
-    s_count_answer(self, status);
+    nm_bridge_count(self, request->api, status);
     nm_turn_answer(turn, &answer);
 }
 
@@ -86,7 +81,6 @@ s_on_request(void *state, nm_turn_t *turn, const nm_front_request_t *request)
     nm_bridge_t *self = state;
     if (request->gone)
         return s_take_gone(self, turn, request);
-    nm_metric_add(self->requests, 1);
     if (request->api->flags & NM_API_EDGE) {
         const nm_page_t *page = nm_pages_find(request->api);
         if (page)
@@ -100,7 +94,8 @@ s_on_request(void *state, nm_turn_t *turn, const nm_front_request_t *request)
     }
     nm_asking_look(self, turn);
     nm_exchange_slot_t *slot = nm_exchanges_add(self, request);
-    slot->until_ms = nm_turn_now(turn) + NM_BRIDGE_PATIENCE_MS;
+    slot->came_ms = nm_turn_now(turn);
+    slot->until_ms = slot->came_ms + NM_BRIDGE_PATIENCE_MS;
     nm_asking_send(self, turn, slot);
     nm_turn_wake(turn, nm_turn_now(turn) + LOOK_MS);
     return NM_OK;
@@ -188,6 +183,7 @@ s_due(void *state, nm_turn_t *turn)
 {
     nm_bridge_t *self = state;
     self->looked = false;
+    nm_scrape_due(&self->scrape, turn);
     if (!nm_exchanges_count(self) || nm_turn_now(turn) < self->look_ms)
         return NM_OK;
     nm_asking_look(self, turn);
@@ -207,6 +203,7 @@ s_close(void *state)
     if (!self)
         return;
     nm_exchanges_free(self);
+    nm_scrape_free(&self->scrape);
     nm_routes_destroy(&self->routes);
     nm_bridge_settings_free(&self->settings);
     nm_buf_free(&self->body);
@@ -217,15 +214,11 @@ s_close(void *state)
 static nm_rc_t
 s_open(void **state, const nm_setup_t *setup, nm_error_t *error)
 {
-    static const char *const CLASSES[] = { "1xx", "2xx", "3xx", "4xx", "5xx" };
     nm_bridge_t *self = nm_alloc(sizeof *self);
     self->directory = setup->directory;
     self->owners = (nm_owners_t){ .directory = setup->directory, .authority = setup->mesh->authority };
     self->routes = nm_routes_new(nm_api, nm_api_count);
-    self->requests = nm_metrics_make(setup->metrics, NM_FAMILY_HTTP_REQUESTS, NULL, NULL);
-    self->again = nm_metrics_make(setup->metrics, NM_FAMILY_HTTP_REPEATED, NULL, NULL);
-    for (size_t i = 0; i < NM_COUNT(CLASSES); i++)
-        self->answers[i + 1] = nm_metrics_make(setup->metrics, NM_FAMILY_HTTP_ANSWERS, CLASSES[i], NULL);
+    nm_bridge_figures_make(self, setup->metrics);
     nm_rc_t rc = nm_bridge_settings_read(&self->settings, setup->mesh, setup->self, error);
     if (rc != NM_OK) {
         s_close(self);
@@ -238,15 +231,19 @@ s_open(void **state, const nm_setup_t *setup, nm_error_t *error)
 static nm_rc_t
 s_load(void *state, nm_turn_t *turn)
 {
-    (void) turn;
-    nm_exchanges_undo(state);
+    nm_bridge_t *self = state;
+    nm_exchanges_undo(self);
+    nm_scrape_undo(&self->scrape);
+    nm_turn_wake(turn, nm_turn_now(turn));
     return NM_OK;
 }
 
 static void
 s_committed(void *state)
 {
-    nm_exchanges_commit(state);
+    nm_bridge_t *self = state;
+    nm_exchanges_commit(self);
+    nm_scrape_commit(&self->scrape);
 }
 
 static void
@@ -282,5 +279,6 @@ const nm_role_t nm_bridge_role = {
     .every_turn = true,
     .committed = s_committed,
     .backlog = s_backlog,
+    .figures = nm_bridge_figures_look,
     .status = s_status,
 };

@@ -2,8 +2,21 @@
 
 #include "actors/bridge/state.h"
 
+//  It lives, or it could not say so; gateways may be away.
+static nm_rc_t
+s_open_health(void *bridge, nm_turn_t *turn, const struct nm_front_request *request)
+{
+    static const char BODY[] = "{\"status\":\"ok\"}";
+    nm_front_answer_t answer;
+    nm_answers_page(request, 200, "application/json", nm_text(BODY), &answer);
+    nm_bridge_count(bridge, request->api, 200);
+    nm_turn_answer(turn, &answer);
+    return NM_OK;
+}
+
 static const nm_page_t PAGES[] = {
-    { NULL, NULL, NULL },
+    { "health", s_open_health, NULL },
+    { "metrics", nm_scrape_open, nm_scrape_reply },
 };
 
 static const uint64_t NUMBER_MASK = (UINT64_C(1) << 48) - 1;

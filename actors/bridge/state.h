@@ -4,11 +4,18 @@
 #define NM_BRIDGE_STATE_H
 
 #include "actors/bridge/request.h"
+#include "actors/bridge/scrape.h"
 #include "actors/bridge/settings.h"
 #include "broker/owners.h"
 #include "broker/turn.h"
 
-enum { NM_BRIDGE_PATIENCE_MS = 30000, NM_BRIDGE_GATEWAY_MAX = 64, NM_BRIDGE_CURSOR_SIZE = 256 };
+enum {
+    NM_BRIDGE_PATIENCE_MS = 30000,
+    NM_BRIDGE_GATEWAY_MAX = 64,
+    NM_BRIDGE_CURSOR_SIZE = 256,
+    NM_BRIDGE_ROW_MAX = 96,     //  Rows of wire/api.h
+    NM_BRIDGE_STATUS_MAX = 24,  //  Statuses that are counted one by one
+};
 
 //  What the front counts, for the status.
 typedef struct {
@@ -29,9 +36,10 @@ typedef struct {
     bool changed;                            //  ... is in the list of those that were
     const nm_peer_t *gateway;                //  That is to be asked, or was asked last; NULL: there is none
     uint64_t life;                           //  Which process of it was asked
-    int64_t until_ms;                        //  Wall clock
-    bool keyed;                              //  Under an idempotency key, and owner is whose that is
-    nm_refusal_t refusal;                    //  What it gets if the gateway would have let it in
+    int64_t came_ms;                         //  Wall clock, as is the next
+    int64_t until_ms;
+    bool keyed;            //  Under an idempotency key, and owner is whose that is
+    nm_refusal_t refusal;  //  What it gets if the gateway would have let it in
 
     bool resting;  //  Asked when somebody is there; a stream, when at_ms has come
 
@@ -73,8 +81,11 @@ typedef struct {
     nm_buf_t body;  //  Scratch
     nm_buf_t text;  //  Scratch
     nm_faults_t faults;
-    nm_metric_t *requests, *again;
-    nm_metric_t *answers[6];  //  By the first digit of their status
+    nm_scrape_t scrape;
+    nm_metrics_t *metrics;
+    nm_metric_t *again;
+    nm_metric_t *request_us;
+    nm_metric_t *answers[NM_BRIDGE_ROW_MAX][NM_BRIDGE_STATUS_MAX];  //  Made when first used
 } nm_bridge_t;
 
 //  The first byte of a token says whose ask it was.
@@ -99,6 +110,11 @@ void nm_asking_look(nm_bridge_t *self, nm_turn_t *turn);  //  Who is there now; 
 void nm_asking_send(nm_bridge_t *self, nm_turn_t *turn, nm_exchange_slot_t *slot);
 void nm_asking_choose(nm_bridge_t *self, nm_exchange_slot_t *slot);
 bool nm_asking_is_lost(const nm_bridge_t *self, const nm_exchange_slot_t *slot);  //  Who was asked is no longer there
+
+//  figures.c: what there is to see of a bridge
+void nm_bridge_figures_make(nm_bridge_t *self, nm_metrics_t *metrics);
+void nm_bridge_figures_look(void *state, nm_turn_t *turn);
+void nm_bridge_count(nm_bridge_t *self, const nm_api_t *api, unsigned status);  //  An answer
 
 //  bridge.c
 void nm_bridge_answer(nm_bridge_t *self, nm_turn_t *turn, nm_exchange_slot_t *slot, nm_front_answer_t *answer);

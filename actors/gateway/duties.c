@@ -88,36 +88,47 @@ s_save_counts(nm_gateway_t *self, nm_txn_t *txn)
     return nm_table_put(txn, &nm_facts_table, nm_text(FACT_COUNTS), nm_bytes(raw, sizeof raw));
 }
 
-//  Contents are there until the final status, under ids that begin with their time; so the first is the oldest, unless it
-//  was scheduled: then it may be the next. What still is scheduled is passed over, a few in each turn, and never again.
+//  Walks what is unfinished, whose contents stand under ids that begin with their time, to the first that is plain, or that
+//  was scheduled and is due. What is passed over is not looked at again: the next turn goes on from there, a few at a time.
 static nm_rc_t
-s_find_oldest(nm_gateway_t *self, nm_txn_t *txn)
+s_walk(nm_oldest_t *self, nm_txn_t *txn, bool plain)
 {
     nm_cursor_t cursor;
     nm_bytes_t key;
     nm_note_t note;
-    nm_id_t id;
-    nm_rc_t rc = NM_OK;
-    bool passing = true, sure = false;
-    self->oldest_ms = 0;
-    nm_cursor_open(&cursor, txn, &nm_contents_table, nm_bytes(NULL, 0), nm_bytes(self->oldest_from.at, NM_ID_SIZE),
-                   false);
-    for (size_t i = 0; i < PASS_COUNT && !sure && (rc = nm_cursor_next(&cursor, &key, NULL)) == NM_OK; i++) {
-        memcpy(id.at, key.at, NM_ID_SIZE);
-        rc = nm_notes_get(txn, &id, &note);
+    nm_cursor_open(&cursor, txn, &nm_contents_table, nm_bytes(NULL, 0), nm_bytes(self->from.at, NM_ID_SIZE), false);
+    nm_rc_t rc = nm_cursor_next(&cursor, &key, NULL);
+    bool same = rc == NM_OK && self->found && memcmp(key.at, self->from.at, NM_ID_SIZE) == 0;
+    self->found = same;
+    for (size_t i = 0; i < PASS_COUNT && !self->found && rc == NM_OK; i++) {
+        memcpy(self->from.at, key.at, NM_ID_SIZE);
+        rc = nm_notes_get(txn, &self->from, &note);
         if (rc != NM_OK)
             break;
-        if (passing)
-            self->oldest_from = id;
-        if (note.status == NM_STATUS_SCHEDULED)
-            continue;
-        if (!self->oldest_ms || nm_notes_began_ms(&note) < self->oldest_ms)
-            self->oldest_ms = nm_notes_began_ms(&note);
-        sure = !NM_HAS(&note, note, send_at);
-        passing = false;
+        bool scheduled = NM_HAS(&note, note, send_at);
+        self->found = plain ? !scheduled : scheduled && note.status != NM_STATUS_SCHEDULED;
+        self->since_ms = nm_notes_began_ms(&note);
+        if (!self->found)
+            rc = nm_cursor_next(&cursor, &key, NULL);
     }
     nm_cursor_close(&cursor);
-    return rc == NM_ERR_MISSING ? NM_OK : rc;
+    self->ended = rc == NM_ERR_MISSING;
+    return self->ended ? NM_OK : rc;
+}
+
+//  What is to wait does not make the backlog old. Of what was scheduled and is due there may be none for long: then it is
+//  not looked for until some is released.
+static nm_rc_t
+s_find_oldest(nm_gateway_t *self, nm_txn_t *txn)
+{
+    nm_oldest_t *plain = &self->oldest_plain, *released = &self->oldest_released;
+    nm_rc_t rc = s_walk(plain, txn, true);
+    if (rc == NM_OK && !released->ended)
+        rc = s_walk(released, txn, false);
+    self->oldest_ms = plain->found ? plain->since_ms : 0;
+    if (released->found && (!plain->found || released->since_ms < plain->since_ms))
+        self->oldest_ms = released->since_ms;
+    return rc;
 }
 
 void
@@ -138,7 +149,7 @@ nm_duties_load(nm_gateway_t *self, nm_turn_t *turn)
         rc = s_load_born(self, turn);
     if (rc == NM_OK)
         rc = s_load_counts(self, txn);
-    self->oldest_from = (nm_id_t){ { 0 } };
+    self->oldest_plain = self->oldest_released = (nm_oldest_t){ .found = false };
     if (rc == NM_OK)
         rc = s_find_oldest(self, txn);
     if (rc == NM_OK)

@@ -58,6 +58,7 @@ static const nm_op_row_t OPS[] = {
     { "providers.delete", .book = NM_PROVIDERS_BOOK },
     { "health", nm_op_health },
     { "health.ready", nm_op_ready },
+    { "metrics", nm_op_metrics },
 };
 
 nm_rc_t
@@ -80,32 +81,78 @@ s_unfinished(const nm_gateway_t *self)
     return count;
 }
 
+//  Is it there? Of those with whom no mail is exchanged the directory has heard.
+static bool
+s_is_there(nm_case_t *it, const nm_peer_t *peer)
+{
+    if (peer->actor.role == NM_ROLE_GATEWAY && peer->actor.number == it->gateway->number)
+        return true;
+    if (nm_roles_link(NM_ROLE_GATEWAY, peer->actor.role))
+        return nm_turn_is_alive(it->turn, peer->actor.name);
+    return peer->heard && peer->life == NM_LIFE_ALIVE;
+}
+
+//  How many actors of a role are there, of how many that have not left for good.
+static void
+s_write_role(nm_case_t *it, nm_role_id_t role, nm_buf_t *body)
+{
+    const nm_peer_t *peers[NM_OWNERS_MAX];
+    size_t listed = nm_directory_list(it->gateway->directory, role, peers, NM_OWNERS_MAX), alive = 0, total = 0;
+    for (size_t i = 0; i < listed && i < NM_OWNERS_MAX; i++) {
+        bool there = s_is_there(it, peers[i]);
+        alive += there;
+        total += there || !(peers[i]->forgotten || peers[i]->leaving);
+    }
+    nm_writer_text(body, nm_role_text(role));
+    nm_writer_map(body, 2);
+    nm_writer_pair_uint(body, "alive", alive);
+    nm_writer_pair_uint(body, "total", total);
+}
+
+static size_t
+s_write_roles(nm_case_t *it, nm_buf_t *body)
+{
+    nm_writer_text(body, "roles");
+    size_t mark = nm_writer_map_open(body), count = 0;
+    for (unsigned role = NM_ROLE_NONE + 1; role < NM_ROLE_OPERATOR; role++)
+        if (it->gateway->present >> role & 1) {
+            s_write_role(it, (nm_role_id_t) role, body);
+            count++;
+        }
+    nm_writer_map_close(body, mark, count);
+    return 1;
+}
+
+//  Returns how many pairs.
+static size_t
+s_write_readiness(nm_case_t *it, nm_buf_t *body)
+{
+    const nm_gateway_t *gateway = it->gateway;
+    nm_store_room_t room;
+    nm_turn_room(it->turn, &room);
+    uint64_t oldest_ms =
+        gateway->oldest_ms && it->now_ms > gateway->oldest_ms ? (uint64_t) (it->now_ms - gateway->oldest_ms) : 0;
+    nm_writer_pair_text(body, "store", room.tight ? "tight" : "ok");
+    nm_writer_pair_uint(body, "store_used_bytes", room.used);
+    nm_writer_pair_uint(body, "store_quota_bytes", room.quota);
+    nm_writer_pair_uint(body, "disk_free_bytes", room.free_space);
+    nm_writer_pair_uint(body, "backlog", s_unfinished(gateway));
+    nm_writer_pair_uint(body, "oldest_seconds", oldest_ms / 1000);
+    return 6 + s_write_roles(it, body);
+}
+
 //  A notification is accepted as long as there is room on our disk: whoever is away gets
 //  it later. So the others are shown, and only room decides.
 nm_rc_t
 nm_op_ready(nm_case_t *it)
 {
-    enum { ALIVE_MAX = 64 };
-    const char *names[ALIVE_MAX];
-    nm_gateway_t *gateway = it->gateway;
-    nm_buf_t *body = &gateway->body;
-    bool tight = nm_turn_tight(it->turn), draining = nm_turn_draining(it->turn);
+    nm_buf_t *body = &it->gateway->body;
+    bool draining = nm_turn_draining(it->turn), ready = !draining && !nm_turn_tight(it->turn);
     nm_buf_clear(body);
-    nm_writer_map(body, 4);
-    nm_writer_pair_text(body, "status", draining ? "draining" : tight ? "full" : "ok");
-    nm_writer_pair_text(body, "store", tight ? "tight" : "ok");
-    nm_writer_pair_uint(body, "backlog", s_unfinished(gateway));
-    nm_writer_text(body, "roles");
-    size_t mark = nm_writer_map_open(body), count = 0;
-    for (unsigned role = NM_ROLE_NONE + 1; role < NM_ROLE_OPERATOR; role++) {
-        if (!(gateway->present >> role & 1) || role == NM_ROLE_GATEWAY)
-            continue;
-        nm_writer_pair_uint(body, nm_role_text((nm_role_id_t) role),
-                            nm_turn_alive(it->turn, (nm_role_id_t) role, names, ALIVE_MAX));
-        count++;
-    }
-    nm_writer_map_close(body, mark, count);
-    return nm_answer(&it->answer, tight || draining ? 503 : 200, nm_buf_bytes(body));
+    size_t mark = nm_writer_map_open(body);
+    nm_writer_pair_text(body, "status", ready ? "ok" : draining ? "draining" : "full");
+    nm_writer_map_close(body, mark, 1 + s_write_readiness(it, body));
+    return nm_answer_with(&it->answer, ready ? 200 : 503, ready ? NULL : "retry-after", "10", nm_buf_bytes(body));
 }
 
 //  -- What operations share
@@ -296,6 +343,17 @@ s_authenticate(nm_case_t *it, nm_scope_t scope)
         nm_answer_problem(&it->answer, 403, NULL, "The key has not the scope %s.",
                           nm_words_text(&nm_scope_words, scope));
     return NM_ERR_REFUSED;
+}
+
+//  The figures are the bridge's to show. Whether somebody who is not on its machine may see them is asked here.
+nm_rc_t
+nm_op_metrics(nm_case_t *it)
+{
+    if (s_authenticate(it, NM_SCOPE_ADMIN) != NM_OK)
+        return NM_OK;
+    nm_buf_clear(&it->gateway->body);
+    nm_writer_map(&it->gateway->body, 0);
+    return nm_answer(&it->answer, 200, nm_buf_bytes(&it->gateway->body));
 }
 
 static const nm_op_row_t *

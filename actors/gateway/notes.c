@@ -295,12 +295,15 @@ nm_notes_copy_event(nm_gateway_t *self, nm_turn_t *turn, const nm_event_t *event
     return s_take_event(self, &nm_copy_shelf, turn, &note, event, holder);
 }
 
-//  The walk for the oldest has passed it over, and must see it.
+//  A walk for the oldest may have passed it over, and must see it.
 static void
-s_look_from(nm_gateway_t *self, const nm_id_t *id)
+s_look_from(nm_oldest_t *walk, const nm_id_t *id)
 {
-    if (memcmp(id->at, self->oldest_from.at, NM_ID_SIZE) < 0)
-        self->oldest_from = *id;
+    if (!walk->ended && memcmp(id->at, walk->from.at, NM_ID_SIZE) >= 0)
+        return;
+    if (memcmp(id->at, walk->from.at, NM_ID_SIZE) < 0)
+        walk->from = *id;
+    walk->found = walk->ended = false;
 }
 
 nm_rc_t
@@ -312,7 +315,7 @@ nm_notes_release(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, nm_note
     if (rc == NM_OK)
         rc = s_move(self, &nm_own_shelf, txn, id, note, NM_STATUS_PENDING);
     NM_PUT(note, note, updated_at, nm_turn_now(turn));
-    s_look_from(self, id);
+    s_look_from(&self->oldest_released, id);
     if (rc == NM_OK)
         rc = nm_notes_put(self, txn, id, note);
     return rc == NM_OK ? nm_notes_mail(self, turn, id, note, request) : rc;
@@ -403,7 +406,8 @@ nm_notes_adopt(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id)
         rc = s_adopt_due(turn, id, &note);
     self->counts[note.status]++;
     self->counts_changed = true;
-    s_look_from(self, id);
+    s_look_from(&self->oldest_plain, id);
+    s_look_from(&self->oldest_released, id);
     if (rc == NM_OK && (rc = nm_table_get(txn, &nm_copy_contents_table, s_key(id), &request)) == NM_OK)
         rc = nm_table_put(txn, &nm_contents_table, s_key(id), request);
     if (rc == NM_OK || rc == NM_ERR_MISSING)

@@ -22,6 +22,14 @@
 #include "actors/gateway/recovery.h"
 #include "actors/gateway/tally.h"
 
+//  How far the walk for the oldest of some kind has come.
+typedef struct {
+    nm_id_t from;      //  None before this is of the kind
+    bool found;        //  This one is ...
+    int64_t since_ms;  //  ... and waits since then
+    bool ended;        //  There was none to the end
+} nm_oldest_t;
+
 typedef struct nm_gateway {
     const nm_mesh_t *mesh;
     const nm_directory_t *directory;
@@ -46,7 +54,8 @@ typedef struct nm_gateway {
     uint64_t counts[NM_STATUS_COUNT];         //  Notifications by status
     bool counts_changed;                      //  ... since they were written
     int64_t oldest_ms;                        //  Since when the oldest waits that is not scheduled; 0: none
-    nm_id_t oldest_from;                      //  All unfinished ones before this are scheduled
+    nm_oldest_t oldest_plain;                 //  ... of those that never were
+    nm_oldest_t oldest_released;              //  ... of those that were, and are due
     int64_t tidy_at_ms;                       //  When the minute's upkeep is due
     uint64_t life;                            //  A number of this process
     bool lists_by_user;                       //  nm_by_user_table has all notes (places.h)

@@ -1,6 +1,7 @@
 #include "tests/broker/check.h"
 
 #include "actors/bridge/bridge.h"
+#include "broker/actor_private.h"
 #include "broker/bench.h"
 #include "wire/id.h"
 #include "wire/reader.h"
@@ -168,7 +169,7 @@ requests_of_one_turn_share_a_frame_for_each_gateway(void **state)
 {
     fixture_t *it = *state;
     for (size_t i = 0; i < 40; i++)
-        s_request(it, NM_HTTP_GET, "/health", "", "");
+        s_request(it, NM_HTTP_GET, "/health/ready", "", "");
     assert_int_equal(nm_bench_turn(it->bench), NM_OK);
     size_t first = 0;
     for (size_t i = 0; i < 40; i++)
@@ -278,7 +279,7 @@ fields_of_a_reply_are_passed_on_unless_they_would_break_the_head(void **state)
 {
     fixture_t *it = *state;
     nm_buf_t headers = { 0 };
-    s_request(it, NM_HTTP_GET, "/health", "", "");
+    s_request(it, NM_HTTP_GET, "/health/ready", "", "");
     nm_bench_turn(it->bench);
     nm_writer_map(&headers, 3);
     nm_writer_pair_text(&headers, "retry-after", "7");
@@ -310,7 +311,7 @@ static void
 a_read_is_asked_again_elsewhere_when_its_gateway_falls_silent(void **state)
 {
     fixture_t *it = *state;
-    s_request(it, NM_HTTP_GET, "/health", "", "");
+    s_request(it, NM_HTTP_GET, "/health/ready", "", "");
     nm_bench_turn(it->bench);
     char first[NM_NAME_MAX + 1];
     snprintf(first, sizeof first, "%s", s_asked(it, 0)->peer);
@@ -365,7 +366,7 @@ without_a_gateway_a_request_waits_a_second_and_is_answered_503(void **state)
     nm_bench_away(it->bench, "gateway-2");
     nm_bench_turn(it->bench);
     s_request(it, NM_HTTP_POST, "/v1/notifications", "", "{}");
-    s_request(it, NM_HTTP_GET, "/health", "", "");
+    s_request(it, NM_HTTP_GET, "/health/ready", "", "");
     nm_bench_turn(it->bench);
     assert_int_equal(nm_bench_answers(it->bench), 0);
     nm_bench_wait(it->bench, 1500);
@@ -379,7 +380,7 @@ static void
 what_nobody_answers_ends_with_503(void **state)
 {
     fixture_t *it = *state;
-    s_request(it, NM_HTTP_GET, "/health", "", "");
+    s_request(it, NM_HTTP_GET, "/health/ready", "", "");
     nm_bench_turn(it->bench);
     nm_bench_wait(it->bench, 31000);
     nm_bench_turn(it->bench);
@@ -479,10 +480,125 @@ a_client_that_has_left_its_stream_is_forgotten(void **state)
 
 #define TEST(claim) cmocka_unit_test_setup_teardown(claim, s_make, s_free)
 
+//  -- Pages of its own
+
+static struct nm_front_request *
+s_scrape(fixture_t *it, bool local)
+{
+    struct nm_front_request *request = s_request(it, NM_HTTP_GET, "/metrics", "", "");
+    request->local = local;
+    assert_int_equal(nm_bench_turn(it->bench), NM_OK);
+    return request;
+}
+
+//  How many actors were asked for their figures.
+static size_t
+s_surveyed(const fixture_t *it)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < nm_bench_asks(it->bench); i++)
+        count += strcmp(nm_bench_asked(it->bench, i)->op, "status") == 0;
+    return count;
+}
+
+static void
+s_let_survey_end(fixture_t *it)
+{
+    nm_bench_wait(it->bench, 1000);
+    assert_int_equal(nm_bench_turn(it->bench), NM_OK);
+}
+
+static void
+it_lives_though_no_gateway_does(void **state)
+{
+    fixture_t *it = *state;
+    nm_bench_away(it->bench, "gateway-1");
+    nm_bench_away(it->bench, "gateway-2");
+    s_request(it, NM_HTTP_GET, "/health", "", "");
+    assert_int_equal(nm_bench_turn(it->bench), NM_OK);
+    assert_true(s_body_has(s_answered(it, 0, 200), "\"ok\""));
+    assert_int_equal(nm_bench_asks(it->bench), 0);
+}
+
+//  One survey for all who come while it is under way, and for a second after it.
+static void
+a_scrape_shows_all_and_is_good_for_a_second(void **state)
+{
+    fixture_t *it = *state;
+    for (size_t i = 0; i < nm_bench_actor(it->bench)->peer_count; i++)
+        ((nm_peer_t *) nm_bench_actor(it->bench)->peers[i])->certified = true;
+    s_scrape(it, true);
+    size_t asked = s_surveyed(it);
+    assert_true(asked > 5);
+    s_scrape(it, true);
+    assert_null(nm_bench_answered(it->bench, 0));
+    s_let_survey_end(it);
+    assert_true(s_body_has(s_answered(it, 0, 200), "nmesh_actor_up{actor=\"bridge-1\",role=\"bridge\""));
+    assert_true(s_body_has(s_answered(it, 1, 200), "nmesh_actor_up{actor=\"email-2\",role=\"email\""));
+    nm_bench_wait(it->bench, 999);
+    s_scrape(it, true);
+    s_answered(it, 2, 200);
+    assert_int_equal(s_surveyed(it), asked);
+    nm_bench_wait(it->bench, 1);
+    s_scrape(it, true);
+    assert_true(s_surveyed(it) > asked);
+    assert_null(nm_bench_answered(it->bench, 3));
+}
+
+static void
+who_is_elsewhere_sees_the_figures_if_a_gateway_says_so(void **state)
+{
+    fixture_t *it = *state;
+    static const struct {
+        unsigned said, answered;
+    } CASES[] = { { 200, 200 }, { 401, 401 }, { 403, 403 } };
+    for (size_t i = 0; i < NM_COUNT(CASES); i++) {
+        nm_bench_wait(it->bench, 2000);
+        nm_bench_forget(it->bench);
+        s_scrape(it, false);
+        const nm_bench_asked_t *asked = s_asked(it, 0);
+        assert_string_equal(asked->op, "metrics");
+        s_assert_text(asked->headers, "api_key", "00000000000040008000000000000001-000102030405060708090a0b0c0d0e0f");
+        s_assert_text(asked->headers, "client_address", "192.0.2.7");
+        assert_int_equal(nm_bench_asks(it->bench), 1);
+        s_answer(it, 0, CASES[i].said, "detail", "said so");
+        s_let_survey_end(it);
+        s_answered(it, 0, CASES[i].answered);
+    }
+    nm_bench_forget(it->bench);
+    nm_bench_away(it->bench, "gateway-1");
+    nm_bench_away(it->bench, "gateway-2");
+    assert_int_equal(nm_bench_turn(it->bench), NM_OK);
+    s_scrape(it, false);
+    nm_bench_wait(it->bench, 2000);
+    assert_int_equal(nm_bench_turn(it->bench), NM_OK);
+    s_answered(it, 0, 503);
+}
+
+static void
+answers_are_counted_by_route_and_status(void **state)
+{
+    fixture_t *it = *state;
+    nm_metrics_t *metrics = nm_bench_actor(it->bench)->setup.metrics;
+    s_request(it, NM_HTTP_GET, "/v1/notifications", "", "");
+    s_request(it, NM_HTTP_GET, "/health", "", "");
+    assert_int_equal(nm_bench_turn(it->bench), NM_OK);
+    s_answer(it, 0, 418, "detail", "none of the usual");
+    nm_metric_t *listed = nm_metrics_make(metrics, NM_FAMILY_HTTP_REQUESTS, "/v1/notifications", "other");
+    nm_metric_t *lives = nm_metrics_make(metrics, NM_FAMILY_HTTP_REQUESTS, "/health", "200");
+    assert_int_equal(nm_metric_value(listed), 1);
+    assert_int_equal(nm_metric_value(lives), 1);
+    assert_int_equal(nm_metric_value(nm_metrics_make(metrics, NM_FAMILY_HTTP_REQUEST, NULL, NULL)), 1);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(it_lives_though_no_gateway_does),
+        TEST(a_scrape_shows_all_and_is_good_for_a_second),
+        TEST(who_is_elsewhere_sees_the_figures_if_a_gateway_says_so),
+        TEST(answers_are_counted_by_route_and_status),
         TEST(a_request_becomes_an_ask_and_its_reply_the_answer),
         TEST(values_of_the_path_and_the_query_become_fields),
         TEST(requests_of_one_turn_share_a_frame_for_each_gateway),

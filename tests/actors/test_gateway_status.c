@@ -468,6 +468,62 @@ old_ended_ones_are_forgotten_and_unfinished_kept(void **state)
     assert_string_equal(nm_client_status(client, &open), "pending");
 }
 
+//  -- What is waited for
+
+static uint64_t
+s_oldest_seconds(nm_client_t *client)
+{
+    return nm_client_number(nm_client_ask_as(client, NULL, "health.ready", nm_bytes(NULL, 0))->body, "oldest_seconds");
+}
+
+static nm_id_t
+s_schedule(nm_client_t *client, const char *send_at)
+{
+    nm_id_t id;
+    nm_buf_t body = { 0 };
+    const nm_bench_reply_t *reply =
+        nm_client_ask(client, "notifications.create",
+                      nm_client_map(&body, "channel", "email", "recipient", "a@example.org", "subject", "s", "content",
+                                    "c", "send_at", send_at, NULL));
+    assert_int_equal(reply->status, 202);
+    assert_int_equal(nm_id_from_text(nm_text(nm_client_text(reply->body, "id")), &id), NM_OK);
+    nm_buf_free(&body);
+    return id;
+}
+
+//  What is to wait does not look like a stall; once it is due it does.
+static void
+the_oldest_is_one_that_is_not_to_wait(void **state)
+{
+    nm_client_t *client = *state;
+    assert_int_equal(s_oldest_seconds(client), 0);
+    nm_id_t due = s_schedule(client, "2026-11-21T00:10:00Z");  //  Ten minutes after the bench begins
+    for (unsigned i = 0; i < 40; i++)                          //  More than are passed over in a turn
+        s_schedule(client, "2027-01-01T00:00:00Z");
+    nm_bench_wait(client->bench, 60000);
+    assert_int_equal(s_oldest_seconds(client), 0);
+    nm_id_t first = nm_client_send(client, 1);
+    nm_bench_wait(client->bench, 5000);
+    nm_id_t second = nm_client_send(client, 2);
+    nm_bench_wait(client->bench, 7000);
+    assert_int_equal(s_oldest_seconds(client), 12);
+    s_tell(client, &first, NM_EVENT_SENT, 11);
+    assert_int_equal(s_oldest_seconds(client), 7);
+
+    nm_bench_wait(client->bench, 600000);
+    assert_int_equal(nm_bench_turn(client->bench), NM_OK);
+    nm_bench_wait(client->bench, 3000);
+    assert_int_equal(s_oldest_seconds(client), 610);  //  The second one still
+    s_tell(client, &second, NM_EVENT_SENT, 11);
+    uint64_t left = s_oldest_seconds(client);
+    assert_true(left > 0 && left <= 75);  //  Since it was due, not since it was accepted
+    nm_bench_restart(client->bench);
+    assert_int_equal(nm_bench_turn(client->bench), NM_OK);
+    assert_int_equal(s_oldest_seconds(client), left);
+    s_tell(client, &due, NM_EVENT_SENT, 11);
+    assert_int_equal(s_oldest_seconds(client), 0);
+}
+
 int
 main(void)
 {
@@ -479,6 +535,7 @@ main(void)
         TEST(no_order_of_six_events_undoes_a_failure),
         TEST(an_event_that_comes_twice_is_passed_over),
         TEST(an_event_about_nothing_is_passed_over),
+        TEST(the_oldest_is_one_that_is_not_to_wait),
         TEST(nothing_but_a_receipt_follows_sent),
         TEST(content_is_kept_until_the_final_status_and_no_longer),
         TEST(a_replay_starts_over_and_old_events_do_not_count),

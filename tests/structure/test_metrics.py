@@ -46,3 +46,67 @@ def test_the_documentation_has_the_table_as_it_is():
 @pytest.mark.parametrize("page", ["docs/metrics.md", "docs/operations.md"])
 def test_pages_name_only_figures_that_there_are(page):
     assert named((ROOT / page).read_text()) <= set(families()) | series()
+
+
+# -- What draws and alerts by them
+
+PROMETHEUS = ROOT / "deploy/prometheus"
+
+
+def promtool(*arguments):
+    if not shutil.which("promtool"):
+        pytest.skip("promtool is not there (tools/setup brings it)")
+    run = subprocess.run(["promtool", *map(str, arguments)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def dashboard():
+    return json.loads((ROOT / "deploy/grafana/nmesh.json").read_text())
+
+
+def queries():
+    return [target["expr"] for panel in dashboard()["panels"] for target in panel.get("targets", [])]
+
+
+def test_alerts_ask_for_figures_that_there_are():
+    text = (PROMETHEUS / "alerts.yml").read_text()
+    expressions = re.findall(r"^ +expr: (.*)$", text, re.M)
+    assert len(expressions) == text.count("- alert:") > 20
+    assert named(" ".join(expressions)) <= series()
+    assert named(text) <= set(families()) | series()
+
+
+def test_the_tests_of_the_alerts_are_of_figures_that_there_are():
+    assert named((PROMETHEUS / "alerts_test.yml").read_text()) <= series()
+
+
+def test_the_dashboard_asks_for_figures_that_there_are():
+    assert len(queries()) > 40
+    for query in queries():
+        assert named(query) and named(query) <= series(), query
+
+
+def test_the_panels_stand_beside_each_other():
+    taken = set()
+    for panel in dashboard()["panels"]:
+        place = panel["gridPos"]
+        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
+        assert not cells & taken and place["x"] + place["w"] <= 24, panel["title"]
+        taken |= cells
+    assert len({panel["id"] for panel in dashboard()["panels"]}) == len(dashboard()["panels"])
+
+
+def test_the_queries_of_the_dashboard_are_well_formed(tmp_path):
+    rules = [{"record": f"panel:{number}", "expr": query.replace("$__rate_interval", "5m")}
+             for number, query in enumerate(queries())]
+    page = tmp_path / "dashboard.yml"
+    page.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))    # JSON is YAML
+    promtool("check", "rules", page)
+
+
+def test_prometheus_takes_alerts_and_configuration():
+    promtool("check", "config", PROMETHEUS / "prometheus.yml")
+
+
+def test_alerts_fire_when_they_should():
+    promtool("test", "rules", PROMETHEUS / "alerts_test.yml")
