@@ -27,7 +27,7 @@ NM_RECORD_DEFINE(broadcast_result, NM_BROADCAST_RESULT_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(shown_attempt, NM_SHOWN_ATTEMPT_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(timeline_step, NM_TIMELINE_STEP_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(notification, NM_NOTIFICATION_FIELDS, NULL, 0);
-NM_RECORD_DEFINE(shown_event, NM_SHOWN_EVENT_FIELDS, NULL, 0);
+NM_RECORD_DEFINE(event_data, NM_EVENT_DATA_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(whole_letter, NM_WHOLE_LETTER_FIELDS, NULL, 0);
 NM_RECORD_VARIANT(shown_letter, whole_letter, 0, NM_BIT(whole_letter, attempts) | NM_BIT(whole_letter, delivery), NULL,
                   0);

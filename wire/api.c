@@ -44,9 +44,9 @@ const nm_api_t nm_api[] = {
     { "notifications.cancel", NOTIFICATIONS_WRITE, POST, "/v1/notifications/{id}/cancel", 200, 0,
       "Cancel a notification", &nm_by_id_shape, ALSO(409), &nm_notification_shape },
     { "events.read", NOTIFICATIONS_READ, GET, "/v1/notifications/{id}/events", 200, NM_API_EVENTS,
-      "Events of a notification as they happen", &nm_events_of_one_shape, NONE, &nm_shown_event_shape },
+      "Events of a notification as they happen", &nm_events_of_one_shape, NONE, &nm_event_data_shape },
     { "events.read", NOTIFICATIONS_READ, GET, "/v1/events", 200, NM_API_EVENTS, "Events as they happen",
-      &nm_events_stream_shape, NONE, &nm_shown_event_shape },
+      &nm_events_stream_shape, NONE, &nm_event_data_shape },
     { "dead_letters.list", DEAD_LETTERS, GET, "/v1/dead-letters", 200, 0, "List dead letters", &nm_letter_list_shape,
       NONE, &nm_letter_page_shape },
     { "dead_letters.get", DEAD_LETTERS, GET, "/v1/dead-letters/{id}", 200, 0,
@@ -86,9 +86,11 @@ const nm_api_t nm_api[] = {
     { "health.ready", OPEN, GET, "/health/ready", 200, NM_API_STATE, "Can it accept notifications?", NULL, NONE,
       &nm_readiness_shape },
     { "metrics", OPEN, GET, "/metrics", 200, NM_API_EDGE, "Figures of the whole mesh, Prometheus text", NULL,
-      ALSO(401, 403, 503) },
-    { "openapi", OPEN, GET, "/openapi.json", 200, NM_API_EDGE, "This document", NULL, ALSO(304) },
-    { "docs", OPEN, GET, "/docs", 200, NM_API_EDGE, "The documentation for reading", NULL, ALSO(304) },
+      ALSO(401, 403, 503), NULL, "text/plain" },
+    { "openapi", OPEN, GET, "/openapi.json", 200, NM_API_EDGE | NM_API_CACHED, "This document", NULL, ALSO(304), NULL,
+      "application/json" },
+    { "docs", OPEN, GET, "/docs", 200, NM_API_EDGE | NM_API_CACHED, "The documentation for reading", NULL, ALSO(304),
+      NULL, "text/html" },
     { "doors", NM_SCOPE_ANY, GET, NULL, 200, 0, "Where a client can turn to" },
     { "events.feed", ADMIN, GET, NULL, 200, 0, "What a gateway's journal gets, for another gateway" },
     { "idempotency.find.notifications.create", NOTIFICATIONS_WRITE, POST, NULL, 200, 0,
@@ -133,7 +135,7 @@ s_has_status(const nm_api_t *self, unsigned status)
 {
     bool asks = !(self->flags & NM_API_EDGE);  //  A gateway answers
     switch (status) {
-    case 400: return nm_api_has_body(self) || s_takes(self, "cursor") || s_takes(self, "after");
+    case 400: return true;  //  A header field, at least
     case 401:
     case 403: return self->scope != NM_SCOPE_OPEN;
     case 404: return strchr(self->path, '{') || s_takes(self, "service_id");

@@ -29,6 +29,7 @@ enum {
     NM_API_EVENTS = 16,     //  Over HTTP a stream of server-sent events
     NM_API_EDGE = 32,       //  The bridge answers it by itself
     NM_API_STATE = 64,      //  A 503 has the same body as a 200: it tells why
+    NM_API_CACHED = 128,    //  Comes with an ETag
 };
 
 enum { NM_API_ALSO_COUNT = 4 };
@@ -43,7 +44,8 @@ typedef struct {
     const char *summary;
     const nm_shape_t *ask;             //  What it takes; NULL: nothing
     uint16_t also[NM_API_ALSO_COUNT];  //  Other statuses, beside those that all rows like it have
-    const nm_shape_t *answer;          //  Of statuses below 300, in JSON; NULL: no body, or another one
+    const nm_shape_t *answer;          //  Of statuses below 300, in JSON; NULL: no body, or one of this type
+    const char *type;                  //  NULL: none
 } nm_api_t;
 
 extern const nm_api_t nm_api[];

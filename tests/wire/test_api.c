@@ -88,7 +88,7 @@ statuses_follow_from_what_a_row_takes(void **state)
     assert_true(s_may_be(create, 200) && s_may_be(create, 409) && s_may_be(create, 413) && s_may_be(create, 415));
     assert_true(s_may_be(create, 400) && s_may_be(create, 429) && s_may_be(create, 507) && !s_may_be(create, 404));
     assert_true(s_may_be(list, 400) && s_may_be(list, 404) && !s_may_be(list, 413));
-    assert_true(s_may_be(key, 404) && !s_may_be(key, 400));
+    assert_true(s_may_be(key, 404) && s_may_be(key, 400) && !s_may_be(key, 413));
     assert_true(s_may_be(health, 422) && !s_may_be(health, 401) && !s_may_be(health, 429));
 }
 
