@@ -106,7 +106,7 @@ s_write_body(const nm_api_t *row, nm_pairs_t *operation)
 {
     nm_pairs_name(operation, "requestBody");
     nm_writer_map(operation->out, 2);
-    nm_writer_pair_bool(operation->out, "required", nm_openapi_wants_body(row));
+    nm_writer_pair_bool(operation->out, "required", row->flags & NM_API_IDEMPOTENT || nm_openapi_wants_body(row));
     nm_writer_text(operation->out, "content");
     nm_pairs_t content = nm_pairs_open(operation->out);
     s_write_media(&content, "application/json", row->ask);
@@ -299,6 +299,21 @@ s_write_success(const nm_api_t *row, unsigned status, const char *description, n
     nm_pairs_close(&response);
 }
 
+//  What is asked for tells why it is so; a problem comes when nobody is there who could.
+static void
+s_write_state(const nm_api_t *row, nm_buf_t *out)
+{
+    nm_pairs_t response = nm_pairs_open(out);
+    nm_pairs_text(&response, "description", "Not now: the body tells why.");
+    s_write_success_headers(row, &response);
+    nm_pairs_name(&response, "content");
+    nm_pairs_t content = nm_pairs_open(out);
+    s_write_media(&content, "application/json", row->answer);
+    s_write_media(&content, "application/problem+json", &nm_problem_shape);
+    nm_pairs_close(&content);
+    nm_pairs_close(&response);
+}
+
 static void
 s_write_response(const nm_api_t *row, unsigned status, nm_pairs_t *responses)
 {
@@ -309,7 +324,7 @@ s_write_response(const nm_api_t *row, unsigned status, nm_pairs_t *responses)
     snprintf(text, sizeof text, "%u", status);
     nm_pairs_name(responses, text);
     if (status == 503 && row->flags & NM_API_STATE)
-        s_write_success(row, status, "Not now: the body tells why.", responses->out);
+        s_write_state(row, responses->out);
     else if (STATUSES[i].name)
         nm_openapi_ref(responses->out, "responses", STATUSES[i].name);
     else

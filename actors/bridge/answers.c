@@ -47,7 +47,8 @@ nm_answers_begin(const struct nm_front_request *request, unsigned status, const 
     *answer = (nm_front_answer_t){ .request = request->id, .status = status };
     if (type)
         nm_answers_field(answer, "Content-Type", nm_text(type));
-    nm_answers_field(answer, "Cache-Control", nm_text("no-store"));
+    bool cached = request->api && request->api->flags & NM_API_CACHED && status < 400;
+    nm_answers_field(answer, "Cache-Control", nm_text(cached ? "no-cache" : "no-store"));
     nm_answers_field(answer, "X-Content-Type-Options", nm_text("nosniff"));
     if (request->origin.size) {
         nm_answers_field(answer, "Access-Control-Allow-Origin", request->origin);

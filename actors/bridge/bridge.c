@@ -34,18 +34,26 @@ nm_bridge_refuse(nm_bridge_t *self, nm_turn_t *turn, nm_exchange_slot_t *slot, u
     nm_bridge_answer(self, turn, slot, &answer);
 }
 
+//  Nothing of the query is known: each part of it is a fault.
+static void
+s_blame_query(nm_bridge_t *self, const struct nm_front_request *request)
+{
+    nm_bytes_t rest = request->query, name, value;
+    char pointer[64];
+    self->faults.count = self->faults.missed = 0;
+    while (nm_routes_next(&rest, &name, &value)) {
+        snprintf(pointer, sizeof pointer, "?%.*s", (int) (name.size < 60 ? name.size : 60), (const char *) name.at);
+        nm_faults_add(&self->faults, pointer, NULL, "is not known here");
+    }
+}
+
 //  What was wrong with the query stands in a list of its own, as a gateway would say it.
 static void
 s_answer_refusal(nm_bridge_t *self, nm_turn_t *turn, nm_exchange_slot_t *slot)
 {
     nm_front_answer_t answer;
-    nm_bytes_t rest = slot->request->query, name, value;
-    char pointer[64];
-    self->faults.count = self->faults.missed = 0;
-    while (slot->refusal.status == 422 && nm_routes_next(&rest, &name, &value)) {
-        snprintf(pointer, sizeof pointer, "?%.*s", (int) (name.size < 60 ? name.size : 60), (const char *) name.at);
-        nm_faults_add(&self->faults, pointer, NULL, "is not known here");
-    }
+    if (slot->refusal.status == 422)
+        s_blame_query(self, slot->request);
     nm_answers_problem(slot->request, &slot->refusal, slot->refusal.status == 422 ? &self->faults : NULL, &answer);
     nm_bridge_answer(self, turn, slot, &answer);
 }
@@ -64,6 +72,17 @@ s_refuse_at_once(nm_bridge_t *self, nm_turn_t *turn, const struct nm_front_reque
     nm_turn_answer(turn, &answer);
 }
 
+static void
+s_refuse_query_at_once(nm_bridge_t *self, nm_turn_t *turn, const struct nm_front_request *request)
+{
+    nm_front_answer_t answer;
+    const nm_refusal_t refusal = { 422, "This path takes no query." };
+    s_blame_query(self, request);
+    nm_answers_problem(request, &refusal, &self->faults, &answer);
+    nm_bridge_count(self, request->api, 422);
+    nm_turn_answer(turn, &answer);
+}
+
 //  A client that has left its stream. The last word, which nobody hears, gives the request back.
 static nm_rc_t
 s_take_gone(nm_bridge_t *self, nm_turn_t *turn, const struct nm_front_request *request)
@@ -75,19 +94,30 @@ s_take_gone(nm_bridge_t *self, nm_turn_t *turn, const struct nm_front_request *r
     return NM_OK;
 }
 
+//  Nobody else sees such a request, so what is wrong with it is said here.
+static nm_rc_t
+s_show_page(nm_bridge_t *self, nm_turn_t *turn, const struct nm_front_request *request)
+{
+    const nm_page_t *page = nm_pages_find(request->api);
+    if (!page)
+        s_refuse_at_once(self, turn, request, 404, "There is nothing at this path.");
+    else if (request->refusal.status)
+        s_refuse_at_once(self, turn, request, request->refusal.status, request->refusal.detail);
+    else if (request->query.size && !request->api->ask)
+        s_refuse_query_at_once(self, turn, request);
+    else
+        return page->open(self, turn, request);
+    return NM_OK;
+}
+
 static nm_rc_t
 s_on_request(void *state, nm_turn_t *turn, const nm_front_request_t *request)
 {
     nm_bridge_t *self = state;
     if (request->gone)
         return s_take_gone(self, turn, request);
-    if (request->api->flags & NM_API_EDGE) {
-        const nm_page_t *page = nm_pages_find(request->api);
-        if (page)
-            return page->open(self, turn, request);
-        s_refuse_at_once(self, turn, request, 404, "There is nothing at this path.");
-        return NM_OK;
-    }
+    if (request->api->flags & NM_API_EDGE)
+        return s_show_page(self, turn, request);
     if (nm_turn_leaving(turn)) {
         s_refuse_at_once(self, turn, request, 503, "This bridge is being stopped; try again.");
         return NM_OK;
@@ -205,6 +235,7 @@ s_close(void *state)
     nm_exchanges_free(self);
     nm_scrape_free(&self->scrape);
     nm_routes_destroy(&self->routes);
+    nm_documents_free(&self->documents);
     nm_bridge_settings_free(&self->settings);
     nm_buf_free(&self->body);
     nm_buf_free(&self->text);
@@ -219,6 +250,7 @@ s_open(void **state, const nm_setup_t *setup, nm_error_t *error)
     self->owners = (nm_owners_t){ .directory = setup->directory, .authority = setup->mesh->authority };
     self->routes = nm_routes_new(nm_api, nm_api_count);
     nm_bridge_figures_make(self, setup->metrics);
+    nm_documents_make(&self->documents);
     nm_rc_t rc = nm_bridge_settings_read(&self->settings, setup->mesh, setup->self, error);
     if (rc != NM_OK) {
         s_close(self);

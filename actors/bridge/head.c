@@ -20,6 +20,7 @@ typedef enum {
     F_TRACEPARENT,
     F_FORWARDED,
     F_LAST_EVENT,
+    F_NONE_MATCH,
     F_ORIGIN,
     F_ASKED_METHOD,
     F_EXPECT,
@@ -42,6 +43,7 @@ static const struct {
     [F_TRACEPARENT] = { "traceparent", 0 },
     [F_FORWARDED] = { "x-forwarded-for", 0 },
     [F_LAST_EVENT] = { "last-event-id", 0 },
+    [F_NONE_MATCH] = { "if-none-match", 0 },
     [F_ORIGIN] = { "origin", 0 },
     [F_ASKED_METHOD] = { "access-control-request-method", 0 },
     [F_EXPECT] = { "expect", 0 },
@@ -244,6 +246,7 @@ s_read_texts(case_t *it)
     it->result->forwarded = it->values[F_FORWARDED];
     it->result->asked_method = it->values[F_ASKED_METHOD];
     it->request->last_event = it->values[F_LAST_EVENT];
+    it->request->if_none_match = it->values[F_NONE_MATCH];
     if (it->counts[F_ORIGIN] == 1 && s_is_origin_allowed(it->rules, it->values[F_ORIGIN]))
         it->request->origin = it->values[F_ORIGIN];
 }

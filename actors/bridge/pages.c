@@ -14,9 +14,29 @@ s_open_health(void *bridge, nm_turn_t *turn, const struct nm_front_request *requ
     return NM_OK;
 }
 
+static nm_rc_t
+s_show(nm_turn_t *turn, const struct nm_front_request *request, const nm_document_t *document, const char *type)
+{
+    nm_front_answer_t answer;
+    bool known = nm_document_is_known(document, request->if_none_match);
+    nm_answers_page(request, known ? 304 : 200, type, known ? nm_bytes(NULL, 0) : nm_buf_bytes(&document->body),
+                    &answer);
+    nm_answers_field(&answer, "ETag", nm_text(document->tag));
+    nm_turn_answer(turn, &answer);
+    return NM_OK;
+}
+
+static nm_rc_t
+s_openapi(void *state, nm_turn_t *turn, const struct nm_front_request *request)
+{
+    const nm_bridge_t *self = state;
+    return s_show(turn, request, &self->documents.openapi, "application/json");
+}
+
 static const nm_page_t PAGES[] = {
     { "health", s_open_health, NULL },
     { "metrics", nm_scrape_open, nm_scrape_reply },
+    { "openapi", s_openapi, NULL },
 };
 
 static const uint64_t NUMBER_MASK = (UINT64_C(1) << 48) - 1;
@@ -25,7 +45,7 @@ const nm_page_t *
 nm_pages_find(const nm_api_t *api)
 {
     for (size_t i = 0; i < NM_COUNT(PAGES); i++)
-        if (PAGES[i].op && strcmp(PAGES[i].op, api->op) == 0)
+        if (strcmp(PAGES[i].op, api->op) == 0)
             return &PAGES[i];
     return NULL;
 }

@@ -25,6 +25,7 @@ struct nm_front_request {
     nm_bytes_t body;           //  JSON; empty if there is none
     nm_ask_headers_t headers;  //  That go with the ask; always with a correlation id and the client's address
     nm_bytes_t last_event;     //  Last-Event-ID
+    nm_bytes_t if_none_match;  //  If-None-Match
     nm_bytes_t origin;         //  Of a page of another site that may ask; else empty
     bool local;                //  The client is on this machine
 

@@ -3,6 +3,7 @@
 #ifndef NM_BRIDGE_STATE_H
 #define NM_BRIDGE_STATE_H
 
+#include "actors/bridge/documents.h"
 #include "actors/bridge/request.h"
 #include "actors/bridge/scrape.h"
 #include "actors/bridge/settings.h"
@@ -61,6 +62,7 @@ typedef struct {
     const nm_directory_t *directory;
     nm_owners_t owners;
     nm_bridge_gauge_t gauge;
+    nm_documents_t documents;
 
     nm_exchange_slot_t *slots;
     uint32_t *free_slots;

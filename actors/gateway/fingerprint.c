@@ -105,7 +105,8 @@ s_map(nm_fingerprint_t *self, nm_reader_t *reader, bool top)
             s_push(self, key, value);
 
     size_t end = self->pair_count;
-    qsort(self->pairs + first, end - first, sizeof *self->pairs, s_compare);
+    if (end > first)
+        qsort(self->pairs + first, end - first, sizeof *self->pairs, s_compare);
     s_add(self, 'm', end - first, nm_bytes(NULL, 0));
     for (size_t i = first; i < end; i++) {
         pair_t pair = self->pairs[i];  //  The array may move below

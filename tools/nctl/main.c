@@ -81,6 +81,8 @@ const nm_command_t nm_commands[] = {
     { "bench", nm_cmd_bench, "", "Measures a mesh under generated load", nm_bench_options, 0, 0,
       "Without --mesh a scratch mesh and a mail sink (smtp-sink of postfix) are made for it and removed after. With "
       "--json each figure is one object a line: figure, payload_bytes, value, unit." },
+    { "openapi", nm_cmd_openapi, "", "Prints the OpenAPI document of the HTTP API", NULL, 0, 0,
+      "The same that a bridge serves at /openapi.json." },
     { "completion", nm_cmd_completion, "bash", "Prints a completion script for the shell", NULL, 1, 1, NULL },
     { "man", nm_cmd_man, "", "Prints the manual page as roff", NULL, 0, 0, NULL },
     { NULL, NULL, NULL, NULL, NULL, 0, 0, NULL }

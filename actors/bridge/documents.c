@@ -1,0 +1,37 @@
+#include "actors/bridge/documents.h"
+
+#include "actors/bridge/convert.h"
+#include "wire/openapi.h"
+
+//  FNV-1a: the tag only has to differ when the document does.
+static void
+s_name(nm_document_t *self)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < self->body.size; i++)
+        hash = (hash ^ self->body.at[i]) * UINT64_C(1099511628211);
+    snprintf(self->tag, sizeof self->tag, "\"%016llx\"", (unsigned long long) hash);
+}
+
+void
+nm_documents_make(nm_documents_t *self)
+{
+    nm_buf_t packed = { 0 };
+    nm_openapi_write(&packed);
+    nm_convert_value(nm_buf_bytes(&packed), &self->openapi.body);
+    nm_buf_free(&packed);
+    s_name(&self->openapi);
+}
+
+void
+nm_documents_free(nm_documents_t *self)
+{
+    nm_buf_free(&self->openapi.body);
+}
+
+bool
+nm_document_is_known(const nm_document_t *self, nm_bytes_t if_none_match)
+{
+    return nm_bytes_is(if_none_match, "*") ||
+           (if_none_match.size && memmem(if_none_match.at, if_none_match.size, self->tag, strlen(self->tag)));
+}
