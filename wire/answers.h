@@ -13,8 +13,8 @@
 
 //  -- Problems (RFC 9457)
 
-#define NM_SHOWN_FAULT_FIELDS(F, R)                                                                             \
-    F(R, 1, pointer, LINE, 128, MUST, NULL, "Where: RFC 6901 in a body, ?name in the query; empty: as a whole") \
+#define NM_SHOWN_FAULT_FIELDS(F, R)                                                                            \
+    F(R, 1, pointer, STR, 128, MUST, NULL, "Where: RFC 6901 in a body, ?name in the query; empty: as a whole") \
     F(R, 2, detail, STR, NM_DETAIL_MAX, MUST, NULL, "What is wrong there")
 NM_RECORD_DECLARE(shown_fault, NM_SHOWN_FAULT_FIELDS);
 

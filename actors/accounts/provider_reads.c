@@ -182,7 +182,7 @@ nm_act_providers_get(nm_act_t *it)
 {
     nm_provider_ask_t ask;
     nm_provider_entry_t entry;
-    if (nm_act_decode(it, &nm_provider_ref_shape, &ask, false) != NM_OK)
+    if (nm_act_decode(it, &nm_provider_ref_shape, &ask, true) != NM_OK)
         return NM_OK;
     nm_rc_t rc = nm_act_find_provider(it, ask.name, &entry, NULL);
     if (rc == NM_ERR_MISSING)

@@ -1,6 +1,6 @@
 #include "actors/deadletter/asks.h"
 #include "wire/address.h"
-#include "wire/answers.h"
+#include "wire/api.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -37,9 +37,14 @@ s_unknown(const case_t *self)
     return s_problem(self, 404, "there is no such dead letter");
 }
 
+//  Over HTTP what stands in no body stands in the query.
 static nm_rc_t
-s_faulty(const case_t *self, const nm_faults_t *faults)
+s_faulty(const case_t *self, nm_faults_t *faults)
 {
+    const nm_api_t *row = nm_api_find(self->ask->op);
+    for (size_t i = 0; row && !nm_api_has_body(row) && i < faults->count; i++)
+        if (faults->items[i].pointer[0] == '/')
+            faults->items[i].pointer[0] = '?';
     nm_turn_problem(self->turn, &self->ask->caller, 422, self->ask->headers.correlation_id, faults, "%s",
                     "the body has faults");
     return NM_OK;

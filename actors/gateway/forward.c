@@ -81,6 +81,14 @@ nm_forwards_headers(const nm_case_t *it)
     return headers;
 }
 
+nm_ask_headers_t
+nm_forwards_correlation(const nm_case_t *it)
+{
+    nm_ask_headers_t headers = { .has = 0 };
+    NM_PUT(&headers, ask_headers, correlation_id, nm_text(it->asker.correlation));
+    return headers;
+}
+
 static nm_rc_t
 s_answer_away(const nm_answer_t *to)
 {
@@ -124,7 +132,14 @@ nm_forwards_keeper(nm_case_t *it, nm_bytes_t body)
     nm_bytes_to_text(it->ask->op, op, sizeof op);
     if (!s_take(it, NULL, timeout_ms, &token))
         return nm_answer_problem(&it->answer, 429, NULL, "Too many are waiting for the dead letters.");
-    nm_turn_ask(it->turn, NM_ROLE_DEADLETTER, NULL, op, body, timeout_ms, token);
+    nm_ask_headers_t headers = nm_forwards_correlation(it);
+    nm_ask_out_t ask = { .role = NM_ROLE_DEADLETTER,
+                         .op = op,
+                         .headers = &headers,
+                         .body = body,
+                         .timeout_ms = timeout_ms,
+                         .token = token };
+    nm_turn_ask_with(it->turn, &ask);
     return NM_OK;
 }
 
@@ -137,7 +152,7 @@ s_pass_back(const nm_answer_t *to, const nm_forward_t *item, const nm_reply_in_t
     bool silent = (reply->status == 503 || reply->status == 504) && !reply->body.size;
     if (!item->gateway)
         return silent ? nm_answer_problem(to, 503, NULL, "The actor that keeps the dead letters is away.")
-                      : nm_answer(to, reply->status, reply->body);
+                      : nm_answer_again(to, reply->status, reply->body);
     if (silent)
         return s_answer_away(to);
     nm_turn_reply(to->turn, &item->asker.caller, reply->status, reply->headers, reply->body);

@@ -52,6 +52,9 @@ nm_rc_t nm_forwards_keeper(struct nm_case *it, nm_bytes_t body);
 //  The credentials and texts with which the ask of a case goes on to another gateway.
 nm_ask_headers_t nm_forwards_headers(const struct nm_case *it);
 
+//  For an ask in our own name: what it is about, and nothing of who asks.
+nm_ask_headers_t nm_forwards_correlation(const struct nm_case *it);
+
 //  The first byte of a token says whose ask it was.
 enum {
     NM_TOKEN_CANCEL = 1,

@@ -48,7 +48,7 @@ nm_gather_refused(nm_case_t *it)
     for (size_t i = 0; i < it->errand->question_count; i++) {
         const nm_question_t *question = &it->errand->questions[i];
         if (question->status == 400 || question->status == 422)
-            return nm_answer(&it->answer, question->status, nm_errand_body(it->errand, question));
+            return nm_answer_again(&it->answer, question->status, nm_errand_body(it->errand, question));
         answered |= question->status < 300;
     }
     return answered ? NM_ERR_MISSING : nm_answer_away(&it->answer, "All that keep this are away; try again.");

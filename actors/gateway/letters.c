@@ -117,9 +117,10 @@ s_ask_many(nm_case_t *it, const packed_t *packed)
     const nm_peer_t *keepers[NM_OWNERS_MAX];
     size_t count = nm_gather_peers(it->gateway, NM_ROLE_DEADLETTER, keepers, NM_OWNERS_MAX);
     nm_errand_t *errand = nm_errands_begin(it);
+    nm_ask_headers_t headers = nm_forwards_correlation(it);
     for (size_t i = 0; errand && i < count && (!packed->rate || i < packed->rate); i++) {
         uint64_t share = packed->rate / count + (i < packed->rate % count);
-        nm_errands_put(it, errand, i, keepers[i], MANY, NULL, s_pack(packed, share, &it->gateway->body));
+        nm_errands_put(it, errand, i, keepers[i], MANY, &headers, s_pack(packed, share, &it->gateway->body));
     }
     return NM_OK;
 }
@@ -173,7 +174,8 @@ s_ask_keepers(nm_case_t *it, const packed_t *packed)
         return nm_forwards_keeper(it, s_pack(packed, packed->rate, body));
     if (nm_bytes_is(it->ask->op, MANY))
         return s_ask_many(it, packed);
-    return nm_gather_ask(it, NM_ROLE_DEADLETTER, NULL, s_pack(packed, 0, body));
+    nm_ask_headers_t headers = nm_forwards_correlation(it);
+    return nm_gather_ask(it, NM_ROLE_DEADLETTER, &headers, s_pack(packed, 0, body));
 }
 
 nm_rc_t

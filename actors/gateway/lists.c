@@ -24,7 +24,7 @@ nm_op_get(nm_case_t *it)
     nm_id_t id;
     nm_note_t note;
     nm_buf_t *body = &it->gateway->body;
-    if (nm_case_decode(it, &nm_by_id_shape, &ask, false) != NM_OK)
+    if (nm_case_decode(it, &nm_by_id_shape, &ask, true) != NM_OK)
         return NM_OK;
     nm_rc_t rc = nm_case_find(it, ask.id, &id, &note);
     if (rc != NM_OK)

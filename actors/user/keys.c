@@ -177,7 +177,7 @@ nm_act_keys_delete(nm_act_t *it)
 {
     nm_key_ask_t ask;
     nm_api_key_t key;
-    if (nm_act_decode(it, &nm_key_ref_shape, &ask, false) != NM_OK)
+    if (nm_act_decode(it, &nm_key_ref_shape, &ask, true) != NM_OK)
         return NM_OK;
     nm_rc_t rc = s_find(it, &ask, &key);
     if (rc == NM_OK)

@@ -144,7 +144,7 @@ nm_act_services_delete(nm_act_t *it)
     nm_by_id_t ask;
     nm_service_t service;
     nm_id_t id;
-    if (nm_act_decode(it, &nm_by_id_shape, &ask, false) != NM_OK)
+    if (nm_act_decode(it, &nm_by_id_shape, &ask, true) != NM_OK)
         return NM_OK;
     nm_rc_t rc = nm_act_find_service(it, ask.id, &id, &service);
     if (rc != NM_OK)
