@@ -25,6 +25,7 @@ typedef struct {
     bool open;         //  More pieces follow
     nm_buf_t headers;  //  Name and value by turns, each ended by a NUL
     nm_buf_t body;
+    nm_bytes_t lasting;  //  Instead of body: bytes that outlive the front
 } nm_front_answer_t;
 
 static inline void

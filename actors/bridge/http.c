@@ -304,6 +304,9 @@ s_response(s_request_t *request)
     nm_buf_t *body = &request->answer.body;
     if (request->flows)
         return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, FLOW_BLOCK_SIZE, s_read_flow, request, NULL);
+    nm_bytes_t lasting = request->answer.lasting;
+    if (lasting.size)
+        return MHD_create_response_from_buffer(lasting.size, (void *) (uintptr_t) lasting.at, MHD_RESPMEM_PERSISTENT);
     struct MHD_Response *response =
         MHD_create_response_from_buffer_with_free_callback(body->size, body->at, s_free_body);
     if (response)
@@ -314,6 +317,7 @@ s_response(s_request_t *request)
 static enum MHD_Result
 s_send(nm_front_t *self, s_request_t *request)
 {
+    size_t size = request->answer.body.size + request->answer.lasting.size;
     struct MHD_Response *response = s_response(request);
     if (!response)
         return MHD_NO;
@@ -322,7 +326,7 @@ s_send(nm_front_t *self, s_request_t *request)
         MHD_add_response_header(response, "Connection", "close");
     enum MHD_Result result = MHD_queue_response(request->connection, request->answer.status, response);
     MHD_destroy_response(response);
-    nm_clients_enter(request->client, NM_CLIENT_ANSWER, request->answer.body.size, self->now_ms);
+    nm_clients_enter(request->client, NM_CLIENT_ANSWER, size, self->now_ms);
     if (request->unread)
         nm_clients_linger(&self->clients, request->client, self->now_ms);
     return result;

@@ -14,14 +14,21 @@ s_open_health(void *bridge, nm_turn_t *turn, const struct nm_front_request *requ
     return NM_OK;
 }
 
+//  -- Documents
+
 static nm_rc_t
-s_show(nm_turn_t *turn, const struct nm_front_request *request, const nm_document_t *document, const char *type)
+s_show(nm_bridge_t *self, nm_turn_t *turn, const struct nm_front_request *request, const nm_document_t *document,
+       const char *type)
 {
     nm_front_answer_t answer;
-    bool known = nm_document_is_known(document, request->if_none_match);
-    nm_answers_page(request, known ? 304 : 200, type, known ? nm_bytes(NULL, 0) : nm_buf_bytes(&document->body),
-                    &answer);
+    unsigned status = nm_document_is_known(document, request->if_none_match) ? 304 : 200;
+    nm_answers_page(request, status, type, nm_bytes(NULL, 0), &answer);
     nm_answers_field(&answer, "ETag", nm_text(document->tag));
+    if (document->policy[0])
+        nm_answers_field(&answer, "Content-Security-Policy", nm_text(document->policy));
+    if (status == 200)
+        answer.lasting = document->body;
+    nm_bridge_count(self, request->api, status);
     nm_turn_answer(turn, &answer);
     return NM_OK;
 }
@@ -29,14 +36,22 @@ s_show(nm_turn_t *turn, const struct nm_front_request *request, const nm_documen
 static nm_rc_t
 s_openapi(void *state, nm_turn_t *turn, const struct nm_front_request *request)
 {
-    const nm_bridge_t *self = state;
-    return s_show(turn, request, &self->documents.openapi, "application/json");
+    nm_bridge_t *self = state;
+    return s_show(self, turn, request, &self->documents.openapi, "application/json");
+}
+
+static nm_rc_t
+s_docs(void *state, nm_turn_t *turn, const struct nm_front_request *request)
+{
+    nm_bridge_t *self = state;
+    return s_show(self, turn, request, &self->documents.docs, "text/html; charset=utf-8");
 }
 
 static const nm_page_t PAGES[] = {
     { "health", s_open_health, NULL },
     { "metrics", nm_scrape_open, nm_scrape_reply },
     { "openapi", s_openapi, NULL },
+    { "docs", s_docs, NULL },
 };
 
 static const uint64_t NUMBER_MASK = (UINT64_C(1) << 48) - 1;
