@@ -198,6 +198,17 @@ s_take_line(nm_decoder_t *self, const nm_at_t *here, uint64_t limit, nm_bytes_t 
     return false;
 }
 
+//  What cannot be an id, because it is too long or no line, becomes an empty one.
+static bool
+s_take_ref(nm_decoder_t *self, const nm_at_t *here, uint64_t limit, nm_bytes_t *text)
+{
+    if (!s_take_text(self, here, UINT64_MAX, text))
+        return false;
+    if (text->size > limit || !nm_utf8_is_line(*text))
+        *text = nm_bytes(NULL, 0);
+    return true;
+}
+
 static bool
 s_take_bin(nm_decoder_t *self, const nm_at_t *here, uint64_t limit, nm_bytes_t *bytes)
 {
@@ -377,8 +388,8 @@ nm_decoder_take_value(nm_decoder_t *self, const nm_at_t *here, const nm_named_t 
     case NM_FIELD_ID: return s_take_id(self, here, key->by_name, value);
     case NM_FIELD_ENUM: return s_take_enum(self, here, key, value);
     case NM_FIELD_STR: return s_take_str(self, here, field->limit, value);
-    case NM_FIELD_LINE:
-    case NM_FIELD_REF: return s_take_line(self, here, field->limit, value);
+    case NM_FIELD_LINE: return s_take_line(self, here, field->limit, value);
+    case NM_FIELD_REF: return s_take_ref(self, here, field->limit, value);
     case NM_FIELD_BIN: return s_take_bin(self, here, field->limit, value);
     case NM_FIELD_BASE64: return s_take_base64(self, here, field->limit, value);
     case NM_FIELD_MAP: return s_take_map(self, here, field->limit, value);

@@ -157,6 +157,14 @@ nm_op_ready(nm_case_t *it)
 
 //  -- What operations share
 
+//  A cursor that is no text of ours is 400, as one that reads well and is none.
+static bool
+s_is_cursors_fault(const nm_faults_t *faults)
+{
+    const char *pointer = faults->items[0].pointer;
+    return faults->count == 1 && (strcmp(pointer, "?cursor") == 0 || strcmp(pointer, "?after") == 0);
+}
+
 nm_rc_t
 nm_case_decode(nm_case_t *it, const nm_shape_t *shape, void *record, bool query)
 {
@@ -174,7 +182,10 @@ nm_case_decode(nm_case_t *it, const nm_shape_t *shape, void *record, bool query)
         return NM_OK;
     if (query)
         nm_faults_of_query(faults);
-    nm_answer_problem(&it->answer, 422, faults, "The request has faults; each is named in errors.");
+    if (query && s_is_cursors_fault(faults))
+        nm_answer_problem(&it->answer, 400, NULL, "The cursor is not one of ours.");
+    else
+        nm_answer_problem(&it->answer, 422, faults, "The request has faults; each is named in errors.");
     return NM_ERR_REFUSED;
 }
 

@@ -1,0 +1,114 @@
+"""Gateways, bridges and the user actor are killed under HTTP load: nothing accepted is lost, a request that is repeated under
+its key makes no second notification, clients see 503 with Retry-After at worst, and are served again within 2 s.
+
+NM_ROUNDS sets how often each is killed (1)."""
+
+import collections
+import http.client
+import os
+import random
+import threading
+import time
+
+from harness.mesh import one_of_each, smtp
+from harness.payload import Payloads
+from harness.ports import free_ports
+from harness.waiting import until
+from harness.web import Web
+
+ROUNDS = int(os.environ.get("NM_ROUNDS", "1"))
+VICTIMS = ["gateway-1", "user-1", "bridge-1", "gateway-2", "bridge-2"]
+RECOVERY = 2.0
+
+
+class Worker(threading.Thread):
+    """Sends one keyed notification after the other, each until it is accepted, at one bridge or, when that is gone, the other."""
+
+    def __init__(self, number, urls, key, payloads, ended):
+        super().__init__(name=f"worker-{number}", daemon=True)
+        self.webs = [Web(url, key, seconds=10) for url in urls]
+        self.turn, self.number, self.payloads, self.ended = number, number, payloads, ended
+        self.accepted, self.codes, self.faults = {}, collections.Counter(), []
+        self.gaps = []      # (when it began, how long): times without an accepted request
+
+    def run(self):
+        last, n = time.monotonic(), 0
+        while not self.ended.is_set():
+            index = n * 100 + self.number
+            self.accepted[index] = self.send(index)
+            now = time.monotonic()
+            self.gaps.append((last, now - last))
+            last, n = now, n + 1
+
+    def send(self, index):
+        body = self.payloads.request(index, f"u{index}@t.test")
+        while True:
+            web = self.webs[self.turn % len(self.webs)]
+            try:
+                answer = web.post("/v1/notifications", body, headers={"Idempotency-Key": f"kill-{index}"})
+            except (OSError, http.client.HTTPException):
+                web.close()
+                self.turn += 1
+                self.codes["cut"] += 1
+                time.sleep(0.02)
+                continue
+            self.codes[answer.status] += 1
+            if answer.status == 202:
+                return answer.body["id"]
+            if answer.status not in (409, 503) or "retry-after" not in answer.headers and answer.status == 503:
+                self.faults.append(answer)
+            self.turn += 1
+            time.sleep(0.05)
+
+
+def test_kills_under_http_load_lose_nothing(make_mesh, make_sink, capsys):
+    payloads, sink = Payloads(), make_sink(keep=False)
+    mesh = make_mesh(one_of_each(bridge=2, gateway=2, router=2), start=False, providers={"sink": smtp(sink.port)})
+    urls = []
+    for bridge, port in zip(mesh.of_role("bridge"), free_ports(2)):
+        bridge.entry["http"] = f"tcp://127.0.0.1:{port}"    # The same after a restart
+        urls.append(f"http://127.0.0.1:{port}")
+    mesh.write_mesh_file()
+    mesh.start()
+    key, ended = mesh.service("t"), threading.Event()
+    until(lambda: all(Web(url, key).get("/v1/notifications").status == 200 for url in urls), "both bridges to serve")
+    workers = [Worker(n, urls, key, payloads, ended) for n in range(6)]
+    for worker in workers:
+        worker.start()
+    kills, dice = [], random.Random(7)
+    for _ in range(ROUNDS):
+        for name in VICTIMS if ROUNDS == 1 else dice.sample(VICTIMS, len(VICTIMS)):
+            time.sleep(0.7)
+            mesh[name].kill()
+            kills.append((time.monotonic(), name))
+            mesh[name].start()
+            assert all(worker.is_alive() for worker in workers)
+    time.sleep(1)
+    ended.set()
+    for worker in workers:
+        worker.join(20)
+        assert not worker.is_alive(), "a request was never accepted"
+    faults = [fault for worker in workers for fault in worker.faults]
+    codes = sum((worker.codes for worker in workers), collections.Counter())
+    accepted = {index: one for worker in workers for index, one in worker.accepted.items()}
+    longest = max(gap for worker in workers for _, gap in worker.gaps)
+    assert not faults, faults[:3]
+    assert len(set(accepted.values())) == len(accepted), "two requests have one notification"
+
+    #  As many notifications as requests, however often each was repeated; and each came once.
+    web, listed, cursor = Web(urls[0], key), [], ""
+    while cursor is not None:
+        page = until(lambda: (found := web.get(f"/v1/notifications?limit=200{cursor and '&cursor=' + cursor}")).status == 200
+                     and "incomplete" not in found.body and found, "a whole page").body
+        listed += [item["id"] for item in page["items"]]
+        cursor = page["next_cursor"]
+    assert sorted(listed) == sorted(accepted.values())
+    for one in accepted.values():
+        web.wait_for(one, "sent", seconds=30)
+    got = collections.Counter(payloads.read(line)[0] for line in sink.got())
+    assert set(got) == set(accepted) and set(got.values()) == {1}
+    with capsys.disabled():
+        print(f"\nHTTP kills: {len(kills)} ({', '.join(name for _, name in kills[:5])}), accepted {len(accepted)}, answers "
+              f"{dict(codes)}, lost 0, twice 0, longest wait of a client {longest:.2f} s")
+    #  A process of the sanitized build takes its time to start; a client of the other one does not wait for it.
+    assert longest < RECOVERY * mesh.slowness, sorted(gap for worker in workers for _, gap in worker.gaps)[-5:]
