@@ -78,9 +78,12 @@ static const struct {
 
 #define BIT(role) (UINT32_C(1) << (role))
 
-//  Services hold the hashes of keys: nobody but gateways sees them. Providers go to whoever calls them.
+//  Services hold the hashes of keys, sessions what tokens are checked by: nobody but gateways sees them, and people
+//  not even those. Providers go to whoever calls them.
 static const nm_book_rule_t BOOKS[] = {
     { "services", BIT(NM_ROLE_USER), BIT(NM_ROLE_USER) | BIT(NM_ROLE_GATEWAY) },
+    { "sessions", BIT(NM_ROLE_USER), BIT(NM_ROLE_USER) | BIT(NM_ROLE_GATEWAY) },
+    { "people", BIT(NM_ROLE_USER), BIT(NM_ROLE_USER) },
     { "providers", BIT(NM_ROLE_USER),
       BIT(NM_ROLE_USER) | BIT(NM_ROLE_GATEWAY) | BIT(NM_ROLE_EMAIL) | BIT(NM_ROLE_PUSH) | BIT(NM_ROLE_SMS) },
 };

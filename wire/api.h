@@ -29,6 +29,7 @@ enum {
     NM_API_EVENTS = 16,     //  Over HTTP a stream of server-sent events
     NM_API_EDGE = 32,       //  The bridge answers it by itself
     NM_API_STATE = 64,      //  A 503 has the same body as a 200: it tells why
+    NM_API_SELF = 128,      //  Also for a person with the role user: for what is its own
 };
 
 enum { NM_API_ALSO_COUNT = 4 };
