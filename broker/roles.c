@@ -67,6 +67,9 @@ static const struct {
     { NM_ROLE_GATEWAY, NM_ROLE_PUSH, "custody.holds" },
     { NM_ROLE_GATEWAY, NM_ROLE_SMS, "custody.holds" },
     { NM_ROLE_BRIDGE, NM_ROLE_GATEWAY, "metrics" },  //  Which it shows by itself, but not to everybody
+    { NM_ROLE_GATEWAY, NM_ROLE_USER, "users." },
+    { NM_ROLE_GATEWAY, NM_ROLE_USER, "auth." },
+    { NM_ROLE_GATEWAY, NM_ROLE_USER, "signing." },
     { NM_ROLE_GATEWAY, NM_ROLE_USER, "services." },
     { NM_ROLE_GATEWAY, NM_ROLE_USER, "keys." },
     { NM_ROLE_GATEWAY, NM_ROLE_USER, "providers." },

@@ -287,10 +287,10 @@ nm_sessions_void_token(const nm_sessions_t *self, nm_turn_t *turn, const nm_jwt_
 
 //  Tokens count in whole seconds: one of this very second is void too, and the next one is issued in the next.
 nm_rc_t
-nm_sessions_void_user(nm_turn_t *turn, const nm_id_t *user)
+nm_sessions_void_user(const nm_sessions_t *self, nm_turn_t *turn, const nm_id_t *user)
 {
-    int64_t now_ms = nm_turn_now(turn);
-    return s_void(turn, USER, user, now_ms - now_ms % 1000 + 1000, now_ms + NM_JWT_LIFE_MS + 1000);
+    int64_t before_ms = nm_sessions_issue_ms(self, user, nm_turn_now(turn)) + 1000;
+    return s_void(turn, USER, user, before_ms, before_ms + NM_JWT_LIFE_MS);
 }
 
 static nm_rc_t

@@ -78,7 +78,7 @@ nm_rc_t nm_sessions_put_signer(nm_turn_t *turn, const nm_signer_t *signer);
 nm_rc_t nm_sessions_void_token(const nm_sessions_t *self, nm_turn_t *turn, const nm_jwt_claims_t *claims);
 
 //  Voids what was issued to a user up to now.
-nm_rc_t nm_sessions_void_user(nm_turn_t *turn, const nm_id_t *user);
+nm_rc_t nm_sessions_void_user(const nm_sessions_t *self, nm_turn_t *turn, const nm_id_t *user);
 
 //  Forgets what has expired, a bounded number of entries.
 nm_rc_t nm_sessions_tidy(nm_sessions_t *self, nm_turn_t *turn);

@@ -351,7 +351,9 @@ nm_act_users_patch(nm_act_t *it)
         nm_faults_add(it->faults, "", "email", "is what one signs in with: clear the password too");
     bool signs_out = NM_HAS(&ask, user_ask, password) || nm_act_is_null(it, "password") || roles != person.roles;
     rc = s_save(it, 200, &ask, &person);
-    return rc == NM_OK && it->status == 200 && signs_out ? nm_sessions_void_user(it->turn, &person.id) : rc;
+    return rc == NM_OK && it->status == 200 && signs_out
+               ? nm_sessions_void_user(&nm_deed(it)->user->sessions, it->turn, &person.id)
+               : rc;
 }
 
 nm_rc_t
@@ -367,6 +369,6 @@ nm_act_users_delete(nm_act_t *it)
     nm_id_t id = person.id;
     rc = nm_people_delete(it->turn, &person);
     if (rc == NM_OK)
-        rc = nm_sessions_void_user(it->turn, &id);
+        rc = nm_sessions_void_user(&nm_deed(it)->user->sessions, it->turn, &id);
     return rc == NM_OK ? nm_act_nothing(it) : rc;
 }
