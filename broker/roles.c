@@ -67,6 +67,9 @@ static const struct {
     { NM_ROLE_GATEWAY, NM_ROLE_PUSH, "custody.holds" },
     { NM_ROLE_GATEWAY, NM_ROLE_SMS, "custody.holds" },
     { NM_ROLE_BRIDGE, NM_ROLE_GATEWAY, "metrics" },  //  Which it shows by itself, but not to everybody
+    { NM_ROLE_GATEWAY, NM_ROLE_USER, "users." },
+    { NM_ROLE_GATEWAY, NM_ROLE_USER, "auth." },
+    { NM_ROLE_GATEWAY, NM_ROLE_USER, "signing." },
     { NM_ROLE_GATEWAY, NM_ROLE_USER, "services." },
     { NM_ROLE_GATEWAY, NM_ROLE_USER, "keys." },
     { NM_ROLE_GATEWAY, NM_ROLE_USER, "providers." },
@@ -78,9 +81,12 @@ static const struct {
 
 #define BIT(role) (UINT32_C(1) << (role))
 
-//  Services hold the hashes of keys: nobody but gateways sees them. Providers go to whoever calls them.
+//  Services hold the hashes of keys, sessions what tokens are checked by: nobody but gateways sees them, and people
+//  not even those. Providers go to whoever calls them.
 static const nm_book_rule_t BOOKS[] = {
     { "services", BIT(NM_ROLE_USER), BIT(NM_ROLE_USER) | BIT(NM_ROLE_GATEWAY) },
+    { "sessions", BIT(NM_ROLE_USER), BIT(NM_ROLE_USER) | BIT(NM_ROLE_GATEWAY) },
+    { "people", BIT(NM_ROLE_USER), BIT(NM_ROLE_USER) },
     { "providers", BIT(NM_ROLE_USER),
       BIT(NM_ROLE_USER) | BIT(NM_ROLE_GATEWAY) | BIT(NM_ROLE_EMAIL) | BIT(NM_ROLE_PUSH) | BIT(NM_ROLE_SMS) },
 };

@@ -227,6 +227,27 @@ NM_RECORD_DECLARE(new_key, NM_NEW_KEY_FIELDS);
     F(R, 6, expires_at, TIME, 0, NIL, NULL, "When it stops working")
 NM_RECORD_DECLARE(shown_key, NM_SHOWN_KEY_FIELDS);
 
+#define NM_SHOWN_USER_FIELDS(F, R)                                                           \
+    F(R, 1, id, ID, 0, MUST, NULL, "Its id")                                                 \
+    F(R, 2, service_id, ID, 0, MUST, NULL, "Of which service")                               \
+    F(R, 3, external_id, LINE, NM_CODE_MAX, NIL, NULL, "What the service calls it")          \
+    F(R, 4, name, LINE, 256, NIL, NULL, "For people")                                        \
+    F(R, 5, email, LINE, NM_ADDRESS_MAX, NIL, NULL, "As given; unique in its service")       \
+    F(R, 6, phone, LINE, 32, NIL, NULL, "E.164 number")                                      \
+    F(R, 7, language, LINE, NM_LANGUAGE_MAX, NIL, NULL, "BCP 47 tag")                        \
+    F(R, 8, timezone, LINE, NM_TIMEZONE_MAX, NIL, NULL, "IANA name")                         \
+    F(R, 9, roles, LINES, 8, MUST, &nm_person_role_words, "What it may do when it signs in") \
+    F(R, 10, has_password, BOOL, 0, MUST, NULL, "It can sign in")                            \
+    F(R, 11, created_at, TIME, 0, MUST, NULL, "When it was made")                            \
+    F(R, 12, updated_at, TIME, 0, MUST, NULL, "When it was changed last")
+NM_RECORD_DECLARE(shown_user, NM_SHOWN_USER_FIELDS);
+
+#define NM_SIGNED_IN_FIELDS(F, R)                                                        \
+    F(R, 1, access_token, LINE, 1024, MUST, NULL, "A JWT, for the header Authorization") \
+    F(R, 2, token_type, LINE, 16, MUST, NULL, "Bearer")                                  \
+    F(R, 3, expires_in, UINT, UINT32_MAX, MUST, NULL, "Seconds")
+NM_RECORD_DECLARE(signed_in, NM_SIGNED_IN_FIELDS);
+
 #define NM_SHOWN_PROVIDER_FIELDS(F, R)                                                                             \
     F(R, 1, name, LINE, NM_NAME_MAX, MUST, NULL, "Its name")                                                       \
     F(R, 2, kind, LINE, NM_NAME_MAX, MUST, NULL, "Its driver")                                                     \
@@ -266,6 +287,11 @@ NM_RECORD_DECLARE(service_page, NM_SERVICE_PAGE_FIELDS);
     F(R, 1, items, RECORDS, NM_LIST_MAX, MUST, &nm_shown_key_shape, "Newest first") \
     NM_NEXT_CURSOR(F, R)
 NM_RECORD_DECLARE(key_page, NM_KEY_PAGE_FIELDS);
+
+#define NM_USER_PAGE_FIELDS(F, R)                                                    \
+    F(R, 1, items, RECORDS, NM_LIST_MAX, MUST, &nm_shown_user_shape, "Newest first") \
+    NM_NEXT_CURSOR(F, R)
+NM_RECORD_DECLARE(user_page, NM_USER_PAGE_FIELDS);
 
 #define NM_PROVIDER_PAGE_FIELDS(F, R)                                                         \
     F(R, 1, items, RECORDS, NM_LIST_MAX, MUST, &nm_shown_provider_shape, "In order of names") \

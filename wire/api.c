@@ -5,6 +5,8 @@ const nm_words_t nm_http_method_words = { "method", METHODS, NM_COUNT(METHODS) }
 
 #define NOTIFICATIONS_WRITE NM_SCOPE_NOTIFICATIONS_WRITE
 #define NOTIFICATIONS_READ NM_SCOPE_NOTIFICATIONS_READ
+#define USERS_WRITE NM_SCOPE_USERS_WRITE
+#define USERS_READ NM_SCOPE_USERS_READ
 #define DEAD_LETTERS NM_SCOPE_DEAD_LETTERS
 #define ADMIN NM_SCOPE_ADMIN
 #define OPEN NM_SCOPE_OPEN
@@ -37,9 +39,9 @@ const nm_api_t nm_api[] = {
       "Send up to 1,000 notifications", &nm_batch_shape, NONE, &nm_batch_result_shape },
     { "notifications.broadcast", NOTIFICATIONS_WRITE, POST, "/v1/notifications/broadcast", 202, TAKES_NOTIFICATION,
       "Send one notification to many users", &nm_broadcast_shape, NONE, &nm_broadcast_result_shape },
-    { "notifications.list", NOTIFICATIONS_READ, GET, "/v1/notifications", 200, 0, "List notifications, newest first",
-      &nm_list_ask_shape, NONE, &nm_notification_page_shape },
-    { "notifications.get", NOTIFICATIONS_READ, GET, "/v1/notifications/{id}", 200, 0,
+    { "notifications.list", NOTIFICATIONS_READ, GET, "/v1/notifications", 200, NM_API_SELF,
+      "List notifications, newest first", &nm_list_ask_shape, NONE, &nm_notification_page_shape },
+    { "notifications.get", NOTIFICATIONS_READ, GET, "/v1/notifications/{id}", 200, NM_API_SELF,
       "Show a notification: status, attempts, timeline", &nm_by_id_shape, NONE, &nm_notification_shape },
     { "notifications.cancel", NOTIFICATIONS_WRITE, POST, "/v1/notifications/{id}/cancel", 200, 0,
       "Cancel a notification", &nm_by_id_shape, ALSO(409), &nm_notification_shape },
@@ -74,6 +76,19 @@ const nm_api_t nm_api[] = {
       "Make an API key that takes the place of another", &nm_key_rotate_shape, ALSO(409), &nm_new_key_shape },
     { "keys.delete", ADMIN, DELETE, "/v1/services/{service_id}/keys/{key_id}", 204, 0, "Revoke an API key",
       &nm_key_ref_shape },
+    { "users.create", USERS_WRITE, POST, "/v1/users", 201, 0, "Make an account for a user", &nm_user_new_shape,
+      ALSO(409), &nm_shown_user_shape },
+    { "users.list", USERS_READ, GET, "/v1/users", 200, 0, "List users, newest first", &nm_users_page_shape, NONE,
+      &nm_user_page_shape },
+    { "users.get", USERS_READ, GET, "/v1/users/{id}", 200, NM_API_SELF, "Show a user", &nm_by_id_shape, NONE,
+      &nm_shown_user_shape },
+    { "users.patch", USERS_WRITE, PATCH, "/v1/users/{id}", 200, NM_API_SELF, "Change a user", &nm_user_change_shape,
+      ALSO(409), &nm_shown_user_shape },
+    { "users.delete", USERS_WRITE, DELETE, "/v1/users/{id}", 204, 0, "Delete a user", &nm_by_id_shape },
+    { "auth.login", OPEN, POST, "/v1/auth/login", 200, 0, "Sign in", &nm_login_shape, ALSO(401, 403, 429),
+      &nm_signed_in_shape },
+    { "auth.logout", NM_SCOPE_ANY, POST, "/v1/auth/logout", 204, NM_API_SELF, "Sign out: the token is good no more" },
+    { "signing.rotate", ADMIN, POST, NULL, 201, 0, "Sign tokens with a new key", &nm_signing_shape },
     { "providers.create", ADMIN, POST, "/v1/providers", 201, 0, "Add a provider", &nm_provider_new_shape, ALSO(409),
       &nm_shown_provider_shape },
     { "providers.list", ADMIN, GET, "/v1/providers", 200, 0, "List providers", NULL, NONE, &nm_provider_page_shape },

@@ -30,6 +30,7 @@ enum {
     NM_API_EDGE = 32,       //  The bridge answers it by itself
     NM_API_STATE = 64,      //  A 503 has the same body as a 200: it tells why
     NM_API_CACHED = 128,    //  Comes with an ETag
+    NM_API_SELF = 256,      //  Also for a person with the role user: for what is its own
 };
 
 enum { NM_API_ALSO_COUNT = 4 };

@@ -6,6 +6,12 @@ static const char *const SCOPES[NM_SCOPE_COUNT] = {
 };
 const nm_words_t nm_scope_words = { "scope", SCOPES, NM_COUNT(SCOPES) };
 
+static const char *const PERSON_ROLES[NM_PERSON_ROLE_COUNT] = { "admin", "user" };
+const nm_words_t nm_person_role_words = { "role", PERSON_ROLES, NM_COUNT(PERSON_ROLES) };
+
+static const char *const JWT_ALGORITHMS[NM_JWT_ALGORITHM_COUNT] = { "EdDSA", "HS256" };
+const nm_words_t nm_jwt_algorithm_words = { "algorithm", JWT_ALGORITHMS, NM_COUNT(JWT_ALGORITHMS) };
+
 //  As lists and records call them.
 static const nm_alias_t EVENTS_ALIASES[] = { { "cursor", "after" }, { "id", "notification" } };
 
@@ -26,6 +32,9 @@ NM_RECORD_DEFINE(recipient_limits, NM_RECIPIENT_LIMITS_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(service_ask, NM_SERVICE_ASK_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(key_ask, NM_KEY_ASK_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(page_ask, NM_PAGE_ASK_FIELDS, NULL, 0);
+NM_RECORD_DEFINE(user_ask, NM_USER_ASK_FIELDS, NULL, 0);
+NM_RECORD_DEFINE(login, NM_LOGIN_FIELDS, NULL, 0);
+NM_RECORD_DEFINE(signing, NM_SIGNING_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(provider_ask, NM_PROVIDER_ASK_FIELDS, NULL, 0);
 
 //  -- What rows cannot say
@@ -99,6 +108,9 @@ NM_RECORD_VARIANT(key_ref, key_ask, NM_BIT(key_ask, key_id), ~(NM_BIT(key_ask, s
                   NULL, 0);
 NM_RECORD_VARIANT(services_page, page_ask, 0, NM_BIT(page_ask, service_id), NULL, 0);
 NM_RECORD_VARIANT(keys_page, page_ask, NM_BIT(page_ask, service_id), 0, NULL, 0);
+NM_RECORD_VARIANT(users_page, page_ask, 0, 0, NULL, 0);
+NM_RECORD_VARIANT(user_new, user_ask, 0, NM_BIT(user_ask, id), NULL, 0);
+NM_RECORD_VARIANT(user_change, user_ask, NM_BIT(user_ask, id), NM_BIT(user_ask, service_id), NULL, 0);
 NM_RECORD_VARIANT(provider_new, provider_ask, NM_BIT(provider_ask, name) | NM_BIT(provider_ask, kind), 0, NULL, 0);
 NM_RECORD_VARIANT(provider_change, provider_ask, NM_BIT(provider_ask, name), 0, NULL, 0);
 NM_RECORD_VARIANT(provider_ref, provider_ask, NM_BIT(provider_ask, name), ~NM_BIT(provider_ask, name), NULL, 0);

@@ -146,13 +146,50 @@ extern const nm_shape_t nm_service_new_shape, nm_service_change_shape;
 NM_RECORD_DECLARE(key_ask, NM_KEY_ASK_FIELDS);
 extern const nm_shape_t nm_key_new_shape, nm_key_rotate_shape, nm_key_ref_shape;
 
-//  Of services, and of the keys of one.
+//  Of services, and of the keys or the users of one.
 #define NM_PAGE_ASK_FIELDS(F, R)                                                      \
     F(R, 1, limit, UINT, NM_LIST_MAX, MAY, NULL, "At most so many; 50 if absent")     \
     F(R, 2, cursor, LINE, NM_CURSOR_MAX, MAY, NULL, "next_cursor of the page before") \
-    F(R, 3, service_id, REF, NM_REF_MAX, MAY, NULL, "Whose keys")
+    F(R, 3, service_id, REF, NM_REF_MAX, MAY, NULL, "Of which service")
 NM_RECORD_DECLARE(page_ask, NM_PAGE_ASK_FIELDS);
-extern const nm_shape_t nm_services_page_shape, nm_keys_page_shape;
+extern const nm_shape_t nm_services_page_shape, nm_keys_page_shape, nm_users_page_shape;
+
+//  -- People who sign in
+
+//  What a person may do.
+typedef enum { NM_PERSON_ADMIN, NM_PERSON_USER, NM_PERSON_ROLE_COUNT } nm_person_role_t;
+extern const nm_words_t nm_person_role_words;
+
+enum { NM_PASSWORD_MIN = 8, NM_PASSWORD_MAX = 1024, NM_LANGUAGE_MAX = 35, NM_TIMEZONE_MAX = 64 };
+
+#define NM_USER_ASK_FIELDS(F, R)                                                                  \
+    F(R, 1, id, REF, NM_REF_MAX, MAY, NULL, "Which user")                                         \
+    F(R, 2, service_id, REF, NM_REF_MAX, MAY, NULL, "Of which service; for admins")               \
+    F(R, 3, external_id, LINE, NM_CODE_MAX, MAY, NULL, "What the service calls it")               \
+    F(R, 4, name, LINE, 256, MAY, NULL, "For people")                                             \
+    F(R, 5, email, LINE, NM_ADDRESS_MAX, MAY, NULL, "Unique in its service, in any letter case")  \
+    F(R, 6, phone, LINE, 32, MAY, NULL, "E.164 number")                                           \
+    F(R, 7, language, LINE, NM_LANGUAGE_MAX, MAY, NULL, "BCP 47 tag")                             \
+    F(R, 8, timezone, LINE, NM_TIMEZONE_MAX, MAY, NULL, "IANA name")                              \
+    F(R, 9, password, STR, NM_PASSWORD_MAX, MAY, NULL, "8 to 1,024 bytes; without it no sign-in") \
+    F(R, 10, roles, LINES, 8, MAY, &nm_person_role_words, "user if absent; admin only of the service admin")
+NM_RECORD_DECLARE(user_ask, NM_USER_ASK_FIELDS);
+extern const nm_shape_t nm_user_new_shape, nm_user_change_shape;
+
+#define NM_LOGIN_FIELDS(F, R)                                           \
+    F(R, 1, email, LINE, NM_ADDRESS_MAX, MUST, NULL, "Of the account")  \
+    F(R, 2, password, STR, NM_PASSWORD_MAX, MUST, NULL, "Its password") \
+    F(R, 3, service, LINE, NM_NAME_MAX, MAY, NULL, "Of which service; id or name")
+NM_RECORD_DECLARE(login, NM_LOGIN_FIELDS);
+
+//  How a token is signed.
+typedef enum { NM_JWT_EDDSA, NM_JWT_HS256, NM_JWT_ALGORITHM_COUNT } nm_jwt_algorithm_t;
+extern const nm_words_t nm_jwt_algorithm_words;
+
+#define NM_SIGNING_FIELDS(F, R)                                                  \
+    F(R, 1, algorithm, ENUM, 0, MAY, &nm_jwt_algorithm_words, "EdDSA if absent") \
+    F(R, 2, overlap_seconds, UINT, 86400, MAY, NULL, "How long earlier tokens hold; a day if absent")
+NM_RECORD_DECLARE(signing, NM_SIGNING_FIELDS);
 
 //  -- Providers
 

@@ -18,6 +18,7 @@ typedef struct nm_act {
     const nm_mesh_t *mesh;
     const nm_auth_t *auth;
     const nm_services_t *services;
+    const nm_who_t *who;
     nm_bytes_t asked;     //  The body of the ask
     nm_faults_t *faults;  //  Scratch of whoever runs it
     nm_buf_t *body;       //  ... and where the answer is packed

@@ -7,10 +7,10 @@
 static const nm_id_t NO_ID = { { 0 } };
 
 void
-nm_auth_init(nm_auth_t *self, const uint8_t admin_hash[NM_SECRET_SIZE])
+nm_auth_init(nm_auth_t *self, const nm_mesh_t *mesh)
 {
-    *self = (nm_auth_t){ .cached = false };
-    memcpy(self->admin_hash, admin_hash, NM_SECRET_SIZE);
+    *self = (nm_auth_t){ .mesh = mesh->name };
+    memcpy(self->admin_hash, mesh->admin_key_hash, NM_SECRET_SIZE);
     nm_id_from_text(nm_text(NM_ADMIN_SERVICE_TEXT), &self->admin);
 }
 
@@ -19,6 +19,8 @@ nm_auth_forget(nm_auth_t *self)
 {
     self->cached = false;
     sodium_memzero(self->cached_key, sizeof self->cached_key);
+    self->token_size = 0;
+    sodium_memzero(self->token, sizeof self->token);
 }
 
 void
@@ -146,4 +148,91 @@ nm_auth_check(nm_auth_t *self, nm_services_t *services, nm_bytes_t key, int64_t 
     self->cached_changes = services->changes;
     self->cached = true;
     return NM_OK;
+}
+
+//  -- Tokens
+
+//  The token of "Bearer TOKEN"; empty if it is anything else.
+static nm_bytes_t
+s_token_of(nm_bytes_t authorization)
+{
+    static const char SCHEME[] = "bearer ";
+    size_t size = sizeof SCHEME - 1;
+    if (authorization.size <= size)
+        return nm_bytes(NULL, 0);
+    for (size_t i = 0; i < size; i++)
+        if ((authorization.at[i] | 0x20) != (uint8_t) SCHEME[i])
+            return nm_bytes(NULL, 0);
+    return nm_bytes(authorization.at + size, authorization.size - size);
+}
+
+static bool
+s_is_remembered(const nm_auth_t *self, nm_bytes_t token, uint64_t changes, int64_t now_ms)
+{
+    return self->token_size && self->token_size == token.size && self->token_changes == changes &&
+           now_ms < self->token_who.claims.expires_ms && sodium_memcmp(self->token, token.at, token.size) == 0;
+}
+
+//  What the holder of a good token is. False: its service is gone.
+static bool
+s_person(const nm_auth_t *self, const nm_services_t *services, const nm_jwt_claims_t *claims, nm_who_t *who)
+{
+    *who = (nm_who_t){ .service = claims->service, .signed_in = true, .claims = *claims };
+    if (nm_id_equal(&claims->service, &self->admin)) {
+        who->admin = claims->roles >> NM_PERSON_ADMIN & 1;
+        who->scopes = who->admin ? (1u << NM_SCOPE_COUNT) - 1 : 0;
+    } else {
+        const nm_tenant_t *tenant = nm_services_find(services, &claims->service);
+        if (!tenant || tenant->deleted)
+            return false;
+        who->inactive = !tenant->active;
+    }
+    who->person = !who->admin;
+    return true;
+}
+
+nm_jwt_verdict_t
+nm_auth_bearer(nm_auth_t *self, const nm_services_t *services, const nm_sessions_t *sessions, nm_bytes_t authorization,
+               int64_t now_ms, nm_who_t *who)
+{
+    nm_bytes_t token = s_token_of(authorization);
+    uint64_t changes = services->changes + sessions->changes;
+    nm_jwt_claims_t claims;
+    if (s_is_remembered(self, token, changes, now_ms)) {
+        *who = self->token_who;
+        return NM_JWT_GOOD;
+    }
+    nm_jwt_verdict_t verdict = nm_sessions_check(sessions, token, self->mesh, now_ms, &claims);
+    if (verdict == NM_JWT_GOOD && !s_person(self, services, &claims, who))
+        verdict = NM_JWT_OLD;
+    if (verdict != NM_JWT_GOOD)
+        return verdict;
+    memcpy(self->token, token.at, token.size);
+    self->token_size = token.size;
+    self->token_who = *who;
+    self->token_changes = changes;
+    return NM_JWT_GOOD;
+}
+
+//  -- Rights
+
+bool
+nm_auth_may(const nm_who_t *who, const nm_api_t *api, char why[NM_AUTH_WHY_SIZE])
+{
+    if (who->inactive) {
+        snprintf(why, NM_AUTH_WHY_SIZE, "The service is switched off.");
+        return false;
+    }
+    if (who->person) {
+        bool own = api->flags & NM_API_SELF && who->claims.roles >> NM_PERSON_USER & 1;
+        snprintf(why, NM_AUTH_WHY_SIZE, "Your roles do not let you do this.");
+        return own;
+    }
+    if (who->admin || api->scope == NM_SCOPE_ANY || (api->scope < NM_SCOPE_COUNT && who->scopes >> api->scope & 1))
+        return true;
+    if (api->scope == NM_SCOPE_ADMIN)
+        snprintf(why, NM_AUTH_WHY_SIZE, "Only the admin may do this.");
+    else
+        snprintf(why, NM_AUTH_WHY_SIZE, "The key has not the scope %s.", nm_words_text(&nm_scope_words, api->scope));
+    return false;
 }

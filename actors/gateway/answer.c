@@ -10,7 +10,7 @@ static const struct {
     const char *header, *value;  //  What always goes with it
 } STATUSES[] = {
     { 400, "Bad Request", NULL, NULL },
-    { 401, "Unauthorized", "www-authenticate", "ApiKey realm=\"nmesh\"" },
+    { 401, "Unauthorized", "www-authenticate", "ApiKey realm=\"nmesh\", Bearer realm=\"nmesh\"" },
     { 403, "Forbidden", NULL, NULL },
     { 404, "Not Found", NULL, NULL },
     { 409, "Conflict", NULL, NULL },
@@ -93,6 +93,13 @@ s_pack_problem(const nm_answer_t *to, unsigned status, const nm_faults_t *faults
         nm_faults_write(faults, body);
     }
     return row;
+}
+
+nm_rc_t
+nm_answer_wait(const nm_answer_t *to, const char *seconds, const char *detail)
+{
+    s_pack_problem(to, 429, NULL, detail);
+    return nm_answer_with(to, 429, "retry-after", seconds, nm_buf_bytes(&to->gateway->problem));
 }
 
 //  The type is registered with IANA by the draft that names the header fields.

@@ -40,6 +40,9 @@ __attribute__((format(printf, 4, 5))) nm_rc_t nm_answer_problem(const nm_answer_
 //  429 because of a limit: which one, and retry-after.
 nm_rc_t nm_answer_limited(const nm_answer_t *to, const struct nm_quota_refusal *why);
 
+//  429 with this retry-after.
+nm_rc_t nm_answer_wait(const nm_answer_t *to, const char *seconds, const char *detail);
+
 //  What another actor has answered, a problem too, with the header field of its status.
 nm_rc_t nm_answer_again(const nm_answer_t *to, unsigned status, nm_bytes_t body);
 

@@ -146,6 +146,8 @@ nm_duties_load(nm_gateway_t *self, nm_turn_t *turn)
     nm_txn_t *txn = nm_turn_txn(turn);
     nm_rc_t rc = s_load_secret(self, txn);
     if (rc == NM_OK)
+        rc = nm_lockout_load(&self->lockout, txn, self->secret);
+    if (rc == NM_OK)
         rc = s_load_born(self, turn);
     if (rc == NM_OK)
         rc = s_load_counts(self, txn);
@@ -302,6 +304,8 @@ s_tidy(nm_gateway_t *self, nm_turn_t *turn)
     if (rc == NM_OK)
         rc = nm_services_save_used(&self->services, txn);
     if (rc == NM_OK)
+        rc = nm_lockout_tidy(&self->lockout, txn, now_ms);
+    if (rc == NM_OK)
         rc = nm_recovery_tidy(self, txn);
     if (rc == NM_OK)
         rc = nm_places_fill(self, txn, &again);
@@ -330,6 +334,8 @@ nm_duties_due(nm_gateway_t *self, nm_turn_t *turn)
         rc = s_tidy(self, turn);
     if (rc == NM_OK)
         rc = s_save_counts(self, txn);
+    if (rc == NM_OK)
+        rc = nm_lockout_save(&self->lockout, txn);
     if (rc == NM_OK)
         rc = nm_quota_flush(self, txn);
     if (rc == NM_OK)

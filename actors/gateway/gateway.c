@@ -18,7 +18,7 @@ typedef struct {
     const char *op;  //  wire/api.h says who may
     nm_op_fn *run;
     nm_act_fn *read;   //  Instead of run: it reads what is in a book
-    const char *book;  //  ... or is passed on to the owner of this one, which it changes
+    const char *book;  //  ... or is passed on to the owner of this one, whose answer may be a change of it
 } nm_op_row_t;
 
 static const nm_op_row_t OPS[] = {
@@ -51,6 +51,14 @@ static const nm_op_row_t OPS[] = {
     { "limits.lend", nm_op_lend },
     { "notifications.take", nm_op_take },
     { "notifications.account", nm_op_account },
+    { "users.create", .book = NM_SESSIONS_BOOK },
+    { "users.list", .book = NM_SESSIONS_BOOK },
+    { "users.get", .book = NM_SESSIONS_BOOK },
+    { "users.patch", .book = NM_SESSIONS_BOOK },
+    { "users.delete", .book = NM_SESSIONS_BOOK },
+    { "auth.login", .book = NM_SESSIONS_BOOK },
+    { "auth.logout", .book = NM_SESSIONS_BOOK },
+    { "signing.rotate", .book = NM_SESSIONS_BOOK },
     { "providers.create", .book = NM_PROVIDERS_BOOK },
     { "providers.list", .read = nm_act_providers_list },
     { "providers.get", .read = nm_act_providers_get },
@@ -260,7 +268,8 @@ nm_case_find(nm_case_t *it, nm_bytes_t text, nm_id_t *id, nm_note_t *note)
             return NM_ERR_REFUSED;
         }
     }
-    if (rc == NM_OK && !nm_case_may_see(it, &note->service))
+    bool own = rc == NM_OK && NM_HAS(note, note, user_id) && nm_id_equal(&note->user_id, &it->who.claims.user);
+    if (rc == NM_OK && (!nm_case_may_see(it, &note->service) || (it->who.person && !own)))
         rc = NM_ERR_MISSING;
     if (rc != NM_ERR_MISSING)
         return rc;
@@ -324,35 +333,101 @@ s_set_asker(nm_case_t *it)
     nm_cursor_text(&made, it->asker.correlation);
 }
 
-//  Another gateway that names no key speaks for an operator that it has let in. NM_ERR_REFUSED: answered.
-static nm_rc_t
-s_authenticate(nm_case_t *it, nm_scope_t scope)
+//  Whoever has no credentials of its own: an operator, or another gateway for one that it has let in.
+static bool
+s_is_trusted(const nm_case_t *it)
 {
+    return it->ask->role == NM_ROLE_OPERATOR || nm_case_is_passed_on(it);
+}
+
+typedef enum { CREDENTIAL_RIGHT, CREDENTIAL_OLD, CREDENTIAL_WRONG, CREDENTIAL_MISSING } credential_t;
+
+static credential_t
+s_check(nm_case_t *it)
+{
+    static const credential_t VERDICTS[] = {
+        [NM_JWT_GOOD] = CREDENTIAL_RIGHT, [NM_JWT_OLD] = CREDENTIAL_OLD, [NM_JWT_FORGED] = CREDENTIAL_WRONG
+    };
     nm_gateway_t *gateway = it->gateway;
     const nm_ask_headers_t *headers = &it->ask->headers;
-    bool has_key = NM_HAS(headers, ask_headers, api_key);
-    nm_rc_t rc = NM_ERR_REFUSED;
-    if (has_key)
-        rc = nm_auth_check(&gateway->auth, &gateway->services, headers->api_key, it->now_ms, &it->who);
-    else if (it->ask->role == NM_ROLE_OPERATOR || nm_case_is_passed_on(it)) {
-        nm_auth_operator(&gateway->auth, &it->who);
-        rc = NM_OK;
-    }
-    if (rc != NM_OK) {
-        nm_answer_problem(&it->answer, 401, NULL, has_key ? "The API key is wrong." : "An API key is needed.");
-        return NM_ERR_REFUSED;
-    }
-    if (it->who.inactive) {
-        nm_answer_problem(&it->answer, 403, NULL, "The service is switched off.");
-        return NM_ERR_REFUSED;
-    }
-    if (it->who.admin || scope == NM_SCOPE_ANY || (scope < NM_SCOPE_COUNT && it->who.scopes >> scope & 1))
-        return NM_OK;
-    if (scope == NM_SCOPE_ADMIN)
-        nm_answer_problem(&it->answer, 403, NULL, "Only the admin may do this.");
+    if (NM_HAS(headers, ask_headers, api_key))
+        return nm_auth_check(&gateway->auth, &gateway->services, headers->api_key, it->now_ms, &it->who) == NM_OK
+                   ? CREDENTIAL_RIGHT
+                   : CREDENTIAL_WRONG;
+    if (NM_HAS(headers, ask_headers, authorization))
+        return VERDICTS[nm_auth_bearer(&gateway->auth, &gateway->services, &gateway->sessions, headers->authorization,
+                                       it->now_ms, &it->who)];
+    if (!s_is_trusted(it))
+        return CREDENTIAL_MISSING;
+    nm_auth_operator(&gateway->auth, &it->who);
+    return CREDENTIAL_RIGHT;
+}
+
+//  The service that a key claims to be of; tokens are all counted as one.
+static nm_bytes_t
+s_claimed_service(const nm_ask_headers_t *headers)
+{
+    enum { ID_SIZE = 32 };
+    if (!NM_HAS(headers, ask_headers, api_key))
+        return nm_text("token");
+    return nm_bytes(headers->api_key.at, headers->api_key.size < ID_SIZE ? headers->api_key.size : ID_SIZE);
+}
+
+bool
+nm_case_is_locked_out(nm_case_t *it, const nm_lockout_who_t *who)
+{
+    int64_t left_ms = nm_lockout_left_ms(&it->gateway->lockout, who, it->now_ms);
+    char seconds[24];
+    if (!left_ms)
+        return false;
+    snprintf(seconds, sizeof seconds, "%lld", (long long) (left_ms + 999) / 1000);
+    nm_answer_wait(&it->answer, seconds, "Too many wrong credentials came from here.");
+    return true;
+}
+
+//  Counts what came of it. An old token is no guess; and what another actor passes on was counted there.
+static void
+s_count(nm_case_t *it, credential_t credential)
+{
+    nm_lockout_t *lockout = &it->gateway->lockout;
+    if (s_is_trusted(it) || (credential != CREDENTIAL_WRONG && (credential != CREDENTIAL_RIGHT || !lockout->taken)))
+        return;
+    nm_lockout_who_t who = nm_lockout_who(lockout, it->ask, s_claimed_service(&it->ask->headers));
+    if (credential == CREDENTIAL_WRONG)
+        nm_lockout_wrong(lockout, &who, it->now_ms);
     else
-        nm_answer_problem(&it->answer, 403, NULL, "The key has not the scope %s.",
-                          nm_words_text(&nm_scope_words, scope));
+        nm_lockout_right(lockout, &who);
+}
+
+static bool
+s_is_locked_out(nm_case_t *it)
+{
+    const nm_ask_headers_t *headers = &it->ask->headers;
+    bool tries = NM_HAS(headers, ask_headers, api_key) || NM_HAS(headers, ask_headers, authorization);
+    if (!it->gateway->lockout.taken || s_is_trusted(it) || !tries)
+        return false;
+    nm_lockout_who_t who = nm_lockout_who(&it->gateway->lockout, it->ask, s_claimed_service(headers));
+    return nm_case_is_locked_out(it, &who);
+}
+
+//  NM_ERR_REFUSED: answered.
+static nm_rc_t
+s_authenticate(nm_case_t *it, const nm_api_t *api)
+{
+    char why[NM_AUTH_WHY_SIZE];
+    if (s_is_locked_out(it))
+        return NM_ERR_REFUSED;
+    credential_t credential = s_check(it);
+    s_count(it, credential);
+    switch (credential) {
+    case CREDENTIAL_MISSING: nm_answer_problem(&it->answer, 401, NULL, "An API key or a token is needed."); break;
+    case CREDENTIAL_WRONG: nm_answer_problem(&it->answer, 401, NULL, "The credentials are wrong."); break;
+    case CREDENTIAL_OLD: nm_answer_problem(&it->answer, 401, NULL, "The token is not good any more."); break;
+    case CREDENTIAL_RIGHT:
+        if (nm_auth_may(&it->who, api, why))
+            return NM_OK;
+        nm_answer_problem(&it->answer, 403, NULL, "%s", why);
+    }
     return NM_ERR_REFUSED;
 }
 
@@ -360,7 +435,8 @@ s_authenticate(nm_case_t *it, nm_scope_t scope)
 nm_rc_t
 nm_op_metrics(nm_case_t *it)
 {
-    if (s_authenticate(it, NM_SCOPE_ADMIN) != NM_OK)
+    static const nm_api_t FROM_AFAR = { .op = "metrics", .scope = NM_SCOPE_ADMIN };
+    if (s_authenticate(it, &FROM_AFAR) != NM_OK)
         return NM_OK;
     nm_buf_clear(&it->gateway->body);
     nm_writer_map(&it->gateway->body, 0);
@@ -387,6 +463,7 @@ s_read(nm_case_t *it, nm_act_fn *read)
                      .mesh = gateway->mesh,
                      .auth = &gateway->auth,
                      .services = &gateway->services,
+                     .who = &it->who,
                      .asked = it->ask->body,
                      .faults = &gateway->faults,
                      .body = &gateway->body };
@@ -420,7 +497,7 @@ nm_gateway_run(nm_gateway_t *self, nm_turn_t *turn, const nm_ask_in_t *ask, nm_e
     it.asker.api = api;
     if (!api)
         return nm_answer_problem(&it.answer, 404, NULL, "There is no operation %.*s.", NM_PRINT(ask->op));
-    if (api->scope != NM_SCOPE_OPEN && s_authenticate(&it, api->scope) != NM_OK)
+    if (api->scope != NM_SCOPE_OPEN && s_authenticate(&it, api) != NM_OK)
         return NM_OK;
     return s_do(&it, row);
 }
@@ -540,6 +617,8 @@ s_close(void *state)
         return;
     nm_auth_forget(&self->auth);
     nm_services_free(&self->services);
+    nm_sessions_free(&self->sessions);
+    nm_lockout_free(&self->lockout);
     nm_journal_free(&self->journal);
     nm_polls_free(&self->polls);
     nm_feeds_free(&self->feeds);
@@ -569,7 +648,8 @@ s_open(void **state, const nm_setup_t *setup, nm_error_t *error)
     self->owners = (nm_owners_t){ .directory = setup->directory,
                                   .authority = setup->mesh->authority,
                                   .self = setup->self->number };
-    nm_auth_init(&self->auth, setup->mesh->admin_key_hash);
+    nm_auth_init(&self->auth, setup->mesh);
+    nm_lockout_init(&self->lockout);
     nm_tally_init(&self->tally, setup->metrics);
     nm_duties_look(self);
     nm_rc_t rc = s_read_settings(self, setup->mesh, error);
@@ -595,6 +675,8 @@ s_load(void *state, nm_turn_t *turn)
     nm_passing_undo(&self->passing);
     nm_quota_undo(&self->quota);
     nm_rc_t rc = nm_services_load(&self->services, txn);
+    if (rc == NM_OK)
+        rc = nm_sessions_load(&self->sessions, txn);
     if (rc == NM_OK)
         rc = nm_journal_load(&self->journal, txn);
     return rc == NM_OK ? nm_duties_load(self, turn) : rc;
@@ -660,6 +742,13 @@ s_service_changed(void *state, nm_turn_t *turn, nm_bytes_t key)
     return nm_services_changed(&self->services, nm_turn_txn(turn), key);
 }
 
+static nm_rc_t
+s_session_changed(void *state, nm_turn_t *turn, nm_bytes_t key)
+{
+    nm_gateway_t *self = state;
+    return nm_sessions_changed(&self->sessions, nm_turn_txn(turn), key);
+}
+
 //  Providers are read from the book when they are asked for.
 static nm_rc_t
 s_provider_changed(void *state, nm_turn_t *turn, nm_bytes_t key)
@@ -671,6 +760,7 @@ s_provider_changed(void *state, nm_turn_t *turn, nm_bytes_t key)
 static const nm_book_use_t BOOKS[] = {
     { NM_SERVICES_BOOK, s_service_changed },
     { NM_PROVIDERS_BOOK, s_provider_changed },
+    { NM_SESSIONS_BOOK, s_session_changed },
 };
 
 const nm_role_t nm_gateway_role = {

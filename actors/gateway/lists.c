@@ -137,6 +137,8 @@ s_prepare(nm_case_t *it, page_t *page)
         nm_case_unknown(it, "service");
         return NM_ERR_REFUSED;
     }
+    if (it->who.person)
+        NM_PUT(&page->ask, list_ask, user_id, it->who.claims.user);  //  Whatever was asked for, its own
     page->limit = ask->limit;
     nm_rc_t rc = nm_case_page(it, NM_HAS(ask, list_ask, limit), &page->limit, NM_HAS(ask, list_ask, cursor),
                               ask->cursor, &page->before);

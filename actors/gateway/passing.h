@@ -1,4 +1,5 @@
-/*  passing - operations that change a book are done by its owner, a user actor.
+/*  passing - operations that change a book are done by its owner, a user actor; and those about people, whom no
+ *  gateway knows.
  *
  *  The operation is passed on as it came, once the asker's credentials were checked here; the owner's answer is handed
  *  on when this gateway's own copy has the change, so that the asker reads what it wrote. While the owner is away it
@@ -8,6 +9,7 @@
 #define NM_PASSING_H
 
 #include "actors/gateway/answer.h"
+#include "actors/gateway/lockout.h"
 
 enum { NM_PASSING_COUNT = 512, NM_PASSING_BODY_MAX = 128 * 1024 };
 
@@ -20,6 +22,8 @@ typedef struct {
     bool done;   //  Answered in this turn
     uint32_t serial;
     nm_asker_t asker;
+    bool signs_in;         //  It is auth.login: a wrong one counts
+    nm_lockout_who_t who;  //  ... for this one
     const char *book;
     char owner[NM_NAME_MAX + 1];
     unsigned status;     //  That the owner answered with; 0: not yet

@@ -15,6 +15,7 @@
 #include "actors/gateway/forward.h"
 #include "actors/gateway/history.h"
 #include "actors/gateway/journal.h"
+#include "actors/gateway/lockout.h"
 #include "broker/owners.h"
 #include "actors/gateway/passing.h"
 #include "actors/gateway/polls.h"
@@ -38,6 +39,8 @@ typedef struct nm_gateway {
     int64_t event_keep_ms;  //  How long journal entries are kept
     nm_auth_t auth;
     nm_services_t services;
+    nm_sessions_t sessions;
+    nm_lockout_t lockout;
     nm_journal_t journal;
     nm_polls_t polls;
     nm_feeds_t feeds;
@@ -119,6 +122,9 @@ nm_rc_t nm_case_find(nm_case_t *it, nm_bytes_t text, nm_id_t *id, nm_note_t *not
 //  Reads limit and cursor of a list: 1 to 200, 50 if absent; the cursor is an id.
 //  NM_ERR_REFUSED: answered.
 nm_rc_t nm_case_page(nm_case_t *it, bool has_limit, uint64_t *limit, bool has_cursor, nm_bytes_t cursor, nm_id_t *from);
+
+//  Is this one locked out? If so that is answered.
+bool nm_case_is_locked_out(nm_case_t *it, const nm_lockout_who_t *who);
 
 //  Answers 422 for one fault.
 nm_rc_t nm_case_refuse(nm_case_t *it, const char *pointer, const char *detail);

@@ -1,6 +1,7 @@
 #include "actors/gateway/tables.h"
 
 #include "actors/accounts/services.h"
+#include "actors/gateway/lockout.h"
 
 const nm_table_t nm_notes_table = { NM_TABLE_ROLE, true, "notes" };
 const nm_table_t nm_contents_table = { NM_TABLE_ROLE + 1, true, "contents" };
@@ -27,4 +28,5 @@ const nm_table_t *const nm_gateway_tables[NM_GATEWAY_TABLE_COUNT] = {
     &nm_answers_table,  &nm_duplicates_table,    &nm_facts_table,      &nm_key_uses_table, &nm_moved_table,
     &nm_copies_table,   &nm_copy_contents_table, &nm_copy_ends_table,  &nm_awaited_table,  &nm_recoveries_table,
     &nm_suspects_table, &nm_spent_table,         &nm_received_table,   &nm_by_user_table,  &nm_journal_marks_table,
+    &nm_lockouts_table,
 };

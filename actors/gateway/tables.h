@@ -20,9 +20,10 @@
  *      suspects     notification id                    -> how it is to be looked into, while that goes on
  *      spent        service id                         -> nm_spent_t: what it used of its limits
  *      received     hash of a recipient, day           -> nm_received_t: what it got; until the day is over
+ *      lockouts     number of a set                    -> who sent wrong credentials (lockout.h)
  *
- *  Services and their keys are entries of the book `services` (services.h), providers of the book
- *  `providers` (actors/providers/entry.h).
+ *  Services and their keys are entries of the book `services`, tokens of `sessions` (actors/accounts/), providers of
+ *  the book `providers` (actors/providers/entry.h).
  */
 #ifndef NM_GATEWAY_TABLES_H
 #define NM_GATEWAY_TABLES_H
@@ -49,7 +50,7 @@ extern const nm_table_t nm_suspects_table;
 extern const nm_table_t nm_spent_table;
 extern const nm_table_t nm_received_table;
 
-enum { NM_GATEWAY_TABLE_COUNT = 20 };
+enum { NM_GATEWAY_TABLE_COUNT = 21 };
 extern const nm_table_t *const nm_gateway_tables[NM_GATEWAY_TABLE_COUNT];
 
 #endif

@@ -1,11 +1,13 @@
-/*  user - owns the accounts of the mesh: services, their API keys, and the providers.
+/*  user - owns the accounts of the mesh: services, their API keys, the people who sign in, and the providers.
  *
- *  They are books (docs/decisions/0009) that every gateway follows. So nobody asks this actor in order to
+ *  They are books (docs/decisions/0009) that every gateway follows, but for people. So nobody asks this actor in order to
  *  authenticate, and while it is away everything goes on but what would change them. Gateways pass changes
  *  on to it; an operator may ask it at its desk as well. A second user actor follows the first, until an
  *  operator promotes it.
  *
- *  A gateway has checked who asks; what it passes on without credentials is an operator's wish.
+ *  A gateway has checked who asks, and passes the credentials on; they are judged anew here, by what is newest. What
+ *  comes without any is an operator's wish. Those who sign in get a token that gateways check alone; the accounts
+ *  themselves no gateway has a copy of.
  */
 #ifndef NM_USER_H
 #define NM_USER_H

@@ -421,5 +421,6 @@ def test_nobody_is_owner_twice_when_two_are_promoted_at_once(make_mesh):
 
 def test_orders_about_books_are_answered_in_their_words(mesh):
     assert mesh.operator("gateway-1").ask("book.aside", {"book": "nothing"}).status == 404
-    assert mesh.operator("gateway-1").ask("book.promote", {"book": "services"}).status == 422
+    assert mesh.operator("user-1").ask("book.promote", {"book": "services"}).status == 422
+    assert mesh.operator("gateway-1").ask("book.promote", {"book": "services", "round": 1}).status == 409
     assert mesh.operator("email-1").ask("book.promote", {"book": "providers", "round": 1}).status == 409

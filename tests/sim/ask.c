@@ -11,7 +11,8 @@ sim_ask_pack(const sim_ask_t *self, nm_buf_t *out)
     nm_ask_headers_t headers = { .has = 0 };
     nm_ask_t ask = { .has = 0 };
     nm_buf_t raw = { 0 };
-    NM_PUT(&headers, ask_headers, api_key, nm_text(self->api_key));
+    if (self->api_key)
+        NM_PUT(&headers, ask_headers, api_key, nm_text(self->api_key));
     if (self->idempotency_key)
         NM_PUT(&headers, ask_headers, idempotency_key, nm_text(self->idempotency_key));
     nm_record_encode(&nm_ask_headers_shape, &headers, NM_BY_NAME, &raw);

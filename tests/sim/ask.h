@@ -10,7 +10,7 @@ extern const uint8_t SIM_CLIENT_KEY[NM_CURVE_KEY_SIZE];
 typedef struct {
     uint64_t id;
     const char *op;
-    const char *api_key;
+    const char *api_key;          //  NULL: none, an operator asks
     const char *idempotency_key;  //  NULL: none
     nm_bytes_t body;
 } sim_ask_t;

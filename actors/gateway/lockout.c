@@ -1,0 +1,248 @@
+#include "actors/gateway/lockout.h"
+
+#include <arpa/inet.h>
+#include <sodium.h>
+
+enum { PLACE_SIZE = NM_LOCKOUT_ID_SIZE + 4 + 8, SET_SIZE = NM_LOCKOUT_WAYS * PLACE_SIZE, ADDRESS_SIZE = 1 + 32 };
+
+const nm_table_t nm_lockouts_table = { NM_TABLE_ROLE + 24, false, "lockouts" };
+
+void
+nm_lockout_init(nm_lockout_t *self)
+{
+    *self = (nm_lockout_t){ .sets = nm_alloc(NM_LOCKOUT_SETS * sizeof *self->sets) };
+}
+
+void
+nm_lockout_free(nm_lockout_t *self)
+{
+    free(self->sets);
+    self->sets = NULL;
+}
+
+//  -- Who it is
+
+//  The first byte tells of which kind the rest is.
+static size_t
+s_address(const nm_ask_in_t *ask, uint8_t out[ADDRESS_SIZE])
+{
+    static const uint8_t MAPPED[12] = { [10] = 0xff, [11] = 0xff };
+    char text[INET6_ADDRSTRLEN];
+    uint8_t raw[16];
+    if (ask->role != NM_ROLE_BRIDGE) {
+        out[0] = 'k';
+        memcpy(out + 1, ask->client_key, NM_CURVE_KEY_SIZE);
+        return 1 + NM_CURVE_KEY_SIZE;
+    }
+    nm_bytes_to_text(ask->headers.client_address, text, sizeof text);
+    if (inet_pton(AF_INET6, text, raw) == 1 && memcmp(raw, MAPPED, sizeof MAPPED) != 0) {
+        out[0] = '6';
+        memcpy(out + 1, raw, 8);
+        return 1 + 8;
+    }
+    if (inet_pton(AF_INET6, text, raw) == 1)
+        memmove(raw, raw + sizeof MAPPED, 4);
+    else if (inet_pton(AF_INET, text, raw) != 1)
+        memset(raw, 0, 4);  //  A bridge that does not say: all its clients are one
+    out[0] = '4';
+    memcpy(out + 1, raw, 4);
+    return 1 + 4;
+}
+
+static void
+s_hash(const nm_lockout_t *self, nm_bytes_t address, nm_bytes_t service, uint8_t id[NM_LOCKOUT_ID_SIZE])
+{
+    uint8_t text[ADDRESS_SIZE + 64], hash[crypto_generichash_BYTES_MIN];
+    size_t size = service.size < 64 ? service.size : 64;
+    memcpy(text, address.at, address.size);
+    memcpy(text + address.size, size ? service.at : address.at, size);
+    crypto_generichash(hash, sizeof hash, text, address.size + size, self->key, sizeof self->key);
+    memcpy(id, hash, NM_LOCKOUT_ID_SIZE);
+}
+
+nm_lockout_who_t
+nm_lockout_who(const nm_lockout_t *self, const nm_ask_in_t *ask, nm_bytes_t service)
+{
+    nm_lockout_who_t who;
+    uint8_t address[ADDRESS_SIZE];
+    nm_bytes_t bytes = nm_bytes(address, s_address(ask, address));
+    s_hash(self, bytes, nm_bytes(NULL, 0), who.address);
+    s_hash(self, bytes, service.size ? service : nm_text("?"), who.pair);
+    return who;
+}
+
+//  -- The table
+
+static size_t
+s_set(const uint8_t id[NM_LOCKOUT_ID_SIZE])
+{
+    return (((size_t) id[0] << 8) | id[1]) % NM_LOCKOUT_SETS;
+}
+
+static nm_lockout_place_t *
+s_find(const nm_lockout_t *self, const uint8_t id[NM_LOCKOUT_ID_SIZE])
+{
+    nm_lockout_place_t *places = self->sets[s_set(id)];
+    for (size_t i = 0; i < NM_LOCKOUT_WAYS; i++)
+        if (places[i].count && memcmp(places[i].id, id, NM_LOCKOUT_ID_SIZE) == 0)
+            return &places[i];
+    return NULL;
+}
+
+static bool
+s_is_over(const nm_lockout_place_t *place, int64_t now_ms)
+{
+    return now_ms - place->start_ms >= NM_LOCKOUT_MS || now_ms < place->start_ms;
+}
+
+//  A free place, else that of the one who failed least, and longest ago among those.
+static nm_lockout_place_t *
+s_make_room(const nm_lockout_t *self, const uint8_t id[NM_LOCKOUT_ID_SIZE], int64_t now_ms)
+{
+    nm_lockout_place_t *places = self->sets[s_set(id)], *least = &places[0];
+    for (size_t i = 0; i < NM_LOCKOUT_WAYS; i++) {
+        nm_lockout_place_t *place = &places[i];
+        if (!place->count || s_is_over(place, now_ms))
+            return place;
+        if (place->count < least->count || (place->count == least->count && place->start_ms < least->start_ms))
+            least = place;
+    }
+    return least;
+}
+
+static int64_t
+s_left_ms(const nm_lockout_t *self, const uint8_t id[NM_LOCKOUT_ID_SIZE], int64_t now_ms)
+{
+    const nm_lockout_place_t *place = s_find(self, id);
+    bool locked = place && place->count >= NM_LOCKOUT_WRONG && !s_is_over(place, now_ms);
+    return locked ? place->start_ms + NM_LOCKOUT_MS - now_ms : 0;
+}
+
+int64_t
+nm_lockout_left_ms(const nm_lockout_t *self, const nm_lockout_who_t *who, int64_t now_ms)
+{
+    int64_t pair_ms = s_left_ms(self, who->pair, now_ms), address_ms = s_left_ms(self, who->address, now_ms);
+    return pair_ms > address_ms ? pair_ms : address_ms;
+}
+
+static void
+s_count(nm_lockout_t *self, const uint8_t id[NM_LOCKOUT_ID_SIZE], int64_t now_ms)
+{
+    nm_lockout_place_t *place = s_find(self, id);
+    if (!place || s_is_over(place, now_ms)) {
+        if (!place)
+            place = s_make_room(self, id, now_ms);
+        self->taken += !place->count;
+        *place = (nm_lockout_place_t){ .start_ms = now_ms };
+        memcpy(place->id, id, NM_LOCKOUT_ID_SIZE);
+    }
+    self->changed[s_set(id)] = true;
+    self->urgent |= ++place->count == NM_LOCKOUT_WRONG;
+}
+
+void
+nm_lockout_wrong(nm_lockout_t *self, const nm_lockout_who_t *who, int64_t now_ms)
+{
+    s_count(self, who->pair, now_ms);
+    s_count(self, who->address, now_ms);
+}
+
+void
+nm_lockout_right(nm_lockout_t *self, const nm_lockout_who_t *who)
+{
+    nm_lockout_place_t *place = s_find(self, who->pair);
+    if (!place)
+        return;
+    *place = (nm_lockout_place_t){ .count = 0 };
+    self->taken--;
+    self->changed[s_set(who->pair)] = true;
+}
+
+//  -- On disk
+
+static nm_rc_t
+s_read(nm_lockout_place_t places[NM_LOCKOUT_WAYS], nm_bytes_t value)
+{
+    if (value.size != SET_SIZE)
+        return NM_ERR_CORRUPT;
+    for (size_t i = 0; i < NM_LOCKOUT_WAYS; i++) {
+        const uint8_t *at = value.at + i * PLACE_SIZE;
+        memcpy(places[i].id, at, NM_LOCKOUT_ID_SIZE);
+        places[i].count = nm_get_u32(at + NM_LOCKOUT_ID_SIZE);
+        places[i].start_ms = (int64_t) nm_get_u64(at + NM_LOCKOUT_ID_SIZE + 4);
+    }
+    return NM_OK;
+}
+
+static void
+s_write(const nm_lockout_place_t places[NM_LOCKOUT_WAYS], uint8_t out[SET_SIZE])
+{
+    for (size_t i = 0; i < NM_LOCKOUT_WAYS; i++) {
+        uint8_t *at = out + i * PLACE_SIZE;
+        memcpy(at, places[i].id, NM_LOCKOUT_ID_SIZE);
+        nm_put_u32(at + NM_LOCKOUT_ID_SIZE, places[i].count);
+        nm_put_u64(at + NM_LOCKOUT_ID_SIZE + 4, (uint64_t) places[i].start_ms);
+    }
+}
+
+nm_rc_t
+nm_lockout_load(nm_lockout_t *self, nm_txn_t *txn, const uint8_t key[NM_LOCKOUT_KEY_SIZE])
+{
+    nm_cursor_t cursor;
+    nm_bytes_t number, value;
+    nm_rc_t rc;
+    memcpy(self->key, key, sizeof self->key);
+    memset(self->sets, 0, NM_LOCKOUT_SETS * sizeof *self->sets);
+    memset(self->changed, 0, sizeof self->changed);
+    self->urgent = false;
+    self->taken = 0;
+    nm_cursor_open(&cursor, txn, &nm_lockouts_table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
+    while ((rc = nm_cursor_next(&cursor, &number, &value)) == NM_OK) {
+        size_t set = number.size == 4 ? nm_get_u32(number.at) : NM_LOCKOUT_SETS;
+        rc = set < NM_LOCKOUT_SETS ? s_read(self->sets[set], value) : NM_ERR_CORRUPT;
+        for (size_t i = 0; rc == NM_OK && i < NM_LOCKOUT_WAYS; i++)
+            self->taken += self->sets[set][i].count != 0;
+        if (rc != NM_OK)
+            break;
+    }
+    nm_cursor_close(&cursor);
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+static nm_rc_t
+s_save(nm_lockout_t *self, nm_txn_t *txn)
+{
+    nm_rc_t rc = NM_OK;
+    self->urgent = false;
+    for (uint32_t set = 0; rc == NM_OK && set < NM_LOCKOUT_SETS; set++) {
+        uint8_t number[4], value[SET_SIZE];
+        if (!self->changed[set])
+            continue;
+        self->changed[set] = false;
+        nm_put_u32(number, set);
+        s_write(self->sets[set], value);
+        rc = nm_table_put(txn, &nm_lockouts_table, nm_bytes(number, sizeof number), nm_bytes(value, sizeof value));
+    }
+    return rc;
+}
+
+nm_rc_t
+nm_lockout_save(nm_lockout_t *self, nm_txn_t *txn)
+{
+    return self->urgent ? s_save(self, txn) : NM_OK;
+}
+
+nm_rc_t
+nm_lockout_tidy(nm_lockout_t *self, nm_txn_t *txn, int64_t now_ms)
+{
+    for (size_t set = 0; self->taken && set < NM_LOCKOUT_SETS; set++)
+        for (size_t i = 0; i < NM_LOCKOUT_WAYS; i++) {
+            nm_lockout_place_t *place = &self->sets[set][i];
+            if (!place->count || !s_is_over(place, now_ms))
+                continue;
+            *place = (nm_lockout_place_t){ .count = 0 };
+            self->taken--;
+            self->changed[set] = true;
+        }
+    return s_save(self, txn);
+}

@@ -1,0 +1,67 @@
+/*  lockout - who sent too many wrong credentials waits: NM_LOCKOUT_WRONG within two hours, and the rest of them is 429.
+ *
+ *  Counted by service and client address together, and by client address alone, so that no outsider can lock a tenant
+ *  out. A right credential resets the pair; while locked, a right one is refused too. The address is what a bridge says
+ *  of its client (an IPv6 one by its /64), else the CURVE key with which the client came to the door.
+ *
+ *  A table of a fixed size: an attacker with many addresses makes it forget whoever failed least and longest ago, never
+ *  grow. What is counted stands under keyed hashes. Who has just been locked out is written down at once, the rest
+ *  once a minute: a restart forgets at most the last minute of those who were not locked yet.
+ */
+#ifndef NM_LOCKOUT_H
+#define NM_LOCKOUT_H
+
+#include "broker/role.h"
+
+enum {
+    NM_LOCKOUT_WRONG = 20,
+    NM_LOCKOUT_SETS = 512,  //  ... of
+    NM_LOCKOUT_WAYS = 16,   //  places each
+    NM_LOCKOUT_KEY_SIZE = 32,
+    NM_LOCKOUT_ID_SIZE = 12,
+};
+static const int64_t NM_LOCKOUT_MS = INT64_C(7200000);
+
+typedef struct {
+    uint8_t id[NM_LOCKOUT_ID_SIZE];
+    uint32_t count;    //  0: the place is free
+    int64_t start_ms;  //  Of the first wrong one
+} nm_lockout_place_t;
+
+typedef struct {
+    uint8_t key[NM_LOCKOUT_KEY_SIZE];
+    nm_lockout_place_t (*sets)[NM_LOCKOUT_WAYS];
+    bool changed[NM_LOCKOUT_SETS];  //  Since it was written down
+    bool urgent;                    //  Somebody has just been locked out
+    size_t taken;                   //  Places that are not free: with none, nobody need be looked for
+} nm_lockout_t;
+
+//  A client that tries one service. service: an id, or what a sign-in names; any bytes.
+typedef struct {
+    uint8_t pair[NM_LOCKOUT_ID_SIZE];
+    uint8_t address[NM_LOCKOUT_ID_SIZE];
+} nm_lockout_who_t;
+
+extern const nm_table_t nm_lockouts_table;  //  number of a set -> its places
+
+void nm_lockout_init(nm_lockout_t *self);
+void nm_lockout_free(nm_lockout_t *self);
+
+//  key: the secret of the store's hashes.
+nm_rc_t nm_lockout_load(nm_lockout_t *self, nm_txn_t *txn, const uint8_t key[NM_LOCKOUT_KEY_SIZE]);
+
+//  Writes down what was changed if somebody has just been locked out.
+nm_rc_t nm_lockout_save(nm_lockout_t *self, nm_txn_t *txn);
+
+//  Frees places whose time is over, and writes down all that was changed.
+nm_rc_t nm_lockout_tidy(nm_lockout_t *self, nm_txn_t *txn, int64_t now_ms);
+
+nm_lockout_who_t nm_lockout_who(const nm_lockout_t *self, const nm_ask_in_t *ask, nm_bytes_t service);
+
+//  How long this one still waits; 0: it is not locked out.
+int64_t nm_lockout_left_ms(const nm_lockout_t *self, const nm_lockout_who_t *who, int64_t now_ms);
+
+void nm_lockout_wrong(nm_lockout_t *self, const nm_lockout_who_t *who, int64_t now_ms);
+void nm_lockout_right(nm_lockout_t *self, const nm_lockout_who_t *who);
+
+#endif

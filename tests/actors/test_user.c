@@ -1,0 +1,445 @@
+//  About actors/user/: keys that take each other's place, people who sign in, and what a gateway makes of their tokens.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "actors/user/user.h"
+#include "tests/actors/gateway_client.h"
+#include "wire/id.h"
+#include "wire/reader.h"
+#include "wire/writer.h"
+
+#define DAY_MS INT64_C(86400000)
+#define PASSWORD "correct horse"
+
+typedef struct {
+    nm_client_t *client;
+    nm_bench_t *user;
+    size_t worked;  //  Effects that were run
+    nm_buf_t body;
+} test_t;
+
+static int
+s_setup(void **state)
+{
+    test_t *self = nm_alloc(sizeof *self);
+    self->client = nm_client_new(NULL);
+    self->user = self->client->user;
+    nm_bench_forget(self->user);
+    *state = self;
+    return 0;
+}
+
+static int
+s_teardown(void **state)
+{
+    test_t *self = *state;
+    nm_client_destroy(&self->client);
+    nm_buf_free(&self->body);
+    free(self);
+    return 0;
+}
+
+//  Does what the worker would have done by now.
+static void
+s_work(test_t *self)
+{
+    for (; self->worked < nm_bench_effects(self->user); self->worked++) {
+        const nm_effect_t *effect = nm_bench_effect(self->user, self->worked);
+        nm_result_t result = { .code = 0 };
+        effect->work(effect->work_arg, &result);
+        nm_bench_result(self->user, effect, NM_CALL_ANSWERED, result.code, result.text);
+        assert_int_equal(nm_bench_turn(self->user), NM_OK);
+    }
+}
+
+//  Asks the user actor as a gateway passes it on, with these credentials (NULL: none), until it is answered.
+static nm_bench_reply_t
+s_ask_as(test_t *self, const char *key, const char *token, const char *op, nm_bytes_t body)
+{
+    char bearer[1100];
+    nm_ask_headers_t headers = { .has = 0 };
+    if (key)
+        NM_PUT(&headers, ask_headers, api_key, nm_text(key));
+    if (token) {
+        snprintf(bearer, sizeof bearer, "Bearer %s", token);
+        NM_PUT(&headers, ask_headers, authorization, nm_text(bearer));
+    }
+    uint64_t id = nm_bench_ask(self->user, "gateway-1", op, &headers, body);
+    assert_int_equal(nm_bench_turn(self->user), NM_OK);
+    s_work(self);
+    const nm_bench_reply_t *reply = nm_bench_reply(self->user, id);
+    assert_non_null(reply);
+    nm_bench_follow_book(self->client->bench, self->user, "services");
+    nm_bench_follow_book(self->client->bench, self->user, "sessions");
+    return *reply;
+}
+
+static nm_bench_reply_t
+s_ask(test_t *self, const char *op, nm_bytes_t body)
+{
+    return s_ask_as(self, NULL, NULL, op, body);
+}
+
+//  What a gateway makes of the credentials: the status of an ask for a notification that there is not; 200 for 404.
+static unsigned
+s_at_gateway(test_t *self, const char *key, const char *token)
+{
+    char bearer[1100];
+    nm_ask_headers_t headers = { .has = 0 };
+    if (key)
+        NM_PUT(&headers, ask_headers, api_key, nm_text(key));
+    if (token) {
+        snprintf(bearer, sizeof bearer, "Bearer %s", token);
+        NM_PUT(&headers, ask_headers, authorization, nm_text(bearer));
+    }
+    nm_buf_t body = { 0 };
+    nm_bytes_t which = nm_client_map(&body, "id", "nothing", NULL);
+    uint64_t id = nm_bench_ask(self->client->bench, "", "notifications.get", &headers, which);
+    nm_buf_free(&body);
+    assert_int_equal(nm_bench_turn(self->client->bench), NM_OK);
+    assert_non_null(nm_bench_reply(self->client->bench, id));
+    unsigned status = nm_bench_reply(self->client->bench, id)->status;
+    return status == 404 ? 200 : status;
+}
+
+static void
+s_wait(test_t *self, int64_t ms)
+{
+    nm_bench_wait(self->user, ms);
+    nm_bench_wait(self->client->bench, ms);
+    assert_int_equal(nm_bench_turn(self->user), NM_OK);
+    nm_bench_follow_book(self->client->bench, self->user, "services");
+    nm_bench_follow_book(self->client->bench, self->user, "sessions");
+}
+
+//  Makes a user of `shop` and returns its id, static.
+static const char *
+s_make_user(test_t *self, const char *email)
+{
+    nm_buf_clear(&self->body);
+    nm_bytes_t body = nm_client_map(&self->body, "email", email, "password", PASSWORD, "name", "Ada", NULL);
+    nm_bench_reply_t reply = s_ask_as(self, self->client->key, NULL, "users.create", body);
+    assert_int_equal(reply.status, 201);
+    return nm_client_text(reply.body, "id");
+}
+
+static nm_bench_reply_t
+s_login(test_t *self, const char *email, const char *password)
+{
+    nm_buf_clear(&self->body);
+    return s_ask(self, "auth.login", nm_client_map(&self->body, "email", email, "password", password, NULL));
+}
+
+static void
+s_get_token(test_t *self, const char *email, char token[1100])
+{
+    nm_bench_reply_t reply = s_login(self, email, PASSWORD);
+    assert_int_equal(reply.status, 200);
+    assert_string_equal(nm_client_text(reply.body, "token_type"), "Bearer");
+    assert_int_equal(nm_client_number(reply.body, "expires_in"), 86400);
+    snprintf(token, 1100, "%s", nm_client_text(reply.body, "access_token"));
+}
+
+//  -- Keys
+
+static void
+s_key_id(test_t *self, char id[37])
+{
+    nm_buf_clear(&self->body);
+    nm_bench_reply_t list =
+        s_ask(self, "keys.list", nm_client_map(&self->body, "service_id", self->client->service, NULL));
+    snprintf(id, 37, "%s", nm_client_text(nm_client_item(list.body, "items", 0), "key_id"));
+}
+
+static void
+a_rotated_key_works_until_its_overlap_is_over(void **state)
+{
+    test_t *self = *state;
+    char id[37], key[NM_CLIENT_KEY_SIZE + 1];
+    s_key_id(self, id);
+    nm_buf_clear(&self->body);
+    nm_bytes_t which =
+        nm_client_map(&self->body, "service_id", self->client->service, "key_id", id, "overlap_seconds", "#60", NULL);
+    nm_bench_reply_t rotated = s_ask(self, "keys.rotate", which);
+    assert_int_equal(rotated.status, 201);
+    assert_string_not_equal(nm_client_text(rotated.body, "key_id"), id);
+    snprintf(key, sizeof key, "%s", nm_client_text(rotated.body, "key"));
+    assert_int_equal(nm_client_count(rotated.body, "scopes"), 8);
+    assert_int_equal(s_at_gateway(self, self->client->key, NULL), 200);
+    assert_int_equal(s_at_gateway(self, key, NULL), 200);
+    s_wait(self, 60000);
+    assert_int_equal(s_at_gateway(self, self->client->key, NULL), 401);
+    assert_int_equal(s_at_gateway(self, key, NULL), 200);
+    nm_buf_clear(&self->body);
+    which = nm_client_map(&self->body, "service_id", self->client->service, "key_id", id, NULL);
+    assert_int_equal(s_ask(self, "keys.rotate", which).status, 404);  //  It is over
+}
+
+static void
+without_an_overlap_the_old_key_ends_at_once_and_an_expired_one_is_forgotten(void **state)
+{
+    test_t *self = *state;
+    char id[37];
+    s_key_id(self, id);
+    nm_buf_clear(&self->body);
+    nm_bytes_t which =
+        nm_client_map(&self->body, "service_id", self->client->service, "key_id", id, "overlap_seconds", "#0", NULL);
+    assert_int_equal(s_ask(self, "keys.rotate", which).status, 201);
+    assert_int_equal(s_at_gateway(self, self->client->key, NULL), 401);
+    s_key_id(self, id);
+    nm_buf_clear(&self->body);
+    which = nm_client_map(&self->body, "service_id", self->client->service, "key_id", id, NULL);
+    assert_int_equal(s_ask(self, "keys.rotate", which).status, 201);  //  A day
+    nm_buf_clear(&self->body);
+    which = nm_client_map(&self->body, "service_id", self->client->service, NULL);
+    s_wait(self, 2 * DAY_MS);
+    assert_int_equal(nm_client_count(s_ask(self, "keys.list", which).body, "items"), 2);
+    s_wait(self, 7 * DAY_MS);
+    assert_int_equal(nm_client_count(s_ask(self, "keys.list", which).body, "items"), 1);
+}
+
+//  -- People
+
+static void
+who_signs_in_gets_a_token_that_a_gateway_takes_for_what_is_its_own(void **state)
+{
+    test_t *self = *state;
+    char id[37], other[37], token[1100];
+    snprintf(id, sizeof id, "%s", s_make_user(self, "Ada@Example.org"));
+    snprintf(other, sizeof other, "%s", s_make_user(self, "bob@example.org"));
+    s_get_token(self, "aDA@example.ORG", token);
+    assert_int_equal(s_at_gateway(self, NULL, token), 200);
+
+    nm_buf_clear(&self->body);
+    nm_bench_reply_t shown = s_ask_as(self, NULL, token, "users.get", nm_client_map(&self->body, "id", id, NULL));
+    assert_int_equal(shown.status, 200);
+    assert_string_equal(nm_client_text(shown.body, "email"), "Ada@Example.org");
+    assert_int_equal(nm_client_raw(shown.body, "password").size, 0);
+    nm_buf_clear(&self->body);
+    assert_int_equal(s_ask_as(self, NULL, token, "users.get", nm_client_map(&self->body, "id", other, NULL)).status,
+                     404);
+    assert_int_equal(s_ask_as(self, NULL, token, "users.list", nm_bytes(NULL, 0)).status, 403);
+    assert_int_equal(s_ask_as(self, NULL, token, "services.list", nm_bytes(NULL, 0)).status, 403);
+    nm_buf_clear(&self->body);
+    nm_bytes_t patch = nm_client_map(&self->body, "id", id, "external_id", "7", NULL);
+    assert_int_equal(s_ask_as(self, NULL, token, "users.patch", patch).status, 422);
+    nm_buf_clear(&self->body);
+    patch = nm_client_map(&self->body, "id", id, "timezone", "Europe/Berlin", NULL);
+    assert_int_equal(s_ask_as(self, NULL, token, "users.patch", patch).status, 200);
+    s_wait(self, DAY_MS);
+    assert_int_equal(s_at_gateway(self, NULL, token), 401);
+}
+
+static void
+who_signs_out_is_out_everywhere_and_the_book_forgets_it_in_time(void **state)
+{
+    test_t *self = *state;
+    char token[1100], second[1100];
+    s_make_user(self, "ada@example.org");
+    s_get_token(self, "ada@example.org", token);
+    s_get_token(self, "ada@example.org", second);
+    assert_int_equal(s_ask_as(self, NULL, token, "auth.logout", nm_bytes(NULL, 0)).status, 204);
+    assert_int_equal(s_at_gateway(self, NULL, token), 401);
+    assert_int_equal(s_ask_as(self, NULL, token, "auth.logout", nm_bytes(NULL, 0)).status, 401);
+    assert_int_equal(s_at_gateway(self, NULL, second), 200);
+    nm_bench_restart(self->client->bench);
+    assert_int_equal(s_at_gateway(self, NULL, token), 401);
+    assert_int_equal(s_ask_as(self, self->client->key, NULL, "auth.logout", nm_bytes(NULL, 0)).status, 403);
+}
+
+static void
+a_new_password_and_the_end_of_an_account_void_its_tokens(void **state)
+{
+    test_t *self = *state;
+    char id[37], token[1100];
+    snprintf(id, sizeof id, "%s", s_make_user(self, "ada@example.org"));
+    s_get_token(self, "ada@example.org", token);
+    nm_buf_clear(&self->body);
+    nm_bytes_t patch = nm_client_map(&self->body, "id", id, "password", "another one", NULL);
+    assert_int_equal(s_ask_as(self, NULL, token, "users.patch", patch).status, 200);
+    assert_int_equal(s_at_gateway(self, NULL, token), 401);
+    assert_int_equal(s_login(self, "ada@example.org", PASSWORD).status, 401);
+    nm_bench_reply_t again = s_login(self, "ada@example.org", "another one");
+    assert_int_equal(again.status, 200);
+    snprintf(token, sizeof token, "%s", nm_client_text(again.body, "access_token"));
+    assert_int_equal(s_at_gateway(self, NULL, token), 200);  //  In the same second
+    nm_buf_clear(&self->body);
+    nm_bytes_t which = nm_client_map(&self->body, "id", id, NULL);
+    assert_int_equal(s_ask_as(self, self->client->key, NULL, "users.delete", which).status, 204);
+    assert_int_equal(s_at_gateway(self, NULL, token), 401);
+    assert_int_equal(s_login(self, "ada@example.org", "another one").status, 401);
+    s_make_user(self, "ada@example.org");  //  The address is free again
+}
+
+//  Words, work and figures: nothing tells whether there is such an account.
+static void
+an_unknown_account_costs_what_a_wrong_password_does(void **state)
+{
+    test_t *self = *state;
+    s_make_user(self, "ada@example.org");
+    size_t before = self->worked;
+    nm_bench_reply_t wrong = s_login(self, "ada@example.org", "wrong password");
+    assert_int_equal(self->worked, before + 1);
+    nm_bench_reply_t unknown = s_login(self, "eve@example.org", "wrong password");
+    assert_int_equal(self->worked, before + 2);
+    assert_int_equal(wrong.status, 401);
+    assert_int_equal(unknown.status, 401);
+    assert_string_equal(nm_client_text(wrong.body, "detail"), nm_client_text(unknown.body, "detail"));
+    assert_int_equal(wrong.body.size, unknown.body.size);
+}
+
+static void
+two_passwords_are_hashed_at_once_and_the_others_wait(void **state)
+{
+    test_t *self = *state;
+    uint64_t ids[5];
+    for (size_t i = 0; i < NM_COUNT(ids); i++) {
+        nm_buf_clear(&self->body);
+        nm_bytes_t body = nm_client_map(&self->body, "email", "eve@example.org", "password", "anything goes", NULL);
+        ids[i] = nm_bench_ask(self->user, "gateway-1", "auth.login", NULL, body);
+    }
+    assert_int_equal(nm_bench_turn(self->user), NM_OK);
+    assert_int_equal(nm_bench_effects(self->user) - self->worked, 2);
+    s_work(self);
+    assert_int_equal(self->worked, NM_COUNT(ids));
+    for (size_t i = 0; i < NM_COUNT(ids); i++)
+        assert_int_equal(nm_bench_reply(self->user, ids[i])->status, 401);
+}
+
+static void
+an_address_is_one_accounts_in_its_service_and_a_login_names_the_service_where_there_are_several(void **state)
+{
+    test_t *self = *state;
+    char service[37], key[NM_CLIENT_KEY_SIZE + 1];
+    s_make_user(self, "ada@example.org");
+    nm_buf_clear(&self->body);
+    nm_bytes_t body = nm_client_map(&self->body, "email", "ADA@example.org", "password", PASSWORD, NULL);
+    assert_int_equal(s_ask_as(self, self->client->key, NULL, "users.create", body).status, 409);
+    nm_client_service(self->client, "club", NULL, service, key);
+    assert_int_equal(s_ask_as(self, key, NULL, "users.create", body).status, 201);
+    nm_bench_reply_t reply = s_login(self, "ada@example.org", PASSWORD);
+    assert_int_equal(reply.status, 422);
+    assert_string_equal(nm_client_text(nm_client_item(reply.body, "errors", 0), "pointer"), "/service");
+    static const char *const NAMES[] = { "club", NULL };
+    for (size_t i = 0; i < NM_COUNT(NAMES); i++) {
+        nm_buf_clear(&self->body);
+        body = nm_client_map(&self->body, "email", "ada@example.org", "password", PASSWORD, "service",
+                             NAMES[i] ? NAMES[i] : service, NULL);
+        assert_int_equal(s_ask(self, "auth.login", body).status, 200);
+    }
+}
+
+static void
+a_service_sees_its_own_users_and_makes_no_admins(void **state)
+{
+    test_t *self = *state;
+    char id[37], service[37], key[NM_CLIENT_KEY_SIZE + 1];
+    snprintf(id, sizeof id, "%s", s_make_user(self, "ada@example.org"));
+    nm_client_service(self->client, "club", NULL, service, key);
+    static const char *const OPS[] = { "users.get", "users.patch", "users.delete" };
+    for (size_t i = 0; i < NM_COUNT(OPS); i++) {
+        nm_buf_clear(&self->body);
+        assert_int_equal(s_ask_as(self, key, NULL, OPS[i], nm_client_map(&self->body, "id", id, NULL)).status, 404);
+    }
+    assert_int_equal(nm_client_count(s_ask_as(self, key, NULL, "users.list", nm_bytes(NULL, 0)).body, "items"), 0);
+    assert_int_equal(
+        nm_client_count(s_ask_as(self, self->client->key, NULL, "users.list", nm_bytes(NULL, 0)).body, "items"), 1);
+    nm_buf_clear(&self->body);
+    nm_bytes_t body = nm_client_map(&self->body, "service_id", self->client->service, NULL);
+    assert_int_equal(s_ask_as(self, key, NULL, "users.list", body).status, 404);
+    nm_buf_clear(&self->body);
+    nm_writer_map(&self->body, 1);
+    nm_writer_text(&self->body, "roles");
+    nm_writer_list(&self->body, 1);
+    nm_writer_text(&self->body, "admin");
+    nm_bench_reply_t refused = s_ask_as(self, self->client->key, NULL, "users.create", nm_buf_bytes(&self->body));
+    assert_int_equal(refused.status, 422);
+    assert_string_equal(nm_client_text(nm_client_item(refused.body, "errors", 0), "pointer"), "/roles");
+    nm_bench_reply_t made = s_ask(self, "users.create", nm_buf_bytes(&self->body));
+    assert_int_equal(made.status, 201);
+    assert_string_equal(nm_client_text(made.body, "service_id"), NM_ADMIN_SERVICE_TEXT);
+}
+
+static void
+what_is_wrong_with_a_user_is_named(void **state)
+{
+    test_t *self = *state;
+    nm_buf_clear(&self->body);
+    nm_bytes_t body = nm_client_map(&self->body, "email", "nobody", "phone", "12", "language", "-", "timezone", "a b",
+                                    "password", "short", NULL);
+    nm_bench_reply_t reply = s_ask_as(self, self->client->key, NULL, "users.create", body);
+    assert_int_equal(reply.status, 422);
+    assert_int_equal(nm_client_count(reply.body, "errors"), 5);
+    assert_int_equal(nm_bench_effects(self->user), self->worked);  //  Nothing was hashed for it
+}
+
+static void
+new_signing_keys_take_over_and_old_tokens_hold_for_the_overlap(void **state)
+{
+    test_t *self = *state;
+    char first[1100], second[1100], third[1100];
+    s_make_user(self, "ada@example.org");
+    s_get_token(self, "ada@example.org", first);
+    nm_buf_clear(&self->body);
+    nm_bytes_t body = nm_client_map(&self->body, "algorithm", "HS256", "overlap_seconds", "#600", NULL);
+    assert_int_equal(s_ask(self, "signing.rotate", body).status, 201);
+    s_get_token(self, "ada@example.org", second);
+    assert_int_equal(s_at_gateway(self, NULL, first), 200);
+    assert_int_equal(s_at_gateway(self, NULL, second), 200);
+    s_wait(self, 600000);
+    assert_int_equal(s_at_gateway(self, NULL, first), 401);
+    assert_int_equal(s_at_gateway(self, NULL, second), 200);
+    nm_buf_clear(&self->body);
+    body = nm_client_map(&self->body, "overlap_seconds", "#0", NULL);
+    assert_int_equal(s_ask(self, "signing.rotate", body).status, 201);
+    assert_int_equal(s_at_gateway(self, NULL, second), 401);
+    s_get_token(self, "ada@example.org", third);
+    nm_bench_restart(self->user);
+    self->worked = 0;
+    assert_int_equal(s_at_gateway(self, NULL, third), 200);
+}
+
+//  -- Guessing, as the gateway sees it
+
+static void
+twenty_wrong_keys_lock_a_client_out_right_ones_too_and_a_restart_remembers(void **state)
+{
+    test_t *self = *state;
+    char wrong[NM_CLIENT_KEY_SIZE + 1];
+    snprintf(wrong, sizeof wrong, "%.33s%032d", self->client->key, 0);
+    for (int i = 0; i < 19; i++)
+        assert_int_equal(s_at_gateway(self, wrong, NULL), 401);
+    assert_int_equal(s_at_gateway(self, NULL, NULL), 401);  //  A missing one is not counted
+    assert_int_equal(s_at_gateway(self, self->client->key, NULL), 200);
+    assert_int_equal(s_at_gateway(self, NULL, "not.a.token"), 401);
+    assert_int_equal(s_at_gateway(self, self->client->key, NULL), 429);
+    nm_bench_restart(self->client->bench);
+    assert_int_equal(s_at_gateway(self, self->client->key, NULL), 429);
+    s_wait(self, 7200000);
+    assert_int_equal(s_at_gateway(self, self->client->key, NULL), 200);
+}
+
+#define CLAIM(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CLAIM(a_rotated_key_works_until_its_overlap_is_over),
+        CLAIM(without_an_overlap_the_old_key_ends_at_once_and_an_expired_one_is_forgotten),
+        CLAIM(who_signs_in_gets_a_token_that_a_gateway_takes_for_what_is_its_own),
+        CLAIM(who_signs_out_is_out_everywhere_and_the_book_forgets_it_in_time),
+        CLAIM(a_new_password_and_the_end_of_an_account_void_its_tokens),
+        CLAIM(an_unknown_account_costs_what_a_wrong_password_does),
+        CLAIM(two_passwords_are_hashed_at_once_and_the_others_wait),
+        CLAIM(an_address_is_one_accounts_in_its_service_and_a_login_names_the_service_where_there_are_several),
+        CLAIM(a_service_sees_its_own_users_and_makes_no_admins),
+        CLAIM(what_is_wrong_with_a_user_is_named),
+        CLAIM(new_signing_keys_take_over_and_old_tokens_hold_for_the_overlap),
+        CLAIM(twenty_wrong_keys_lock_a_client_out_right_ones_too_and_a_restart_remembers),
+    };
+    return cmocka_run_group_tests_name("user", tests, NULL, NULL);
+}
