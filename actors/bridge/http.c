@@ -24,7 +24,6 @@ enum {
     FLOW_SIZE = 256 * 1024,         //  What may wait for a slow reader of a stream
     FLOW_BLOCK_SIZE = 4096,
     CORRELATION_SIZE = 32,
-    ADDRESS_SIZE = 64,
     PLACE_BITS = 20,
 };
 
@@ -54,7 +53,7 @@ typedef struct s_request {
     nm_buf_t body;
     const char *target_at;  //  Where libmicrohttpd has the target
     char correlation[CORRELATION_SIZE + 1];
-    char address[ADDRESS_SIZE];
+    char address[NM_BRIDGE_ADDRESS_SIZE];
     char target[];
 } s_request_t;
 
@@ -212,7 +211,6 @@ s_is_plain(const s_request_t *request, const nm_head_t *head, const char *method
 static void
 s_set_address(nm_front_t *self, s_request_t *request, nm_bytes_t forwarded)
 {
-    const nm_bridge_words_t *proxies = &self->bridge->settings.proxies;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     const struct sockaddr *peer = info ? info->client_addr : NULL;
@@ -227,20 +225,7 @@ s_set_address(nm_front_t *self, s_request_t *request, nm_bytes_t forwarded)
     }
     if (!bytes || !inet_ntop(family, bytes, request->address, sizeof request->address))
         snprintf(request->address, sizeof request->address, "?");
-    //  From right to left: each proxy has added whom it spoke with.
-    while (forwarded.size && nm_bridge_words_have(proxies, nm_text(request->address))) {
-        const uint8_t *comma = memrchr(forwarded.at, ',', forwarded.size);
-        nm_bytes_t last = comma ? nm_bytes(comma + 1, (size_t) (forwarded.at + forwarded.size - comma - 1)) : forwarded;
-        forwarded.size = comma ? (size_t) (comma - forwarded.at) : 0;
-        while (last.size && last.at[0] == ' ')
-            last = nm_bytes(last.at + 1, last.size - 1);
-        struct in6_addr parsed;
-        char text[ADDRESS_SIZE];
-        nm_bytes_to_text(last, text, sizeof text);
-        if (inet_pton(AF_INET, text, &parsed) != 1 && inet_pton(AF_INET6, text, &parsed) != 1)
-            break;
-        nm_bytes_to_text(nm_text(text), request->address, sizeof request->address);
-    }
+    nm_bridge_settings_client(&self->bridge->settings, forwarded, request->address);
     request->public.local = nm_bridge_settings_is_local(request->address);
     NM_PUT(&request->public.headers, ask_headers, client_address, nm_text(request->address));
 }

@@ -1,5 +1,7 @@
 #include "actors/bridge/settings.h"
 
+#include <arpa/inet.h>
+
 static const char *const NAMES[] = { "connections", "per_address", "bodies", "idle", "proxies", "origins", "tls" };
 static const char *const TLS_NAMES[] = { "cert", "key" };
 
@@ -20,6 +22,34 @@ nm_bridge_words_have(const nm_bridge_words_t *self, nm_bytes_t word)
         if (nm_bytes_equal(self->words[i], word))
             return true;
     return false;
+}
+
+//  Takes the last of a list with commas off it.
+static nm_bytes_t
+s_last(nm_bytes_t *list)
+{
+    const uint8_t *comma = list->size ? memrchr(list->at, ',', list->size) : NULL;
+    size_t before = comma ? (size_t) (comma - list->at) : 0;
+    nm_bytes_t last = comma ? nm_bytes(comma + 1, list->size - before - 1) : *list;
+    list->size = before;
+    while (last.size && (last.at[0] == ' ' || last.at[0] == '\t'))
+        last = nm_bytes(last.at + 1, last.size - 1);
+    while (last.size && (last.at[last.size - 1] == ' ' || last.at[last.size - 1] == '\t'))
+        last.size--;
+    return last;
+}
+
+void
+nm_bridge_settings_client(const nm_bridge_settings_t *self, nm_bytes_t forwarded, char address[NM_BRIDGE_ADDRESS_SIZE])
+{
+    struct in6_addr parsed;
+    char text[NM_BRIDGE_ADDRESS_SIZE];
+    while (forwarded.size && nm_bridge_words_have(&self->proxies, nm_text(address))) {
+        nm_bytes_to_text(s_last(&forwarded), text, sizeof text);
+        if (inet_pton(AF_INET, text, &parsed) != 1 && inet_pton(AF_INET6, text, &parsed) != 1)
+            return;
+        snprintf(address, NM_BRIDGE_ADDRESS_SIZE, "%s", text);
+    }
 }
 
 static nm_rc_t

@@ -18,7 +18,7 @@
 
 #include "broker/mesh.h"
 
-enum { NM_BRIDGE_WORDS_MAX = 32 };
+enum { NM_BRIDGE_WORDS_MAX = 32, NM_BRIDGE_ADDRESS_SIZE = 64 };
 
 //  Words of a setting, apart.
 typedef struct {
@@ -46,6 +46,11 @@ void nm_bridge_settings_free(nm_bridge_settings_t *self);
 
 //  Is this host of an end point one that only this machine can reach?
 bool nm_bridge_settings_is_local(const char *host);
+
+//  Whose request it is. address: of the one who is connected; when that is a proxy of ours, whom it has spoken for, by
+//  X-Forwarded-For. Each proxy adds an address at the end, so it is read from there until one is no proxy's.
+void nm_bridge_settings_client(const nm_bridge_settings_t *self, nm_bytes_t forwarded,
+                               char address[NM_BRIDGE_ADDRESS_SIZE]);
 
 bool nm_bridge_words_have(const nm_bridge_words_t *self, nm_bytes_t word);
 

@@ -174,6 +174,7 @@ refuses_doors_and_numbers_of_others_than_gateways(void **state)
 #define SMS "actors\n    x\n        role = sms\n        mailbox = tcp://h:1\n        desk = tcp://h:2\n"
     s_assert_refused(folder, SMS "        door = tcp://h:3\n", "line 11: only a gateway has a door, and x is a sms");
     s_assert_refused(folder, SMS "        number = 3\n", "line 11: only a gateway has a number");
+    s_assert_refused(folder, SMS "        http = tcp://h:80\n", "line 11: only a bridge has http, and x is a sms");
 }
 
 static void
