@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -57,25 +56,6 @@ def test_init_makes_a_mesh_once(running):
     before = (running / "mesh.zpl").read_bytes()
     assert "already" in nctl("init", running, code=1).stderr
     assert (running / "mesh.zpl").read_bytes() == before
-
-
-def test_the_first_steps_of_the_readme_work_as_written(tmp_path):
-    """In a network of their own, because they name ports."""
-    for program in ("curl", "jq", "unshare"):
-        if not shutil.which(program):
-            pytest.skip(f"{program} is not installed (tools/setup)")
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    steps = text[text.index("## A minute with curl"):].split("```sh\n")[1].split("```")[0]
-    build = tmp_path / "build" / "release"
-    build.parent.mkdir()
-    build.symlink_to(fast_build())
-    done = subprocess.run(["unshare", "--net", "bash", "-euc", f"ip link set lo up\n{steps}"], cwd=tmp_path,
-                          capture_output=True, text=True, timeout=60, check=False)
-    if "unshare failed" in done.stderr:
-        pytest.skip(f"no network of its own: {done.stderr}")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "event: notification.sent" in done.stdout and '\n"sent"\n' in done.stdout, done.stdout
-    assert "Subject: Hello" in done.stdout and "It works." in done.stdout
 
 
 def test_up_prints_a_curl_line_that_works(running):
