@@ -30,7 +30,15 @@ s_picture(const char *more_of_email)
         "'answered_ms':1000,'took_ms':20,'status':{'version':'1','state':'running','wall_ms':995,'uptime_ms':900000,"
         "'backlog':0,'oldest_ms':0,'file_limit':1024,'store':{'used':10,'quota':1000,'free_space':9000000000},"
         "'providers':[{'name':'relay','active':true,'breaker':'closed','failures':0}],"
-        "'links':[{'peer':'gateway-1','state':'up','open':0,'credit':5}],'waiting':[]%s}}]",
+        "'links':[{'peer':'gateway-1','state':'up','open':0,'credit':5}],'waiting':[]%s}},"
+        "{'name':'router-1','role':'router','host':'a','status':{'version':'1','uptime_ms':900000,"
+        "'store':{'free_space':9000000000}}},"
+        "{'name':'deadletter-9','role':'deadletter','host':'a','status':{'version':'1','uptime_ms':900000,"
+        "'store':{'free_space':9000000000}}},"
+        "{'name':'user-1','role':'user','host':'a','status':{'version':'1','uptime_ms':900000,"
+        "'store':{'free_space':9000000000}}},"
+        "{'name':'bridge-1','role':'bridge','host':'a','status':{'version':'1','uptime_ms':900000,"
+        "'store':{'free_space':9000000000}}}]",
         (long long) (NOW_MS + 300 * DAY_MS), (long long) (NOW_MS + 300 * DAY_MS), more_of_email);
     for (char *at = text; *at; at++)
         *at = *at == '\'' ? '"' : *at;
@@ -66,13 +74,19 @@ s_set(json_t *object, const char *key, const char *value)
     json_object_set_new(object, key, json);
 }
 
+//  The look before, if a test has one; and how many actors have a lobby.
+static json_t *s_before;
+static size_t s_seeds = 1;
+
 //  Settles and examines the picture, and lets it go.
 static nm_findings_t
 s_examine(json_t *actors)
 {
     nm_findings_t findings = { 0 };
     nm_picture_settle(actors);
-    nm_checkup_t checkup = { .actors = actors, .now_ms = NOW_MS, .old_ms = 300000 };
+    nm_checkup_t checkup = {
+        .actors = actors, .before = s_before, .now_ms = NOW_MS, .old_ms = 300000, .seed_count = s_seeds
+    };
     nm_doctor_examine(&checkup, &findings);
     json_decref(actors);
     return findings;
@@ -182,11 +196,26 @@ each_fault_of_an_actor_is_named(void **state)
           "older than what it had said" },
         { "links", "[{'peer':'gateway-1','state':'up','open':9,'stalled_ms':12000,'credit':0}]", NM_SEVERITY_WARNING,
           "stalled", "gateway-1 to take in 9 mails, for 12s now; credit 0" },
-        { "waiting", "[{'lane':'role:deadletter','count':4}]", NM_SEVERITY_ERROR, "waiting", "4 mails for deadletter" },
+        { "waiting", "[{'lane':'role:sms','count':4}]", NM_SEVERITY_ERROR, "waiting", "4 mails for sms" },
         { "waiting", "[{'lane':'peer:gateway-9','count':2}]", NM_SEVERITY_ERROR, "waiting", "2 mails for gateway-9" },
         { "metrics", "[{'name':'nmesh_mail_quarantined_total','count':2}]", NM_SEVERITY_WARNING, "quarantine",
           "set aside 2" },
         { "metrics", "[{'name':'nmesh_mail_gap_total','count':1}]", NM_SEVERITY_WARNING, "gaps", "1 gaps" },
+        { "metrics",
+          "[{'name':'nmesh_dead_letters_total','labels':{'reason':'rejected'},'count':12},"
+          "{'name':'nmesh_attempts_total','labels':{'provider':'relay','outcome':'sent'},'count':88}]",
+          NM_SEVERITY_WARNING, "lost", "given up 12 deliveries for good and sent 88, within 15m" },
+        { "metrics", "[{'name':'nmesh_book_owner_away','labels':{'book':'providers'},'count':1}]", NM_SEVERITY_WARNING,
+          "books", "owner of the book of providers" },
+        { "metrics", "[{'name':'nmesh_files_limit','count':1000},{'name':'nmesh_files_open','count':800}]",
+          NM_SEVERITY_ERROR, "open-files", "800 files and sockets open, of 1000" },
+        { "metrics", "[{'name':'nmesh_backup_timestamp_seconds','count':1799222400000}]", NM_SEVERITY_NOTE, "backup",
+          "last backup 9 days ago" },
+        { "metrics",
+          "[{'name':'nmesh_deliveries','labels':{'state':'calling'},'count':2},"
+          "{'name':'nmesh_deliveries_oldest_seconds','labels':{'state':'calling'},'count':130000}]",
+          NM_SEVERITY_WARNING, "calls", "is here for 2m" },
+        { "http_fault", "'connection refused'", NM_SEVERITY_ERROR, "http", "connection refused" },
         { "file_limit", "70", NM_SEVERITY_WARNING, "files", "may open 70 files" },
         { "recovering", "'gateway-3'", NM_SEVERITY_NOTE, "recovery", "what gateway-3 had" },
         { "state", "'draining'", NM_SEVERITY_NOTE, "draining", "still holds 0" },
@@ -210,6 +239,98 @@ each_fault_of_an_actor_is_named(void **state)
         }
         s_assert_only(actors, CASES[i].severity, CASES[i].check, "email-1", CASES[i].text);
     }
+}
+
+//  What stands still shows only between two looks at the same process.
+static void
+who_starts_nothing_though_it_could_is_stuck(void **state)
+{
+    (void) state;
+    static const char HELD[] = "[{'name':'nmesh_deliveries','labels':{'state':'ready'},'count':7},"
+                               "{'name':'nmesh_deliveries_oldest_seconds','labels':{'state':'ready'},'count':60000},"
+                               "{'name':'nmesh_attempts_total','labels':{'outcome':'started'},'count':%d}]";
+    char before[512], after[512];
+    for (int more = 0; more < 2; more++) {
+        snprintf(before, sizeof before, HELD, 50);
+        snprintf(after, sizeof after, HELD, 50 + more);
+        s_before = s_picture("");
+        s_set(s_status(s_before, "email-1"), "metrics", before);
+        nm_picture_settle(s_before);
+        json_t *actors = s_picture("");
+        s_set(s_status(actors, "email-1"), "metrics", after);
+        if (!more) {
+            s_assert_only(actors, NM_SEVERITY_ERROR, "stuck", "email-1",
+                          "7 deliveries are ready to go, the oldest for 60s");
+        } else {
+            nm_findings_t findings = s_examine(actors);
+            assert_int_equal(findings.count, 0);
+            nm_findings_free(&findings);
+        }
+        json_decref(s_before);
+        s_before = NULL;
+    }
+}
+
+static void
+what_is_refused_right_now_is_told_of(void **state)
+{
+    (void) state;
+    static const char ANSWERS[] = "[{'name':'nmesh_answers_total','labels':{'status':'429'},'count':%d}]";
+    char text[256];
+    s_before = s_picture("");
+    snprintf(text, sizeof text, ANSWERS, 1000);
+    s_set(s_status(s_before, "gateway-1"), "metrics", text);
+    nm_picture_settle(s_before);
+    json_t *actors = s_picture("");
+    snprintf(text, sizeof text, ANSWERS, 1040);
+    s_set(s_status(actors, "gateway-1"), "metrics", text);
+    s_assert_only(actors, NM_SEVERITY_WARNING, "refusals", "gateway-1", "refused 40 asks with 429");
+
+    //  Another process has begun to count anew: that says nothing
+    actors = s_picture("");
+    s_set(s_status(actors, "gateway-1"), "metrics", text);
+    s_set(s_status(actors, "gateway-1"), "boot", "7");
+    nm_findings_t findings = s_examine(actors);
+    assert_int_equal(findings.count, 0);
+    nm_findings_free(&findings);
+    json_decref(s_before);
+    s_before = NULL;
+}
+
+static void
+a_role_that_the_mesh_lacks_is_named(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *actor;
+        nm_severity_t severity;
+        const char *text;
+    } CASES[] = { { "router-1", NM_SEVERITY_ERROR, "has no router: what is accepted stays" },
+                  { "user-1", NM_SEVERITY_WARNING, "has no user: services, keys and providers" },
+                  { "bridge-1", NM_SEVERITY_NOTE, "has no bridge: there is no HTTP" } };
+    for (size_t i = 0; i < NM_COUNT(CASES); i++) {
+        json_t *actors = s_picture("");
+        for (size_t k = 0; k < json_array_size(actors); k++)
+            if (strcmp(nm_json_text(json_array_get(actors, k), "name"), CASES[i].actor) == 0)
+                json_array_remove(actors, k);
+        s_assert_only(actors, CASES[i].severity, "roles", "", CASES[i].text);
+    }
+    s_seeds = 0;
+    s_assert_only(s_picture(""), NM_SEVERITY_NOTE, "seeds", "", "no actor has a lobby");
+    s_seeds = 1;
+}
+
+static void
+a_finding_tells_where_and_since_when(void **state)
+{
+    (void) state;
+    json_t *actors = s_picture("");
+    s_set(s_status(actors, "email-1"), "oldest_ms", "400000");
+    nm_findings_t findings = s_examine(actors);
+    assert_int_equal(findings.count, 1);
+    assert_string_equal(findings.at[0].host, "b");
+    assert_int_equal(findings.at[0].since_ms, NOW_MS - 400000);
+    nm_findings_free(&findings);
 }
 
 static void
@@ -337,6 +458,10 @@ main(void)
         cmocka_unit_test(a_silent_actor_is_called_what_its_peers_make_of_it),
         cmocka_unit_test(certificates_are_told_of_before_they_end),
         cmocka_unit_test(each_fault_of_an_actor_is_named),
+        cmocka_unit_test(who_starts_nothing_though_it_could_is_stuck),
+        cmocka_unit_test(what_is_refused_right_now_is_told_of),
+        cmocka_unit_test(a_role_that_the_mesh_lacks_is_named),
+        cmocka_unit_test(a_finding_tells_where_and_since_when),
         cmocka_unit_test(a_link_that_works_one_way_is_found_where_it_is_heard),
         cmocka_unit_test(two_gateways_of_one_number_are_an_error),
         cmocka_unit_test(several_versions_and_dead_letters_are_notes),

@@ -15,6 +15,12 @@ enum {
     S_CERT_BAD_DAYS = 7,
     S_FILES_BASE = 64,  //  What an actor opens beside its peers
     S_FILES_EACH = 6,   //  Sockets and their ends, for each actor of the mesh
+    S_FILES_PERCENT = 80,
+    S_CALL_MS = 120 * 1000,  //  No call of a provider takes so long
+    S_LOST_COUNT = 10,       //  Deliveries given up, at least so many ...
+    S_LOST_PERCENT = 10,     //  ... of those that ended
+    S_REFUSED_COUNT = 3,     //  Asks refused for one reason, between two looks
+    S_BACKUP_DAYS = 7,
 };
 
 #define MIB (INT64_C(1024) * 1024)
@@ -38,6 +44,7 @@ s_find(s_run_t *run, nm_severity_t severity, const json_t *actor, const char *ad
     va_list args;
     *finding = (nm_finding_t){ .severity = severity, .check = run->check };
     nm_bytes_to_text(nm_text(nm_json_text(actor, "name")), finding->actor, sizeof finding->actor);
+    nm_bytes_to_text(nm_text(nm_json_text(actor, "host")), finding->host, sizeof finding->host);
     snprintf(finding->advice, sizeof finding->advice, "%s", advice);
     va_start(args, format);
     vsnprintf(finding->text, sizeof finding->text, format, args);
@@ -45,6 +52,14 @@ s_find(s_run_t *run, nm_severity_t severity, const json_t *actor, const char *ad
     //  Names in it come from the mesh, and may not move the cursor of whoever looks
     for (char *at = finding->text; *at; at++)
         *at = (unsigned char) *at < 0x20 || *at == 0x7F ? '?' : *at;
+}
+
+//  What was found last has been so for this long.
+static void
+s_lasts(s_run_t *run, int64_t ms)
+{
+    if (ms > 0)
+        run->findings->at[run->findings->count - 1].since_ms = run->checkup->now_ms - ms;
 }
 
 static bool
@@ -75,6 +90,7 @@ s_check_silent(s_run_t *run, const json_t *actor)
         "If machine and disk are gone for good: nctl forget.",
         "does not answer on host %s: it is down, frozen, or cut off%s%s%s", nm_json_text(actor, "host"),
         heard_ms ? "; it was last heard " : "", heard_ms ? text : "", heard_ms ? " ago" : "");
+    s_lasts(run, heard_ms);
 }
 
 static void
@@ -140,6 +156,7 @@ s_check_backlog(s_run_t *run, const json_t *actor)
     s_find(run, NM_SEVERITY_WARNING, actor,
            "See what its work waits for: providers, other actors, or more of its role (nctl launch).",
            "holds %lld, the oldest for %s", (long long) nm_json_number(actor, "backlog"), text);
+    s_lasts(run, oldest_ms);
 }
 
 static void
@@ -221,6 +238,7 @@ s_check_stalled(s_run_t *run, const json_t *actor)
                "See what the peer is busy with; if it is slow for good, add more of its role.",
                "waits for %s to take in %lld mails, for %s now; credit %lld", nm_json_text(link, "peer"),
                (long long) nm_json_number(link, "open"), text, (long long) nm_json_number(link, "credit"));
+        s_lasts(run, stalled_ms);
     }
 }
 
@@ -320,6 +338,130 @@ s_check_draining(s_run_t *run, const json_t *actor)
                (long long) nm_json_number(actor, "backlog"));
 }
 
+//  -- Of one actor, by its figures
+
+//  How much a counter has grown since the look before; 0 if there was none, or another process.
+static int64_t
+s_grown(const s_run_t *run, const json_t *actor, const char *figure, const char *value)
+{
+    const json_t *before = nm_picture_find(run->checkup->before, nm_json_text(actor, "name"));
+    if (!before || !json_object_get(before, "metrics") ||
+        nm_json_number(before, "boot") != nm_json_number(actor, "boot"))
+        return 0;
+    return nm_picture_metric(actor, figure, value) - nm_picture_metric(before, figure, value);
+}
+
+//  Between two looks it had what it could start, and started nothing.
+static void
+s_check_stuck(s_run_t *run, const json_t *actor)
+{
+    const json_t *before = nm_picture_find(run->checkup->before, nm_json_text(actor, "name"));
+    int64_t ready = nm_picture_metric(actor, "nmesh_deliveries", "ready");
+    int64_t oldest_ms = nm_picture_metric(actor, "nmesh_deliveries_oldest_seconds", "ready");
+    char text[16];
+    if (!before || !ready || !nm_picture_metric(before, "nmesh_deliveries", "ready") || oldest_ms < S_STALL_MS ||
+        nm_picture_metric(actor, "nmesh_deliveries", "calling") ||
+        s_grown(run, actor, "nmesh_attempts_total", "started"))
+        return;
+    nm_grid_span(oldest_ms, text);
+    s_find(run, NM_SEVERITY_ERROR, actor, "That should not be. Keep its log, restart it, and tell the authors.",
+           "is stuck: %lld deliveries are ready to go, the oldest for %s, and it starts none", (long long) ready, text);
+    s_lasts(run, oldest_ms);
+}
+
+static void
+s_check_calls(s_run_t *run, const json_t *actor)
+{
+    int64_t oldest_ms = nm_picture_metric(actor, "nmesh_deliveries_oldest_seconds", "calling");
+    char text[16];
+    if (!nm_picture_metric(actor, "nmesh_deliveries", "calling") || oldest_ms < S_CALL_MS ||
+        s_grown(run, actor, "nmesh_attempts_total", NULL))
+        return;
+    nm_grid_span(oldest_ms, text);
+    s_find(run, NM_SEVERITY_WARNING, actor, "See how its providers are; a time-out (timeout_ms) ends such calls.",
+           "waits for answers of providers: the oldest of these deliveries is here for %s, and none ends", text);
+    s_lasts(run, oldest_ms);
+}
+
+static void
+s_check_lost(s_run_t *run, const json_t *actor)
+{
+    int64_t lost = nm_picture_metric(actor, "nmesh_dead_letters_total", NULL);
+    int64_t sent = nm_picture_metric(actor, "nmesh_attempts_total", "sent");
+    char text[16];
+    if (lost < S_LOST_COUNT || lost * 100 < (lost + sent) * S_LOST_PERCENT)
+        return;
+    nm_grid_span(nm_json_number(actor, "uptime_ms"), text);
+    s_find(run, NM_SEVERITY_WARNING, actor, "nctl dlq list tells why; replay when what was wrong is mended.",
+           "has given up %lld deliveries for good and sent %lld, within %s", (long long) lost, (long long) sent, text);
+    s_lasts(run, nm_json_number(actor, "uptime_ms"));
+}
+
+static void
+s_check_refusals(s_run_t *run, const json_t *actor)
+{
+    static const struct {
+        const char *status, *what, *advice;
+    } ROWS[] = {
+        { "429", "because they are over a limit or locked out",
+          "See which service it is (nctl service list), and raise its limits if it may; a lock-out ends by itself." },
+        { "401", "because of wrong credentials",
+          "A client goes on with a key that was revoked, or somebody guesses; who does is locked out." },
+        { "503", "because an actor that is needed is away", "See which actors are silent." },
+        { "507", "because its store is full", "Make space on its disk, or raise the quota of its store." },
+    };
+    for (size_t i = 0; i < NM_COUNT(ROWS); i++) {
+        int64_t count = s_grown(run, actor, "nmesh_answers_total", ROWS[i].status);
+        if (count >= S_REFUSED_COUNT)
+            s_find(run, NM_SEVERITY_WARNING, actor, ROWS[i].advice, "has just refused %lld asks with %s, %s",
+                   (long long) count, ROWS[i].status, ROWS[i].what);
+    }
+}
+
+static void
+s_check_books(s_run_t *run, const json_t *actor)
+{
+    static const char *const BOOKS[] = { "services", "providers" };
+    for (size_t i = 0; i < NM_COUNT(BOOKS); i++)
+        if (nm_picture_metric(actor, "nmesh_book_owner_away", BOOKS[i]))
+            s_find(run, NM_SEVERITY_WARNING, actor,
+                   "Start it. All works on by the copies; if it is gone for good: nctl book promote.",
+                   "does not reach the owner of the book of %s: nothing in it can be changed", BOOKS[i]);
+}
+
+static void
+s_check_open_files(s_run_t *run, const json_t *actor)
+{
+    int64_t limit = nm_picture_metric(actor, "nmesh_files_limit", NULL);
+    int64_t open = nm_picture_metric(actor, "nmesh_files_open", NULL);
+    if (limit && open * 100 >= limit * S_FILES_PERCENT)
+        s_find(run, NM_SEVERITY_ERROR, actor,
+               "Raise LimitNOFILE of its unit, or ulimit -n; see who holds so many connections.",
+               "has %lld files and sockets open, of %lld that it may", (long long) open, (long long) limit);
+}
+
+static void
+s_check_backup(s_run_t *run, const json_t *actor)
+{
+    int64_t at_ms = nm_picture_metric(actor, "nmesh_backup_timestamp_seconds", NULL);
+    int64_t age_ms = run->checkup->now_ms - at_ms;
+    if (!at_ms || age_ms < (int64_t) S_BACKUP_DAYS * S_DAY_MS)
+        return;
+    s_find(run, NM_SEVERITY_NOTE, actor, "nctl backup, or see why whoever did that does it no more.",
+           "made its last backup %lld days ago", (long long) (age_ms / S_DAY_MS));
+    s_lasts(run, age_ms);
+}
+
+//  Whoever took the picture has tried it: http_fault says what came of it.
+static void
+s_check_http(s_run_t *run, const json_t *actor)
+{
+    const char *fault = nm_json_text(actor, "http_fault");
+    if (*fault)
+        s_find(run, NM_SEVERITY_ERROR, actor, "See that it listens, and that no firewall stands before it.",
+               "does not answer at %s: %s", nm_json_text(actor, "http"), fault);
+}
+
 //  -- Of the mesh
 
 static int64_t
@@ -343,6 +485,7 @@ s_check_restarted(s_run_t *run, const json_t *actor)
     nm_grid_span(uptime_ms, text);
     s_find(run, NM_SEVERITY_NOTE, actor, "If nobody did that, its log says why the last process ended.",
            "was started %s ago, in a mesh that runs for longer", text);
+    s_lasts(run, uptime_ms);
 }
 
 static void
@@ -377,21 +520,89 @@ s_check_version(s_run_t *run, const json_t *actor)
     }
 }
 
+//  Somebody of that role is meant to be there.
+static bool
+s_has_role(const json_t *actors, const char *role)
+{
+    for (size_t i = 0; i < json_array_size(actors); i++) {
+        const json_t *actor = json_array_get(actors, i);
+        if (s_is(actor, "role", role) && (s_speaks(actor) || nm_picture_misses(actor)))
+            return true;
+    }
+    return false;
+}
+
+//  Those without whom a mesh lacks something. Who is silent is told of as such.
+static void
+s_check_roles(s_run_t *run, const json_t *actor)
+{
+    static const struct {
+        const char *role;
+        nm_severity_t severity;
+        const char *what, *advice;
+    } ROWS[] = {
+        { "gateway", NM_SEVERITY_ERROR, "nothing is accepted", "nctl launch gateway." },
+        { "router", NM_SEVERITY_ERROR, "what is accepted stays with the gateways", "nctl launch router." },
+        { "deadletter", NM_SEVERITY_WARNING, "what fails for good waits at who gave it up", "nctl launch deadletter." },
+        { "user", NM_SEVERITY_WARNING, "services, keys and providers cannot be changed", "nctl launch user." },
+        { "bridge", NM_SEVERITY_NOTE, "there is no HTTP", "nctl launch bridge, if clients are to speak HTTP." },
+    };
+    if (actor != json_array_get(run->checkup->actors, 0))
+        return;
+    for (size_t i = 0; i < NM_COUNT(ROWS); i++)
+        if (!s_has_role(run->checkup->actors, ROWS[i].role))
+            s_find(run, ROWS[i].severity, NULL, ROWS[i].advice, "the mesh has no %s: %s", ROWS[i].role, ROWS[i].what);
+}
+
+//  On one machine nobody needs one: launch and up share its folder.
+static void
+s_check_seeds(s_run_t *run, const json_t *actor)
+{
+    const json_t *first = json_array_get(run->checkup->actors, 0);
+    bool next_host = !s_is(actor, "host", nm_json_text(first, "host"));
+    for (size_t i = 0; next_host && json_array_get(run->checkup->actors, i) != actor; i++)
+        next_host = s_is(json_array_get(run->checkup->actors, i), "host", nm_json_text(first, "host"));
+    if (next_host && !run->checkup->seed_count)
+        s_find(run, NM_SEVERITY_NOTE, NULL,
+               "Give an actor or two of the mesh file a lobby, if actors are to be launched on other machines.",
+               "no actor has a lobby: nobody from another machine gets in");
+}
+
 static const struct {
     const char *name;
     void (*check)(s_run_t *run, const json_t *actor);  //  Called for each actor
 } CHECKS[] = {
-    { "silent", s_check_silent },       { "certificate", s_check_certificate },
-    { "store", s_check_store },         { "disk", s_check_disk },
-    { "backlog", s_check_backlog },     { "breaker", s_check_breaker },
-    { "providers", s_check_providers }, { "links", s_check_links },
-    { "one-sided", s_check_one_sided }, { "stalled", s_check_stalled },
-    { "waiting", s_check_waiting },     { "quarantine", s_check_quarantine },
-    { "gaps", s_check_gaps },           { "dead-letters", s_check_dead_letters },
-    { "clock", s_check_clock },         { "files", s_check_files },
-    { "recovery", s_check_recovery },   { "draining", s_check_draining },
-    { "restarted", s_check_restarted }, { "numbers", s_check_numbers },
+    { "silent", s_check_silent },
+    { "certificate", s_check_certificate },
+    { "store", s_check_store },
+    { "disk", s_check_disk },
+    { "backlog", s_check_backlog },
+    { "breaker", s_check_breaker },
+    { "providers", s_check_providers },
+    { "links", s_check_links },
+    { "one-sided", s_check_one_sided },
+    { "stalled", s_check_stalled },
+    { "waiting", s_check_waiting },
+    { "quarantine", s_check_quarantine },
+    { "gaps", s_check_gaps },
+    { "dead-letters", s_check_dead_letters },
+    { "clock", s_check_clock },
+    { "files", s_check_files },
+    { "recovery", s_check_recovery },
+    { "draining", s_check_draining },
+    { "restarted", s_check_restarted },
+    { "numbers", s_check_numbers },
     { "version", s_check_version },
+    { "stuck", s_check_stuck },
+    { "calls", s_check_calls },
+    { "lost", s_check_lost },
+    { "refusals", s_check_refusals },
+    { "books", s_check_books },
+    { "open-files", s_check_open_files },
+    { "backup", s_check_backup },
+    { "http", s_check_http },
+    { "roles", s_check_roles },
+    { "seeds", s_check_seeds },
 };
 
 static int

@@ -19,6 +19,8 @@ typedef struct {
     nm_severity_t severity;
     const char *check;            //  Its name in the table
     char actor[NM_NAME_MAX + 1];  //  Empty: the mesh as a whole
+    char host[NM_NAME_MAX + 1];   //  Of the actor
+    int64_t since_ms;             //  Wall clock; 0: not known
     char text[320];
     char advice[320];
 } nm_finding_t;
@@ -31,8 +33,10 @@ typedef struct {
 
 typedef struct {
     const json_t *actors;
-    int64_t now_ms;  //  Wall clock
-    int64_t old_ms;  //  Work that is older is too old
+    const json_t *before;  //  A picture from a moment before: what did not move between the two; NULL: there is none
+    int64_t now_ms;        //  Wall clock
+    int64_t old_ms;        //  Work that is older is too old
+    size_t seed_count;     //  Actors with a lobby, of the mesh file; SIZE_MAX: not known
 } nm_checkup_t;
 
 void nm_doctor_examine(const nm_checkup_t *checkup, nm_findings_t *findings);

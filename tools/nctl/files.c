@@ -106,16 +106,21 @@ nm_files_certify(const char *folder, const char *name, nm_role_id_t role, int64_
     return rc;
 }
 
+bool
+nm_files_is_here(const char *folder, const char *name)
+{
+    char key[NM_NAME_MAX + 16];
+    snprintf(key, sizeof key, "keys/%s.key", name);
+    return nm_files_exists(folder, key);
+}
+
 void
 nm_files_keep_here(nm_mesh_t *mesh)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < mesh->actor_count; i++) {
-        char key[NM_NAME_MAX + 16];
-        snprintf(key, sizeof key, "keys/%s.key", mesh->actors[i].name);
-        if (nm_files_exists(mesh->folder, key))
+    for (size_t i = 0; i < mesh->actor_count; i++)
+        if (nm_files_is_here(mesh->folder, mesh->actors[i].name))
             mesh->actors[kept++] = mesh->actors[i];
-    }
     mesh->actor_count = kept;
 }
 

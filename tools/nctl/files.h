@@ -27,6 +27,9 @@ nm_rc_t nm_files_read(const char *folder, const char *name, nm_buf_t *text, nm_e
 nm_rc_t nm_files_certify(const char *folder, const char *name, nm_role_id_t role, int64_t now_ms, unsigned days,
                          const uint8_t authority[NM_SIGN_SECRET_SIZE], nm_error_t *error);
 
+//  Is the key of this actor in the mesh's folder? Then this machine runs it.
+bool nm_files_is_here(const char *folder, const char *name);
+
 //  Leaves only the actors whose keys are in this folder: those that this machine runs.
 void nm_files_keep_here(nm_mesh_t *mesh);
 
