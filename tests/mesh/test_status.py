@@ -16,7 +16,7 @@ from harness.ports import free_ports
 from harness.waiting import until
 
 ROLES = one_of_each(gateway=2, router=2, email=2)
-NAMES = {"gateway-1", "gateway-2", "router-1", "router-2", "email-1", "email-2", "deadletter-1"}
+NAMES = {"gateway-1", "gateway-2", "router-1", "router-2", "email-1", "email-2", "deadletter-1", "user-1"}
 
 
 def ps(mesh, *more, code=None):
@@ -36,10 +36,11 @@ def test_any_one_live_actor_shows_the_whole_mesh(make_mesh):
     """Two are killed and one is frozen; the rest is seen, and they are seen to be silent."""
     mesh = make_mesh(ROLES)
     table = mesh.nctl("ps").stdout
-    assert all(name in table for name in NAMES) and "7 actors on 1 host, 0 silent" in table
+    assert all(name in table for name in NAMES) and "8 actors on 1 host, 0 silent" in table
     whole = ps(mesh, code=0)
     assert set(whole) == NAMES and {actor["state"] for actor in whole.values()} == {"up"}
-    assert all(actor["version"] and actor["host"] == "127.0.0.1" and actor["links"] for actor in whole.values())
+    assert all(actor["version"] and actor["host"] == "127.0.0.1" for actor in whole.values())
+    assert all(actor["links"] for name, actor in whole.items() if name != "user-1"), "it exchanges no mail"
     assert all(abs(actor["clock_off_ms"]) <= actor["clock_error_ms"] + 200 for actor in whole.values())
 
     mesh["gateway-1"].kill()
@@ -94,14 +95,14 @@ def test_top_tells_rates(make_mesh, make_sink, payloads):
 
 
 def test_doctor_is_content_with_a_mesh_that_is_well(make_mesh):
-    mesh = make_mesh(one_of_each(), start=False)
+    mesh = make_mesh(one_of_each(bridge=1), start=False)
     long = now() + datetime.timedelta(days=300)
     for name, actor in mesh.actors.items():
         mesh.certificates[name] = mesh.authority.certify(name, actor.role, not_after=long)
         mesh.certificates[name].save(mesh.folder)
     mesh.start()
     until(lambda: doctor(mesh) == [], "nothing is found", 10)
-    assert mesh.nctl("doctor", code=0).stdout == "All is well with 4 actors.\n"
+    assert mesh.nctl("doctor", code=0).stdout == "All is well with 6 actors.\n"
 
 
 def test_doctor_names_a_certificate_that_ends_soon(make_mesh):
@@ -112,6 +113,15 @@ def test_doctor_names_a_certificate_that_ends_soon(make_mesh):
     ends = found(mesh, "certificate", "email-1", "error")
     assert "ends in 2 days" in ends[0]["text"] and "nctl cert renew" in ends[0]["advice"]
     mesh.nctl("doctor", code=1)
+
+
+def test_doctor_names_what_is_missing_and_what_does_not_answer(make_mesh):
+    mesh = make_mesh(one_of_each())
+    assert found(mesh, "roles", "", "note")[0]["text"] == "the mesh has no bridge: there is no HTTP"
+    mesh["user-1"].kill()
+    silent = until(lambda: found(mesh, "silent", "user-1", "error"), "user-1 to be missed", 10)
+    assert silent[0]["host"] == "127.0.0.1"
+    assert mesh.nctl("doctor", code=1).stdout.startswith("error    user-1 does not answer")
 
 
 def test_doctor_names_an_open_breaker(make_mesh, payloads):

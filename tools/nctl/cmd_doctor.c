@@ -7,7 +7,7 @@
 #include "tools/nctl/when.h"
 #include "wire/time.h"
 
-enum { S_APART_MS = 1000, S_PROBE_MS = 2000 };
+enum { S_APART_MS = 400, S_PROBE_MS = 2000 };
 
 // clang-format off
 const nm_option_t nm_doctor_options[] = {

@@ -24,7 +24,7 @@ const nm_command_t nm_commands[] = {
       "Rates are of the time between two looks; p99 is of the turns in it, their commits included. Keys: q ends it; n, r, "
       "b, a, d and t sort by name, role, backlog, accepts, deliveries and turns. A row \"all\" sums up a role." },
     { "doctor", nm_cmd_doctor, "", "Says what is wrong with the mesh, and what to do", nm_doctor_options, 0, 0,
-      "Looks twice, a second apart. Each finding has a severity: an error wants a person now, a warning soon, a note is only "
+      "Looks twice, a moment apart. Each finding has a severity: an error wants a person now, a warning soon, a note is only "
       "good to know. With --json it tells which check found it, of which actor on which host, since when, and what to do. "
       "Ends with 1 if there is an error (with --strict: or a warning), or if nobody answers." },
     { "metrics", nm_cmd_metrics, "", "Prints the figures of all actors, as Prometheus reads them", nm_metrics_options, 0, 0,
