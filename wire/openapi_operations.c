@@ -92,13 +92,37 @@ nm_openapi_wants_body(const nm_api_t *row)
     return false;
 }
 
+//  The least that makes sense, where all fields together make none.
+static const struct {
+    const nm_shape_t *shape;
+    const char *fields[4];
+} SAMPLES[] = {
+    { &nm_request_shape, { "channel", "recipient", "subject", "content" } },
+};
+
+static void
+s_write_sample(const nm_shape_t *shape, nm_pairs_t *media)
+{
+    for (size_t i = 0; i < NM_COUNT(SAMPLES); i++) {
+        if (SAMPLES[i].shape != shape)
+            continue;
+        nm_pairs_name(media, "example");
+        nm_pairs_t sample = nm_pairs_open(media->out);
+        for (size_t j = 0; j < NM_COUNT(SAMPLES[i].fields); j++)
+            nm_pairs_text(&sample, SAMPLES[i].fields[j], nm_openapi_example(SAMPLES[i].fields[j]));
+        nm_pairs_close(&sample);
+    }
+}
+
 static void
 s_write_media(nm_pairs_t *content, const char *type, const nm_shape_t *shape)
 {
     nm_pairs_name(content, type);
-    nm_writer_map(content->out, 1);
-    nm_writer_text(content->out, "schema");
+    nm_pairs_t media = nm_pairs_open(content->out);
+    nm_pairs_name(&media, "schema");
     nm_openapi_ref_shape(content->out, shape);
+    s_write_sample(shape, &media);
+    nm_pairs_close(&media);
 }
 
 static void

@@ -82,6 +82,9 @@ void nm_openapi_schemas(nm_buf_t *out);
 void nm_openapi_ref(nm_buf_t *out, const char *kind, const char *name);
 void nm_openapi_ref_shape(nm_buf_t *out, const nm_shape_t *shape);
 
+//  What a value of that name looks like; NULL: not told.
+const char *nm_openapi_example(const char *field);
+
 //  A value: the schema of one field. nulls: null is one of its values.
 void nm_openapi_field(nm_buf_t *out, const nm_field_t *field, bool nulls);
 

@@ -26,6 +26,7 @@ static const struct {
     const char *field;
     const char *example;
 } EXAMPLES[] = {
+    { "channel", "email" },
     { "recipient", "ada@example.com" },
     { "email", "ada@example.com" },
     { "phone", "+4930123456" },
@@ -49,6 +50,15 @@ static const struct {
 static const char ID_EXAMPLE[] = "0199b2c4-5d6e-7f80-8123-456789abcdef";
 static const char TIME_EXAMPLE[] = "2026-11-21T03:59:51.123Z";
 static const char LINE_PATTERN[] = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$";
+
+const char *
+nm_openapi_example(const char *field)
+{
+    for (size_t i = 0; i < NM_COUNT(EXAMPLES); i++)
+        if (strcmp(EXAMPLES[i].field, field) == 0)
+            return EXAMPLES[i].example;
+    return NULL;
+}
 
 //  -- Names
 
@@ -133,9 +143,9 @@ s_text(nm_pairs_t *schema, const nm_field_t *field, bool nulls)
         nm_pairs_uint(schema, "maxLength", field->limit);
     if (field->type == NM_FIELD_LINE)
         nm_pairs_text(schema, "pattern", LINE_PATTERN);
-    for (size_t i = 0; i < NM_COUNT(EXAMPLES); i++)
-        if (strcmp(EXAMPLES[i].field, field->name) == 0)
-            s_example(schema, EXAMPLES[i].example);
+    const char *example = nm_openapi_example(field->name);
+    if (example || field->type == NM_FIELD_LINE)  //  Renderers would make one up from the pattern
+        s_example(schema, example ? example : field->name);
 }
 
 static void

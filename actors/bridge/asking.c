@@ -228,7 +228,7 @@ s_pack(nm_bridge_t *self, nm_exchange_slot_t *slot)
         nm_streams_pack(self, slot, &self->body, &count);
     if (ok && !body)
         ok = s_pack_query(self, slot, &count);
-    if (ok && body && slot->request->query.size) {
+    if (ok && body && nm_routes_has_query(slot->request->query)) {
         slot->refusal = (nm_refusal_t){ 422, "This operation takes no query." };
         ok = false;
     }

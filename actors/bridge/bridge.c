@@ -103,7 +103,7 @@ s_show_page(nm_bridge_t *self, nm_turn_t *turn, const struct nm_front_request *r
         s_refuse_at_once(self, turn, request, 404, "There is nothing at this path.");
     else if (request->refusal.status)
         s_refuse_at_once(self, turn, request, request->refusal.status, request->refusal.detail);
-    else if (request->query.size && !request->api->ask)
+    else if (nm_routes_has_query(request->query) && !request->api->ask)
         s_refuse_query_at_once(self, turn, request);
     else
         return page->open(self, turn, request);
@@ -195,7 +195,7 @@ s_look(nm_bridge_t *self, nm_turn_t *turn)
 {
     for (size_t i = 0; i < self->slot_count; i++) {
         nm_exchange_slot_t *slot = &self->slots[i];
-        if (!slot->request || slot->done)
+        if (!slot->request || slot->done || slot->request->gone)
             continue;
         if (slot->resting && !slot->flowing)
             nm_asking_send(self, turn, slot);

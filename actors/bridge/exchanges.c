@@ -45,7 +45,9 @@ nm_exchanges_of(nm_bridge_t *self, uint64_t token)
 {
     size_t place = (size_t) (token >> 32 & 0xffffff);
     nm_exchange_slot_t *slot = place < self->slot_count ? &self->slots[place] : NULL;
-    return slot && slot->request && !slot->done && slot->serial == (uint32_t) token ? slot : NULL;
+    if (!slot || !slot->request || slot->done || slot->serial != (uint32_t) token)
+        return NULL;
+    return slot->request->gone ? NULL : slot;  //  Its end is on its way; the texts of the request are no longer there
 }
 
 uint64_t

@@ -34,4 +34,12 @@ nm_rc_t nm_routes_resolve(nm_bytes_t text, bool query, nm_buf_t *out);
 //  Takes the next name=value off a query, as they came. False at the end. Empty parts are passed over.
 bool nm_routes_next(nm_bytes_t *query, nm_bytes_t *name, nm_bytes_t *value);
 
+//  Is there any?
+static inline bool
+nm_routes_has_query(nm_bytes_t query)
+{
+    nm_bytes_t name, value;
+    return nm_routes_next(&query, &name, &value);
+}
+
 #endif

@@ -478,6 +478,22 @@ a_client_that_has_left_its_stream_is_forgotten(void **state)
     assert_int_equal(nm_bench_asks(it->bench), 2);
 }
 
+static void
+a_stream_whose_client_has_just_left_is_not_asked_for_again(void **state)
+{
+    fixture_t *it = *state;
+    struct nm_front_request *request = s_request(it, NM_HTTP_GET, "/v1/events", "", "");
+    nm_bench_turn(it->bench);
+    s_answer_events(it, 0, NULL, false);
+    request->gone = true;  //  The front has not said so yet, and the texts of the request are gone already
+    request->headers.correlation_id = nm_bytes((const uint8_t *) 1, 8);
+    s_answer_events(it, 1, "sent", false);
+    assert_int_equal(nm_bench_asks(it->bench), 2);
+    nm_bench_request(it->bench, request);
+    nm_bench_turn(it->bench);
+    assert_int_equal(nm_bench_answers(it->bench), 2);
+}
+
 #define TEST(claim) cmocka_unit_test_setup_teardown(claim, s_make, s_free)
 
 //  -- Pages of its own
@@ -618,6 +634,7 @@ main(void)
         TEST(a_stream_that_may_not_be_is_refused_like_anything),
         TEST(a_stream_survives_its_gateway),
         TEST(a_client_that_has_left_its_stream_is_forgotten),
+        TEST(a_stream_whose_client_has_just_left_is_not_asked_for_again),
     };
     return cmocka_run_group_tests_name("bridge", tests, NULL, NULL);
 }
