@@ -236,15 +236,18 @@ s_take_pair(nm_decoder_t *self, const nm_at_t *here, const nm_shape_t *shape, co
 {
     uint64_t bit = UINT64_C(1) << (key->field - shape->fields);
     nm_at_t place = { here, key->name, 0 };
-    if (fields->seen & bit) {
+    bool null = key->by_name && nm_reader_peek(&self->reader) == NM_KIND_NIL;
+    bool older = strcmp(key->name, key->field->name) != 0;
+    if (fields->seen & bit && !(null && older)) {
         s_refuse_again(self, &place, key);
         return;
     }
-    fields->seen |= bit;
-    if (key->by_name && nm_reader_peek(&self->reader) == NM_KIND_NIL) {
+    if (null) {  //  Absent: an older name stands beside nothing then
+        fields->seen |= older ? 0 : bit;
         nm_reader_nil(&self->reader);
         return;
     }
+    fields->seen |= bit;
     fields->given |= bit;
 
     union {

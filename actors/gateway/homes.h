@@ -8,7 +8,7 @@
  *  (keyed.h).
  *
  *  Unlike keys, recipients of a gateway that is away go to the next one, which begins without
- *  knowledge of what was before. See docs/decisions/0018.
+ *  knowledge of what was before. See docs/decisions/0017.
  */
 #ifndef NM_HOMES_H
 #define NM_HOMES_H

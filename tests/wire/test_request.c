@@ -337,6 +337,114 @@ pointers_begin_where_the_caller_says(void **state)
     nm_buf_free(&raw);
 }
 
+//  -- Every limit where API.md has it
+
+//  The faults of a request in whose sample the # is replaced by so many letters; "" if there are none.
+static void
+s_expect_sized(const char *sample, size_t size, const char *pointer)
+{
+    const char *hole = strchr(sample, '#');
+    nm_buf_t json = { 0 }, raw = { 0 };
+    nm_request_t request;
+    nm_faults_t faults = { 0 };
+    nm_buf_add(&json, sample, (size_t) (hole - sample));
+    memset(nm_buf_reserve(&json, size), 'x', size);
+    json.size += size;
+    nm_buf_add(&json, hole + 1, strlen(hole + 1) + 1);
+    s_pack_text((const char *) json.at, &raw);
+    nm_record_decode(&nm_request_shape, &request, nm_buf_bytes(&raw), &faults, "");
+    nm_request_check(&request, NOW_MS, &faults, "");
+    if (*pointer ? faults.count != 1 || strcmp(faults.items[0].pointer, pointer) != 0 : faults.count != 0) {
+        s_print_faults(&faults);
+        fail_msg("%.60s with %zu letters: wanted %s", sample, size, *pointer ? pointer : "no fault");
+    }
+    nm_buf_free(&json);
+    nm_buf_free(&raw);
+}
+
+static void
+every_text_may_be_as_long_as_promised_and_no_longer(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *sample;
+        size_t most;
+        const char *pointer;
+    } CASES[] = {
+        { "{" MAIL ", 'content': 'x', 'subject': '#'}", 998, "/subject" },
+        { "{" MAIL ", 'content': '#'}", 256 * 1024, "/content" },
+        { "{" MAIL ", 'html': '#'}", 512 * 1024, "/html" },
+        { "{" SMS ", 'content': '#'}", 1600, "/content" },
+        { "{'channel': 'whatsapp', 'recipient': '+4930123456', 'content': '#'}", 1600, "/content" },
+        { "{'channel': 'push', 'recipient': '#', 'content': 'x'}", 4096, "/recipient" },
+        { "{" MAIL ", 'template': '#'}", 128, "/template" },
+        { "{" MAIL ", 'template_code': '#'}", 128, "/template_code" },
+        { "{" MAIL ", 'template': 't', 'variables': {'k': '#'}}", 64 * 1024 - 6, "/variables" },
+        { "{" MAIL ", 'content': 'x', 'metadata': {'k': '#'}}", 4 * 1024 - 6, "/metadata" },
+        { "{" MAIL ", 'content': 'x', 'request_id': '#'}", 255, "/request_id" },
+        { "{" MAIL ", 'content': 'x', 'email': {'from_name': '#'}}", 200, "/email/from_name" },
+        { "{" MAIL ", 'content': 'x', 'email': {'headers': {'X-A': '#'}}}", 998, "/email/headers/X-A" },
+        { "{" PHONE ", 'push': {'title': '#'}}", 1024, "/push/title" },
+        { "{" PHONE ", 'push': {'body': '#'}}", 4096, "/push/body" },
+        { "{" PHONE ", 'push': {'image': '#'}}", 2048, "/push/image" },
+        { "{" PHONE ", 'push': {'url': '#'}}", 2048, "/push/url" },
+        { "{" PHONE ", 'push': {'sound': '#'}}", 128, "/push/sound" },
+        { "{" PHONE ", 'push': {'collapse_key': '#'}}", 64, "/push/collapse_key" },
+        { "{" PHONE ", 'push': {'data': {'k': '#'}}}", 4096 - 6, "/push/data" },
+    };
+    for (size_t i = 0; i < NM_COUNT(CASES); i++) {
+        s_expect_sized(CASES[i].sample, CASES[i].most, "");
+        s_expect_sized(CASES[i].sample, CASES[i].most + 1, CASES[i].pointer);
+    }
+}
+
+static void
+every_number_ends_where_promised(void **state)
+{
+    (void) state;
+    s_expect("{" MAIL ", 'content': 'x', 'dedupe_seconds': 86400, 'priority': 3}", "");
+    s_expect("{" MAIL ", 'content': 'x', 'dedupe_seconds': 86401}",
+             "/dedupe_seconds: must be a whole number from 0 to 86,400");
+    s_expect("{" MAIL ", 'content': 'x', 'priority': 4}", "/priority: must be one of instant, high, normal, low");
+    s_expect("{" PHONE ", 'push': {'title': 'x', 'ttl': 2419200, 'badge': 1000000}}", "");
+    s_expect("{" PHONE ", 'push': {'title': 'x', 'ttl': 2419201}}",
+             "/push/ttl: must be a whole number from 0 to 2,419,200");
+}
+
+static void
+null_is_as_if_it_were_not_there(void **state)
+{
+    (void) state;
+    s_expect("{" MAIL ", 'content': 'x', 'channels': null, 'user_id': null, 'recipients': null, 'template': null, "
+             "'html': null, 'push': null, 'email': {'cc': null, 'reply_to': null, 'attachments': null}, 'priority': "
+             "null, 'send_at': null, 'metadata': null, 'at_most_once': null, 'request_id': null}",
+             "");
+    s_expect("{'type': null, " MAIL ", 'notification_type': null, 'content': null, 'html': 'x'}", "");
+    s_expect("{'channel': null, 'recipient': 'ada@example.com', 'content': 'x'}",
+             "/channel: is missing; give channel or channels");
+}
+
+static void
+words_of_a_priority_are_its_numbers(void **state)
+{
+    (void) state;
+    static const char *const WORDS[] = { "'instant'", "'high'", "'normal'", "'low'" };
+    for (unsigned i = 0; i < NM_COUNT(WORDS); i++)
+        for (unsigned number = 0; number < 2; number++) {
+            char json[160];
+            nm_buf_t raw = { 0 };
+            nm_request_t request;
+            if (number)
+                snprintf(json, sizeof json, "{" MAIL ", 'content': 'x', 'priority': %u}", i);
+            else
+                snprintf(json, sizeof json, "{" MAIL ", 'content': 'x', 'priority': %s}", WORDS[i]);
+            s_pack_text(json, &raw);
+            assert_int_equal(nm_record_decode(&nm_request_shape, &request, nm_buf_bytes(&raw), NULL, ""), NM_OK);
+            assert_int_equal(request.priority, i);
+            nm_buf_free(&raw);
+        }
+}
+
 int
 main(void)
 {
@@ -362,6 +470,10 @@ main(void)
         cmocka_unit_test(an_end_lies_in_the_future_and_after_the_start),
         cmocka_unit_test(a_typing_error_is_not_a_lost_option),
         cmocka_unit_test(pointers_begin_where_the_caller_says),
+        cmocka_unit_test(every_text_may_be_as_long_as_promised_and_no_longer),
+        cmocka_unit_test(every_number_ends_where_promised),
+        cmocka_unit_test(null_is_as_if_it_were_not_there),
+        cmocka_unit_test(words_of_a_priority_are_its_numbers),
     };
     return cmocka_run_group_tests_name("wire/request", tests, NULL, NULL);
 }
