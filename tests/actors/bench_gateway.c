@@ -1,5 +1,5 @@
 //  bench_gateway - accepts per second through the role, the turn and the store, without
-//  sockets and without syncs: what the gateway's own work costs. Run by hand.
+//  sockets and without syncs: what the gateway's own work costs, also with many who follow. Run by hand.
 
 #include <time.h>
 
@@ -122,6 +122,62 @@ s_run_events(unsigned per_turn)
     nm_client_destroy(&client);
 }
 
+static double
+s_turn(nm_actor_t *actor, nm_now_t *now, nm_bytes_t frame, size_t *sent_size)
+{
+    nm_input_t input = { .kind = NM_IN_ASK, .peer = "", .role = NM_ROLE_CLIENT, .bytes = frame };
+    nm_output_t output;
+    now->wall_ms++;
+    now->mono_ms++;
+    double start = s_now();
+    if (nm_actor_turn(actor, &input, 1, *now) != NM_OK)
+        abort();
+    double spent = s_now() - start;
+    for (*sent_size = 0; nm_actor_take(actor, &output);) {
+        *sent_size += output.bytes.size;
+        nm_buf_free(&output.bytes);
+    }
+    return spent;
+}
+
+//  What many who follow one service cost when something happens: the turn that answers them all, and their asking again.
+static void
+s_run_followers(unsigned count)
+{
+    enum { PER_FRAME = 1000 };
+    nm_client_t *client = nm_client_new(NULL);
+    nm_actor_t *actor = nm_bench_actor(client->bench);
+    nm_buf_t frame = { 0 }, create = { 0 };
+    size_t size;
+    nm_bench_bury(client->bench, "gateway-2");
+    if (nm_bench_turn(client->bench) != NM_OK)
+        abort();
+    nm_now_t now = { .wall_ms = nm_bench_now(client->bench), .mono_ms = 5000 };
+    s_pack_frame(&create, client->key, 1, 300);
+    nm_writer_map(&frame, 2);
+    nm_writer_text(&frame, "headers");
+    nm_writer_map(&frame, 1);
+    nm_writer_pair_text(&frame, "api_key", client->key);
+    nm_writer_text(&frame, "asks");
+    nm_writer_list(&frame, PER_FRAME);
+    for (unsigned i = 0; i < PER_FRAME; i++) {
+        nm_writer_map(&frame, 3);
+        nm_writer_pair_uint(&frame, "id", i + 1);
+        nm_writer_pair_text(&frame, "op", "events.read");
+        nm_writer_text(&frame, "body");
+        nm_client_map(&frame, "wait_ms", "#20000", NULL);
+    }
+    double asking = 0, quiet = s_turn(actor, &now, nm_buf_bytes(&create), &size);
+    for (unsigned i = 0; i < count / PER_FRAME; i++)
+        asking += s_turn(actor, &now, nm_buf_bytes(&frame), &size);
+    double answering = s_turn(actor, &now, nm_buf_bytes(&create), &size);
+    printf("%6u followers  %5.2f us to ask  %5.2f us to be answered, %zu bytes each; a turn without them %.0f us\n",
+           count, asking / count * 1e6, (answering - quiet) / count * 1e6, size / count, quiet * 1e6);
+    nm_buf_free(&frame);
+    nm_buf_free(&create);
+    nm_client_destroy(&client);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -136,5 +192,7 @@ main(int argc, char **argv)
             s_run(TURNS[j], SIZES[i], false);
     s_run(100, 300, true);
     s_run_events(100);
+    s_run_followers(1000);
+    s_run_followers(10000);
     return 0;
 }

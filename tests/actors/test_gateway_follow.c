@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include "actors/gateway/state.h"
+#include "actors/gateway/tables.h"
 #include "tests/actors/gateway_client.h"
 #include "wire/id.h"
 #include "wire/writer.h"
@@ -324,6 +325,93 @@ a_feed_that_went_back_begins_anew(void **state)
     assert_int_equal(nm_client_number(s_next(self, "gateway-2")->body, "after"), 900);
 }
 
+//  What came long ago is forgotten; whoever stands there is read for, and who stands later is not.
+static void
+a_window_keeps_what_came_last(void **state)
+{
+    test_t *self = *state;
+    enum { PAGES = 12, PER_PAGE = 200 };
+    char early[256], late[256] = "";
+    static char detail[NM_DETAIL_MAX];
+    event_t events[PER_PAGE];
+    const nm_gateway_t *gateway = nm_bench_state(self->bench);
+    memset(detail, 'x', sizeof detail - 1);
+    const nm_bench_asked_t *feed = s_begin(self);
+    snprintf(early, sizeof early, "%s", self->cursor);
+    for (unsigned page = 0; page < PAGES; page++) {
+        for (unsigned i = 0; i < PER_PAGE; i++)
+            events[i] = (event_t){ 1001 + page * PER_PAGE + i, 0, detail, false };
+        s_answer(self, feed, events[PER_PAGE - 1].position, events, PER_PAGE);
+        s_reply(self, s_ask(self, "wait_ms", "#0", NULL));
+        snprintf(late, sizeof late, "%s", self->cursor);
+        nm_bench_wait(self->bench, 10);
+        assert_int_equal(nm_bench_turn(self->bench), NM_OK);
+        feed = s_next(self, "gateway-2");
+    }
+    assert_true(gateway->feeds.items[0].entries.size <= 2 * 1024 * 1024);
+    assert_true(gateway->feeds.items[0].low > 1000);
+    assert_int_equal(nm_client_count(s_reply(self, s_ask(self, "after", late, NULL))->body, "items"), 0);
+    assert_null(s_next(self, "gateway-2"));
+    uint64_t id = s_ask(self, "after", early, NULL);
+    assert_null(nm_bench_reply(self->bench, id));
+    assert_int_equal(nm_client_number(s_next(self, "gateway-2")->body, "after"), 1000);
+}
+
+static nm_rc_t
+s_count_marks(nm_txn_t *txn, void *arg)
+{
+    *(uint64_t *) arg = nm_table_count(txn, &nm_journal_marks_table);
+    return NM_OK;
+}
+
+static uint64_t
+s_marks(test_t *self)
+{
+    uint64_t count = 0;
+    assert_int_equal(nm_store_view(nm_bench_store(self->bench), s_count_marks, &count), NM_OK);
+    return count;
+}
+
+static void
+marks_are_one_a_second_and_go_with_the_entries(void **state)
+{
+    test_t *self = *state;
+    for (unsigned n = 0; n < 30; n++) {
+        nm_client_send(self->client, n);
+        nm_bench_wait(self->bench, 100);
+    }
+    assert_in_range(s_marks(self), 3, 4);
+    nm_bench_wait(self->bench, INT64_C(8) * 86400000);
+    nm_client_send(self->client, 31);
+    nm_bench_wait(self->bench, 60000);
+    assert_int_equal(nm_bench_turn(self->bench), NM_OK);
+    assert_int_equal(s_marks(self), 1);
+}
+
+//  A turn that came to nothing brought nothing: it is asked for again, and comes once.
+static void
+what_came_in_an_undone_turn_comes_again(void **state)
+{
+    test_t *self = *state;
+    const nm_bench_asked_t *feed = s_begin(self);
+    nm_gateway_t *gateway = nm_bench_state(self->bench);
+    static const event_t EVENTS[] = { { 1002, 0, "kept", false }, { 1003, 0, "undone", false } };
+    s_answer(self, feed, 1002, EVENTS, 1);
+    nm_feed_t *undone = &gateway->feeds.items[0];
+    undone->end = 1003;
+    nm_buf_add(&undone->entries, "half an entry", 13);
+    nm_feeds_undo(&gateway->feeds);
+    assert_int_equal(undone->end, 1002);
+    nm_bench_wait(self->bench, 500);
+    assert_int_equal(nm_bench_turn(self->bench), NM_OK);
+    feed = s_next(self, "gateway-2");
+    assert_int_equal(nm_client_number(feed->body, "after"), 1002);
+    s_answer(self, feed, 1003, EVENTS + 1, 1);
+    const nm_bench_reply_t *reply = s_reply(self, s_ask(self, "after", self->cursor, NULL));
+    assert_int_equal(nm_client_count(reply->body, "items"), 2);
+    assert_string_equal(s_detail(reply, 1), "undone");
+}
+
 static void
 nonsense_of_a_feed_is_asked_for_again(void **state)
 {
@@ -461,6 +549,9 @@ main(void)
         TEST(a_gap_is_not_waited_over),
         TEST(a_forgotten_gateway_drops_out),
         TEST(a_feed_that_went_back_begins_anew),
+        TEST(a_window_keeps_what_came_last),
+        TEST(marks_are_one_a_second_and_go_with_the_entries),
+        TEST(what_came_in_an_undone_turn_comes_again),
         TEST(nonsense_of_a_feed_is_asked_for_again),
         TEST(cursors_of_before_and_times_begin_a_stream),
         TEST(feeds_end_when_nobody_follows),
