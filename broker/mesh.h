@@ -32,7 +32,7 @@
  *              priority = 10
  *              path = "maildir"
  *      books
- *          services = "gateway-1"      who begins a book; without it the first gateway
+ *          services = "user-1"         who begins a book; without it the first user actor
  *      email
  *          retries = 3
  *      store

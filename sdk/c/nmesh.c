@@ -32,6 +32,8 @@ nmesh_open(const nmesh_options_t *options, nmesh_error_t *error)
     self->silence_ms = options->silence_ms > 0 ? options->silence_ms : S_SILENCE_MS;
     self->ask_silence_ms = options->silence_ms > 0 ? options->silence_ms : S_ASK_SILENCE_MS;
     self->pending = nm_pending_new(options->api_key, NMESH_OPEN_MAX);
+    if (options->token && !options->api_key)
+        nm_pending_use_token(self->pending, options->token);
     self->line = nm_line_new(options, error);
     self->learns = !options->fixed_doors && options->api_key;
     if (!self->line || getrandom(&self->random, sizeof self->random, 0) != sizeof self->random)

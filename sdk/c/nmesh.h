@@ -75,6 +75,7 @@ typedef struct {
     size_t door_count;
     bool fixed_doors;        //  These and no others: do not ask for the doors of other gateways
     const char *api_key;     //  {service id}-{secret}; NULL where certificates speak (see keys)
+    const char *token;       //  Instead of a key: the JWT of somebody who signed in (auth.login)
     const char *public_key;  //  Own CURVE pair, Z85; both NULL for a throw-away pair
     const char *secret_key;
     int timeout_ms;  //  How long an ask may take in all; 0: 30,000

@@ -26,7 +26,8 @@ typedef struct s_open {
 
 struct nm_pending {
     char *api_key;
-    s_open_t *slots;  //  An ask with id n stands in slot n & mask
+    char *authorization;  //  "Bearer " and a token, where there is no key
+    s_open_t *slots;      //  An ask with id n stands in slot n & mask
     size_t mask;
     size_t open_max;
     size_t open_count;
@@ -67,8 +68,18 @@ nm_pending_destroy(nm_pending_t **self_p)
         nm_buf_free(&self->slots[i].packed);
     free(self->slots);
     free(self->api_key);
+    free(self->authorization);
     free(self);
     *self_p = NULL;
+}
+
+void
+nm_pending_use_token(nm_pending_t *self, const char *token)
+{
+    size_t size = sizeof "Bearer " + strlen(token);
+    free(self->authorization);
+    self->authorization = nm_alloc(size);
+    snprintf(self->authorization, size, "Bearer %s", token);
 }
 
 const char *
@@ -186,11 +197,13 @@ nm_pending_frame(nm_pending_t *self, nm_buf_t *out)
         size += ask->packed.size;
         count++;
     }
-    nm_writer_map(out, self->api_key ? 2 : 1);
-    if (self->api_key) {
+    bool known = self->api_key || self->authorization;
+    nm_writer_map(out, known ? 2 : 1);
+    if (known) {
         nm_writer_text(out, "headers");
         nm_writer_map(out, 1);
-        nm_writer_pair_text(out, "api_key", self->api_key);
+        nm_writer_pair_text(out, self->api_key ? "api_key" : "authorization",
+                            self->api_key ? self->api_key : self->authorization);
     }
     nm_writer_text(out, "asks");
     nm_writer_list(out, count);

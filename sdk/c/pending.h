@@ -20,6 +20,9 @@ typedef struct nm_pending nm_pending_t;
 nm_pending_t *nm_pending_new(const char *api_key, size_t open_max);
 void nm_pending_destroy(nm_pending_t **self_p);
 
+//  From the next frame on this JWT stands in each, instead of a key.
+void nm_pending_use_token(nm_pending_t *self, const char *token);
+
 //  Packs and queues an ask. NM_ERR_FULL when too many are open.
 nm_rc_t nm_pending_add(nm_pending_t *self, const nmesh_ask_t *ask, int64_t now_ms, nmesh_fn *fn, void *arg);
 

@@ -128,6 +128,27 @@ def test_services_and_keys(running):
     assert key["key_id"] in listed and key["key"] not in listed
 
 
+def test_keys_are_rotated_and_people_sign_in(running, tmp_path):
+    service = json.loads(nctl("service", "create", "rotating", "-C", running, "--json").stdout)["id"]
+    old = json.loads(nctl("key", "create", service, "-C", running, "--json").stdout)
+    new = json.loads(nctl("key", "rotate", service, old["key_id"], "-C", running, "--overlap", 60, "--json").stdout)
+    assert new["key"] != old["key"]
+    listed = {key["key_id"]: key for key in json.loads(nctl("key", "list", service, "-C", running, "--json").stdout)["items"]}
+    assert listed[old["key_id"]]["expires_at"] and listed[new["key_id"]]["expires_at"] is None
+    assert "a SERVICE and a KEY" in nctl("key", "rotate", service, "-C", running, code=2).stderr
+    secret = tmp_path / "password"
+    secret.write_text("correct horse battery\n", encoding="ascii")
+    made = json.loads(nctl("user", "create", "root@example.org", "-C", running, "--admin", "--password-file", secret,
+                           "--json").stdout)
+    assert made["roles"] == ["admin"] and made["has_password"] is True
+    assert "root@example.org" in nctl("user", "list", "-C", running).stdout
+    nctl("user", "patch", made["id"], "-C", running, "--timezone", "Europe/Vienna")
+    assert json.loads(nctl("user", "show", made["id"], "-C", running, "--json").stdout)["timezone"] == "Europe/Vienna"
+    assert "not an e-mail" in nctl("user", "create", "nobody", "-C", running, code=1).stderr
+    nctl("user", "delete", made["id"], "-C", running)
+    assert "EdDSA" in nctl("key", "rotate-signing", "-C", running).stdout
+
+
 def test_providers_and_books(running, tmp_path):
     listed = json.loads(nctl("provider", "list", "-C", running, "--json").stdout)["items"]
     assert [item["name"] for item in listed] == ["maildir"]
@@ -147,10 +168,12 @@ def test_providers_and_books(running, tmp_path):
 
     books = json.loads(nctl("book", "list", "-C", running, "--json").stdout)
     assert {(copy["book"], copy["actor"], copy["state"]) for copy in books} == {
-        ("services", "user-1", "owner"), ("services", "gateway-1", "follower"), ("providers", "user-1", "owner"),
+        ("services", "user-1", "owner"), ("services", "gateway-1", "follower"), ("sessions", "user-1", "owner"),
+        ("sessions", "gateway-1", "follower"), ("people", "user-1", "owner"), ("providers", "user-1", "owner"),
         ("providers", "gateway-1", "follower"), ("providers", "email-1", "follower")}
     assert "services" in nctl("book", "list", "-C", running).stdout
     assert "user-1" in nctl("book", "promote", "services", "user-1", "-C", running).stdout
+    assert nctl("book", "promote", "all", "user-1", "-C", running).stdout.count("user-1 owns") == 4
     assert "cannot own" in nctl("book", "promote", "services", "gateway-1", "-C", running, code=1).stderr
     assert "no book" in nctl("book", "promote", "services", "router-1", "-C", running, code=1).stderr
     assert nctl("book", "aside", "services", "gateway-1", "-C", running).stdout.startswith("ROUND")

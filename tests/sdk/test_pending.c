@@ -14,6 +14,7 @@ typedef struct {
     uint64_t ids[64];
     char ops[64][32];
     char api_key[80];
+    char authorization[64];
     size_t count;
 } s_seen_t;
 
@@ -45,6 +46,7 @@ s_read(const nm_buf_t *frame, s_seen_t *seen)
     if (NM_HAS(&asks, ask_frame, headers)) {
         assert_int_equal(nm_record_decode(&nm_ask_headers_shape, &headers, asks.headers, NULL, ""), NM_OK);
         nm_bytes_to_text(headers.api_key, seen->api_key, sizeof seen->api_key);
+        nm_bytes_to_text(headers.authorization, seen->authorization, sizeof seen->authorization);
     }
     assert_int_equal(nm_list_open(&list, asks.asks), NM_OK);
     while (nm_list_next(&list, &raw) == NM_OK && seen->count < NM_COUNT(seen->ids)) {
@@ -116,6 +118,20 @@ a_frame_that_did_not_go_comes_again_whole(void **state)
     assert_int_equal(seen.count, 2);
     assert_string_equal(seen.api_key, "");
     nm_buf_free(&frame);
+    nm_pending_destroy(&pending);
+}
+
+static void
+a_token_stands_where_a_key_would(void **state)
+{
+    (void) state;
+    s_seen_t seen;
+    nm_pending_t *pending = nm_pending_new(NULL, 16);
+    nm_pending_use_token(pending, "head.body.signature");
+    s_add(pending, "a.one", 1000, false, NULL);
+    s_send(pending, 1001, &seen);
+    assert_string_equal(seen.api_key, "");
+    assert_string_equal(seen.authorization, "Bearer head.body.signature");
     nm_pending_destroy(&pending);
 }
 
@@ -439,6 +455,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(asks_travel_in_one_frame_in_the_order_they_came),
         cmocka_unit_test(a_frame_that_did_not_go_comes_again_whole),
+        cmocka_unit_test(a_token_stands_where_a_key_would),
         cmocka_unit_test(replies_find_their_asks_in_any_order),
         cmocka_unit_test(a_second_reply_to_the_same_ask_is_passed_over),
         cmocka_unit_test(what_is_no_reply_frame_is_refused),

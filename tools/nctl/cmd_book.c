@@ -132,6 +132,25 @@ s_promote(nm_nctl_t *self, nm_reach_t *reach, const char *book, const char *name
     return code;
 }
 
+//  Each book that the actor may own, as when a user actor takes the place of another.
+static int
+s_promote_all(nm_nctl_t *self, nm_reach_t *reach, const char *name)
+{
+    json_t *status, *copy;
+    size_t i;
+    const nm_mesh_actor_t *actor = nm_mesh_find(nm_reach_mesh(reach), name);
+    int code = s_ask(reach, name, "status", NULL, &status);
+    json_array_foreach(json_object_get(status, "books"), i, copy)
+    {
+        const char *book = nm_json_text(copy, "book");
+        const nm_book_rule_t *rule = nm_roles_book(nm_text(book));
+        if (code == NM_DONE && rule && nm_roles_has(rule->owners, actor->role))
+            code = s_promote(self, reach, book, name);
+    }
+    json_decref(status);
+    return code;
+}
+
 static int
 s_aside(nm_nctl_t *self, nm_reach_t *reach, const char *book, const char *name)
 {
@@ -160,9 +179,10 @@ nm_cmd_book(nm_nctl_t *self)
     nm_reach_t *reach = nm_reach_new(self->mesh_folder, &error);
     if (!reach)
         return nm_nctl_fail("%s", error.text);
-    int code = is_list                      ? s_list(self, reach)
-               : strcmp(verb, "aside") == 0 ? s_aside(self, reach, options->args[1], options->args[2])
-                                            : s_promote(self, reach, options->args[1], options->args[2]);
+    int code = is_list                                ? s_list(self, reach)
+               : strcmp(verb, "aside") == 0           ? s_aside(self, reach, options->args[1], options->args[2])
+               : strcmp(options->args[1], "all") == 0 ? s_promote_all(self, reach, options->args[2])
+                                                      : s_promote(self, reach, options->args[1], options->args[2]);
     nm_reach_destroy(&reach);
     return code;
 }

@@ -35,23 +35,6 @@ s_value(const char *text)
     return json_string(text);
 }
 
-//  The first line of a file.
-static json_t *
-s_secret(const char *path, nm_error_t *error)
-{
-    nm_buf_t text = { 0 };
-    json_t *value = NULL;
-    bool absolute = path[0] == '/';
-    if (nm_files_read(absolute ? "/" : ".", absolute ? path + 1 : path, &text, error) == NM_OK) {
-        value = json_stringn((const char *) text.at, strcspn((const char *) text.at, "\r\n"));
-        if (!value)
-            nm_fail(error, NM_ERR_MALFORMED, "the first line of %s is not text", path);
-        explicit_bzero(text.at, text.size);
-    }
-    nm_buf_free(&text);
-    return value;
-}
-
 //  Reads each NAME=VALUE of an option into config; a secret's value is in a file.
 static nm_rc_t
 s_add_settings(const nm_options_t *options, const char *option, bool secret, json_t *config, nm_error_t *error)
@@ -62,7 +45,7 @@ s_add_settings(const nm_options_t *options, const char *option, bool secret, jso
         if (!equals || equals == given)
             return nm_fail(error, NM_ERR_MALFORMED, "--%s \"%s\": NAME=%s was expected", option, given,
                            secret ? "FILE" : "VALUE");
-        json_t *value = secret ? s_secret(equals + 1, error) : s_value(equals + 1);
+        json_t *value = secret ? nm_pages_secret(equals + 1, error) : s_value(equals + 1);
         if (!value)
             return NM_ERR_IO;
         json_t *name = json_stringn(given, (size_t) (equals - given));

@@ -45,16 +45,22 @@ const nm_command_t nm_commands[] = {
       "Without any filter every open dead letter is replayed; try --dry-run first." },
     { "service", nm_cmd_service, "create NAME|list|show ID|patch ID|delete ID", "Services, that is tenants",
       nm_service_options, 1, 2, NULL },
-    { "key", nm_cmd_key, "create SERVICE|list SERVICE|delete SERVICE KEY", "API keys of a service", nm_key_options, 2, 3,
-      "A new key is shown once." },
+    { "key", nm_cmd_key, "create SERVICE|list SERVICE|rotate SERVICE KEY|delete SERVICE KEY|rotate-signing",
+      "API keys of a service, and the key that signs tokens", nm_key_options, 1, 3,
+      "A new key is shown once. rotate makes one with the name and scopes of KEY, which goes on working for the overlap. "
+      "rotate-signing is about the tokens of people who sign in: those that were signed before hold for the overlap." },
+    { "user", nm_cmd_user, "create EMAIL|list|show ID|patch ID|delete ID", "Accounts of people who sign in",
+      nm_user_options, 1, 2,
+      "Without --service the account is of the built-in service admin. --admin lets it do everything. A password stands "
+      "in the first line of a file; - is the standard input." },
     { "provider", nm_cmd_provider, "create NAME|list|show NAME|patch NAME|delete NAME", "Providers, that is the way out",
       nm_provider_options, 1, 2,
       "A change counts everywhere within about a second, without a restart. The first one copies the providers of the "
       "mesh file into the book of providers; from then on the mesh file's are no longer looked at. Secrets are never "
       "shown again." },
-    { "book", nm_cmd_book, "list|promote BOOK ACTOR|aside BOOK ACTOR", "Books: services and providers, who owns them",
+    { "book", nm_cmd_book, "list|promote BOOK ACTOR|aside BOOK ACTOR", "Books: services, people, sessions and providers",
       nm_book_options, 1, 3,
-      "promote makes ACTOR the owner of BOOK, as when the old owner is gone for good. Changes of the old owner that "
+      "promote makes ACTOR the owner of BOOK (all: of each that it may own), as when the old owner is gone for good. Changes of the old owner that "
       "ACTOR does not have are set aside there when it comes back; aside names them." },
     { "cert", nm_cmd_cert, "issue NAME ROLE|renew NAME|revoke NAME|publish FILE|list|show NAME",
       "Certificates of actors and operators", nm_cert_options, 1, 3,

@@ -1,5 +1,6 @@
 #include "tools/nctl/pages.h"
 #include "tools/nctl/grid.h"
+#include "tools/nctl/files.h"
 #include "tools/nctl/json.h"
 #include "tools/nctl/reach.h"
 #include "tools/nctl/when.h"
@@ -120,4 +121,22 @@ nm_pages_done(const nm_nctl_t *nctl, const json_t *reply, const char *format, ..
     vprintf(format, args);
     va_end(args);
     putchar('\n');
+}
+
+json_t *
+nm_pages_secret(const char *path, nm_error_t *error)
+{
+    nm_buf_t text = { 0 };
+    json_t *value = NULL;
+    bool absolute = path[0] == '/';
+    const char *name = strcmp(path, "-") == 0 ? "dev/stdin" : absolute ? path + 1 : path;
+    bool in_root = absolute || strcmp(path, "-") == 0;
+    if (nm_files_read(in_root ? "/" : ".", name, &text, error) == NM_OK) {
+        value = json_stringn((const char *) text.at, strcspn((const char *) text.at, "\r\n"));
+        if (!value)
+            nm_fail(error, NM_ERR_MALFORMED, "the first line of %s is not text", path);
+        explicit_bzero(text.at, text.size);
+    }
+    nm_buf_free(&text);
+    return value;
 }

@@ -26,6 +26,9 @@ nm_rc_t nm_pages_time(json_t *body, const nm_options_t *options, const char *opt
 nm_rc_t nm_pages_number(json_t *body, const nm_options_t *options, const char *option, const char *field, uint64_t most,
                         nm_error_t *error);
 
+//  The first line of a file, - being the standard input. NULL: error says why.
+json_t *nm_pages_secret(const char *path, nm_error_t *error);
+
 //  Prints one answer: JSON, or the line for people.
 __attribute__((format(printf, 3, 4))) void nm_pages_done(const nm_nctl_t *nctl, const json_t *reply, const char *format,
                                                          ...);
