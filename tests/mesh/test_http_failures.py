@@ -115,7 +115,7 @@ def test_what_waits_for_a_frozen_gateway_is_answered_when_it_falls_silent(mesh):
 
     def ask(web, n):
         started = time.monotonic()
-        answer = web.post("/v1/notifications", valid(n)) if n % 2 else web.get("/health")
+        answer = web.post("/v1/notifications", valid(n)) if n % 2 else web.get("/v1/services")
         with lock:
             got.append((answer.status, n, time.monotonic() - started))
     mesh["gateway-1"].freeze()
@@ -130,7 +130,7 @@ def test_what_waits_for_a_frozen_gateway_is_answered_when_it_falls_silent(mesh):
     assert all(seconds < 4 for _, _, seconds in got), got
     assert {status for status, n, _ in got if n % 2 == 0} == {200}, got
     assert {status for status, n, _ in got if n % 2} <= {ACCEPTED, AWAY}, got
-    until(lambda: {webs[0].get("/health").status for _ in range(4)} == {200}, "both again")
+    until(lambda: {webs[0].get("/v1/services").status for _ in range(4)} == {200}, "both again")
 
 
 def test_a_bridge_that_is_killed_loses_nothing(mesh):

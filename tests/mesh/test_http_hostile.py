@@ -290,7 +290,7 @@ def never_read(self):
         connection.settimeout(15)
         with contextlib.suppress(OSError):
             while True:
-                connection.sendall(head(key=self.web.key, method="GET", path="/v1/notifications?limit=200"))
+                connection.sendall(head(key=self.web.key, method="GET", path="/v1/notifications?limit=20"))
 
 
 @pytest.fixture(scope="module")
