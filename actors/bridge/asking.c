@@ -200,7 +200,8 @@ s_pack_json(nm_bridge_t *self, nm_exchange_slot_t *slot, size_t *count)
     const struct nm_front_request *request = slot->request;
     nm_error_t error;
     size_t pairs = 0;
-    if (!request->body.size && request->route.value_count && request->api->method == NM_HTTP_POST)
+    bool needs_none = request->route.value_count || !request->api->ask;
+    if (!request->body.size && needs_none && request->api->method == NM_HTTP_POST)
         return true;  //  The path says it all
     if (nm_convert_object(request->body, &self->body, &pairs, &error) != NM_OK) {
         slot->refusal.status = 400;
