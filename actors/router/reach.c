@@ -104,6 +104,13 @@ s_ask(nm_reach_t *self, nm_turn_t *turn, const nm_id_t *service, size_t number, 
     self->open_count++;
 }
 
+//  The owner of the accounts, if it is there: its word is the latest. Else whoever is.
+static const char *
+s_whom(const nm_reach_t *self, nm_turn_t *turn)
+{
+    return self->owner[0] && nm_turn_is_alive(turn, self->owner) ? self->owner : NULL;
+}
+
 static void
 s_ask_for(nm_reach_t *self, nm_turn_t *turn, const nm_id_t *service)
 {
@@ -111,7 +118,7 @@ s_ask_for(nm_reach_t *self, nm_turn_t *turn, const nm_id_t *service)
     for (size_t i = 0; i < self->item_count; i++)
         if (self->items[i].ask == NO_ASK && nm_id_equal(&self->items[i].service, service))
             self->items[i].ask = number;
-    s_ask(self, turn, service, number, NULL);
+    s_ask(self, turn, service, number, s_whom(self, turn));
 }
 
 //  The next rows behind `at`; after the last one it begins with the first.
@@ -168,18 +175,17 @@ s_end(nm_reach_t *self, nm_turn_t *turn)
 typedef struct {
     nm_bytes_t users;  //  A list of maps
     bool sure;
-    nm_bytes_t owner;
 } answer_t;
 
 static bool
-s_read_answer(const nm_reply_in_t *reply, answer_t *answer)
+s_read_answer(nm_reach_t *self, const nm_reply_in_t *reply, answer_t *answer)
 {
     nm_list_t list;
     if (reply->status != 200 || nm_reader_find(reply->body, "users", &answer->users) != NM_OK ||
         nm_list_open(&list, answer->users) != NM_OK)
         return false;
     answer->sure = nm_reader_find_flag(reply->body, "sure");
-    answer->owner = nm_reader_find_text(reply->body, "owner");
+    nm_bytes_to_text(nm_reader_find_text(reply->body, "owner"), self->owner, sizeof self->owner);
     return true;
 }
 
@@ -233,11 +239,10 @@ s_take_answer(nm_reach_t *self, nm_turn_t *turn, size_t ask, const answer_t *ans
 
 //  If the one who is said to be the owner is not sure either, it is asked about in a later round.
 static void
-s_ask_owner(nm_reach_t *self, nm_turn_t *turn, size_t ask, const nm_reply_in_t *reply, nm_bytes_t owner)
+s_ask_owner(nm_reach_t *self, nm_turn_t *turn, size_t ask, const nm_reply_in_t *reply)
 {
-    char name[NM_NAME_MAX + 1];
     const nm_id_t *service = NULL;
-    if (ask >= self->first_count || !owner.size || owner.size > NM_NAME_MAX || nm_bytes_is(owner, reply->peer))
+    if (ask >= self->first_count || !self->owner[0] || strcmp(self->owner, reply->peer) == 0)
         return;
     size_t number = self->ask_count++;
     for (size_t i = 0; i < self->item_count; i++) {
@@ -247,8 +252,7 @@ s_ask_owner(nm_reach_t *self, nm_turn_t *turn, size_t ask, const nm_reply_in_t *
         item->ask = number;
         service = &item->service;
     }
-    nm_bytes_to_text(owner, name, sizeof name);
-    s_ask(self, turn, service, number, name);
+    s_ask(self, turn, service, number, self->owner);
 }
 
 nm_rc_t
@@ -259,13 +263,13 @@ nm_reach_reply(nm_reach_t *self, nm_turn_t *turn, const nm_reply_in_t *reply)
     if (reply->token >> 32 != self->serial || !self->open_count)
         return NM_OK;
     self->open_count--;
-    if (s_read_answer(reply, &answer)) {
+    if (s_read_answer(self, reply, &answer)) {
         self->heard = true;
         nm_rc_t rc = s_take_answer(self, turn, ask, &answer, &missing);
         if (rc != NM_OK)
             return rc;
         if (missing)
-            s_ask_owner(self, turn, ask, reply, answer.owner);
+            s_ask_owner(self, turn, ask, reply);
     }
     if (!self->open_count)
         s_end(self, turn);

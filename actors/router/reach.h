@@ -7,7 +7,8 @@
  *  is remembered of an answer once its round is over.
  *
  *  An answer is `{users: [{id, email, phone, ...}], sure, owner}`; keys that are not known here are passed over. Who is
- *  not in it is unknown if it is `sure`, which only the owner of the accounts is; else the owner is asked. A user actor
+ *  not in it is unknown if it is `sure`, which only the owner of the accounts is; else the owner is asked, and from then on
+ *  first, as its word is the latest. A user actor
  *  that is away, refuses, or answers what cannot be read leaves all as it is: after a second the same is asked again, then after
  *  two, up to NM_REACH_PAUSE_MAX_MS, or at once when a user actor is there again.
  *
@@ -21,7 +22,6 @@
 #include "actors/router/unreached.h"
 
 enum {
-    NM_REACH_MAX = 200,  //  Rows of a round, and ids in an ask
     NM_REACH_PAUSE_MS = 1000,
     NM_REACH_PAUSE_MAX_MS = 30000,
 };
@@ -56,12 +56,13 @@ typedef struct {
     bool heard;          //  Somebody answered
 
     //  The next one
-    nm_unreached_key_t at;  //  It begins behind this one
-    int64_t again_ms;       //  ... and not before
-    unsigned failures;      //  Rounds in a row that nothing came of
-    bool away;              //  Nobody answered in the last one
-    bool there;             //  A user actor was there when last looked
-    nm_buf_t body;          //  Scratch
+    nm_unreached_key_t at;        //  It begins behind this one
+    int64_t again_ms;             //  ... and not before
+    unsigned failures;            //  Rounds in a row that nothing came of
+    bool away;                    //  Nobody answered in the last one
+    bool there;                   //  A user actor was there when last looked
+    char owner[NM_NAME_MAX + 1];  //  Of the accounts, as was heard last
+    nm_buf_t body;                //  Scratch
 } nm_reach_t;
 
 void nm_reach_free(nm_reach_t *self);

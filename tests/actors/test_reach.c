@@ -532,6 +532,29 @@ believes_that_a_user_is_unknown_only_of_the_owner(void **state)
     s_expect_nothing_left(bench);
 }
 
+//  Its word is the latest; another's will do while it is away.
+static void
+asks_the_owner_first_once_it_knows_it(void **state)
+{
+    nm_bench_t *bench = *state;
+    nm_buf_t body = { 0 };
+    s_mail_to(bench, 1, &SHOP, &ADA);
+    s_turn(bench);
+    s_pack_answer(&body, &ADA, "ada@example.org", NULL, false, "user-2");
+    nm_bench_answer(bench, s_asked(bench, 0)->id, "user-1", 200, nm_buf_bytes(&body));
+    s_turn(bench);
+    s_mail_to(bench, 2, &SHOP, &ADA);
+    s_turn(bench);
+    assert_string_equal(s_asked(bench, 1)->peer, "user-2");
+    nm_bench_answer(bench, s_asked(bench, 1)->id, "user-2", 200, nm_buf_bytes(&body));
+    s_turn(bench);
+    nm_bench_away(bench, "user-2");
+    s_mail_to(bench, 3, &SHOP, &ADA);
+    s_turn(bench);
+    assert_string_equal(s_asked(bench, 2)->peer, "user-1");
+    nm_buf_free(&body);
+}
+
 //  Two that each take the other for the owner are not asked in circles.
 static void
 asks_later_when_nobody_is_sure(void **state)
@@ -731,6 +754,7 @@ main(void)
         CLAIM(remembers_over_a_crash_and_passes_over_answers_to_the_life_before),
         CLAIM(ends_what_expires_while_it_waits),
         CLAIM_OF_TWO(believes_that_a_user_is_unknown_only_of_the_owner),
+        CLAIM_OF_TWO(asks_the_owner_first_once_it_knows_it),
         CLAIM_OF_TWO(asks_later_when_nobody_is_sure),
         CLAIM(gives_back_what_is_cancelled_while_it_waits),
         CLAIM(holds_every_delivery_of_what_waits),

@@ -29,7 +29,7 @@ mail_goes_only_where_the_design_says(void **state)
                                           NM_ROLE_SMS,     NM_ROLE_DEADLETTER, NM_ROLE_OPERATOR, NM_ROLE_CLIENT,
                                           NM_ROLE_BRIDGE,  NM_ROLE_USER };
     static const char *const RIGHTS[] = {
-        "2W......-.",  //  gateway; 2: C and E; -: a link without mail
+        "2W......--",  //  gateway; 2: C and E; -: a link without mail
         "E.DDDL...-",  //  router
         "EB...L....",  //  email
         "EB...L....",  //  push
@@ -38,7 +38,7 @@ mail_goes_only_where_the_design_says(void **state)
         "..........",  //  operator
         "..........",  //  client
         "-.........",  //  bridge
-        ".-........",  //  user
+        "--........",  //  user
     };
     static const char KINDS[] = { 0, 'W', 'D', 'E', 'L', 'R', 'B', 'C' };
     for (size_t from = 0; from < NM_COUNT(ROLES); from++)
