@@ -44,7 +44,9 @@ static const struct {
 static const struct {
     nm_role_id_t a;
     nm_role_id_t b;
-} BARE_LINKS[] = { { NM_ROLE_BRIDGE, NM_ROLE_GATEWAY }, { NM_ROLE_GATEWAY, NM_ROLE_USER } };
+} BARE_LINKS[] = { { NM_ROLE_BRIDGE, NM_ROLE_GATEWAY },
+                   { NM_ROLE_GATEWAY, NM_ROLE_USER },
+                   { NM_ROLE_ROUTER, NM_ROLE_USER } };
 
 //  Who may ask what of whom, beside what s_may_ask_anywhere says. A dot at the end of
 //  op stands for everything below it. Gateways from before there were user actors ask each other for
@@ -70,6 +72,7 @@ static const struct {
     { NM_ROLE_GATEWAY, NM_ROLE_USER, "users." },
     { NM_ROLE_GATEWAY, NM_ROLE_USER, "auth." },
     { NM_ROLE_GATEWAY, NM_ROLE_USER, "signing." },
+    { NM_ROLE_ROUTER, NM_ROLE_USER, "users.reach" },
     { NM_ROLE_GATEWAY, NM_ROLE_USER, "services." },
     { NM_ROLE_GATEWAY, NM_ROLE_USER, "keys." },
     { NM_ROLE_GATEWAY, NM_ROLE_USER, "providers." },

@@ -36,6 +36,7 @@ enum {
     NM_ATTACHMENTS_MAX = 7 * 1024 * 1024,  //  Before base64; with it, the 10 MiB of a body
     NM_ATTACHMENT_COUNT = 20,
     NM_SPREAD_MAX = 64 * 1024 * 1024,  //  Size times recipients: what one notification may become
+    NM_REACH_MAX = 200,                //  Users in one question about where they are reached
     NM_COPIES_MAX = 50,                //  cc and bcc together
     NM_HEADER_COUNT = 20,              //  Own headers
     NM_HEADER_VALUE_MAX = 998,         //  RFC 5322 section 2.1.1

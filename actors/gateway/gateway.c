@@ -435,8 +435,8 @@ s_authenticate(nm_case_t *it, const nm_api_t *api)
 nm_rc_t
 nm_op_metrics(nm_case_t *it)
 {
-    static const nm_api_t FROM_AFAR = { .op = "metrics", .scope = NM_SCOPE_ADMIN };
-    if (s_authenticate(it, &FROM_AFAR) != NM_OK)
+    static const nm_api_t FOR_ADMINS = { .op = "metrics", .scope = NM_SCOPE_ADMIN };
+    if (s_authenticate(it, &FOR_ADMINS) != NM_OK)
         return NM_OK;
     nm_buf_clear(&it->gateway->body);
     nm_writer_map(&it->gateway->body, 0);

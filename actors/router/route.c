@@ -67,11 +67,11 @@ s_channels(const nm_request_t *request, channels_t *channels)
     return rc == NM_OK && channels->count == 0 ? NM_ERR_MALFORMED : rc;
 }
 
-//  The address for a channel: its own of `recipients`, else the one `recipient`.
+//  The address for a channel: its own of `recipients` or of the user, else the one `recipient`.
 static nm_bytes_t
 s_address(const nm_request_t *request, const nm_recipients_t *recipients, nm_channel_t channel)
 {
-    if (!NM_HAS(request, request, recipients))
+    if (!NM_HAS(request, request, recipients) && !NM_HAS(request, request, user_id))
         return request->recipient;
     switch (channel) {
     case NM_CHANNEL_EMAIL: return recipients->email;
@@ -142,11 +142,11 @@ s_add_channel_steps(const nm_request_t *request, const nm_route_step_t *step, nm
 }
 
 nm_rc_t
-nm_route_make(const nm_request_t *request, unsigned present, nm_route_t *route)
+nm_route_make(const nm_request_t *request, const nm_recipients_t *reached, unsigned present, nm_route_t *route)
 {
     route->count = 0;
     channels_t channels = { .count = 0 };
-    nm_recipients_t recipients = { .has = 0 };
+    nm_recipients_t recipients = *reached;
     nm_rc_t rc = s_channels(request, &channels);
     if (rc == NM_OK && NM_HAS(request, request, recipients))
         rc = nm_record_decode(&nm_recipients_shape, &recipients, request->recipients, NULL, "");

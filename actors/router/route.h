@@ -31,10 +31,11 @@ typedef struct {
 //  The role whose actors work on a channel.
 nm_role_id_t nm_route_role(nm_channel_t channel);
 
+//  reached says where its user is reached, if the request names one, and else counts for nothing.
 //  present has the bit 1 << channel for each channel that has an actor in the directory.
 //  Strategy `first` gives the steps of the first channel that has an actor and an address;
 //  if there is none, a dead step of the first channel. `all` gives those of each channel.
 //  NM_ERR_MALFORMED: a request that no gateway should have let through.
-nm_rc_t nm_route_make(const nm_request_t *request, unsigned present, nm_route_t *route);
+nm_rc_t nm_route_make(const nm_request_t *request, const nm_recipients_t *reached, unsigned present, nm_route_t *route);
 
 #endif

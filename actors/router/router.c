@@ -1,6 +1,7 @@
 #include "actors/router/router.h"
 #include "actors/owner/holds.h"
 #include "actors/owner/owner.h"
+#include "actors/router/reach.h"
 #include "actors/router/route.h"
 #include "broker/log.h"
 #include "broker/turn.h"
@@ -26,9 +27,12 @@ typedef struct {
     nm_metric_t *deliveries;
     nm_metric_t *refused;
     nm_metric_t *route_us;  //  From acceptance to here
+    nm_reach_t reach;       //  What waits to know where its user is
     nm_buf_t body;          //  Scratch: the record that is being packed
     nm_buf_t inner;         //  Scratch: the record inside it
 } router_t;
+
+static nm_reach_fn s_on_reached;  //  Below, with other work
 
 //  -- Life
 
@@ -42,6 +46,8 @@ s_open(void **state, const nm_setup_t *setup, nm_error_t *error)
     self->deliveries = nm_metrics_make(setup->metrics, NM_FAMILY_DELIVERIES, NULL, NULL);
     self->refused = nm_metrics_make(setup->metrics, NM_FAMILY_ROUTER_REFUSED, NULL, NULL);
     self->route_us = nm_metrics_make(setup->metrics, NM_FAMILY_STAGE, "route", NULL);
+    self->reach.take = s_on_reached;
+    self->reach.arg = self;
     *state = self;
     return NM_OK;
 }
@@ -52,6 +58,7 @@ s_close(void *state)
     router_t *self = state;
     if (!self)
         return;
+    nm_reach_free(&self->reach);
     nm_buf_free(&self->body);
     nm_buf_free(&self->inner);
     free(self);
@@ -61,10 +68,9 @@ s_close(void *state)
 static nm_rc_t
 s_load(void *state, nm_turn_t *turn)
 {
-    (void) turn;
     router_t *self = state;
     self->turn = (tally_t){ 0 };
-    return NM_OK;
+    return nm_reach_load(&self->reach, turn);
 }
 
 static void
@@ -87,7 +93,16 @@ s_status(void *state, nm_buf_t *out)
     nm_writer_pair_uint(out, "routed", self->total.routed);
     nm_writer_pair_uint(out, "deliveries", self->total.deliveries);
     nm_writer_pair_uint(out, "refused", self->total.refused);
-    return 3;
+    nm_writer_pair_uint(out, "unreached", self->reach.count);
+    return 4;
+}
+
+static void
+s_backlog(void *state, uint64_t *count, int64_t *oldest_ms)
+{
+    const router_t *self = state;
+    *count = self->reach.count;
+    *oldest_ms = self->reach.oldest_ms;
 }
 
 //  -- What goes out
@@ -296,27 +311,74 @@ s_time(router_t *self, nm_turn_t *turn, const nm_work_t *work, const nm_request_
         nm_turn_time(turn, self->route_us, since_ms);
 }
 
+//  Work that was read, and what its deliveries have in common.
+typedef struct {
+    nm_work_t work;
+    nm_request_t request;
+    nm_delivery_t common;
+} job_t;
+
+//  NM_ERR_REFUSED: the work can be read, but not its request; the job is good for its common part.
+static nm_rc_t
+s_read_job(nm_bytes_t packed, job_t *job)
+{
+    nm_rc_t rc = nm_record_decode(&nm_work_shape, &job->work, packed, NULL, "");
+    if (rc != NM_OK)
+        return rc;
+    s_set_work(&job->common, &job->work);
+    if (nm_record_decode(&nm_request_shape, &job->request, job->work.request, NULL, "") != NM_OK)
+        return NM_ERR_REFUSED;
+    s_set_request(&job->common, &job->request);
+    return NM_OK;
+}
+
+static nm_rc_t
+s_route(router_t *self, nm_turn_t *turn, const job_t *job, const nm_recipients_t *reached)
+{
+    nm_route_t route;
+    if (s_is_expired(&job->common, turn))
+        return s_mail_expired(self, turn, &job->common);
+    if (nm_route_make(&job->request, reached, s_present(self), &route) != NM_OK)
+        return s_fail_unreadable(self, turn, &job->common);
+    return s_take_route(self, turn, &job->common, &route,
+                        NM_HAS(&job->work, work, skip) ? job->work.skip : nm_bytes(NULL, 0));
+}
+
+//  Once it is known where its user is reached it goes on in s_on_reached.
+static nm_rc_t
+s_ask_user(router_t *self, nm_turn_t *turn, const job_t *job, nm_bytes_t packed)
+{
+    nm_unreached_t row = { .has = 0 };
+    NM_PUT(&row, unreached, service, job->work.service);
+    NM_PUT(&row, unreached, user, job->request.user_id);
+    S_PASS(&row, unreached, &job->work, work, skip);
+    S_PASS(&row, unreached, &job->request, request, expires_at);
+    return nm_reach_add(&self->reach, turn, &job->work.notification, &row, packed);
+}
+
+static nm_rc_t
+s_on_reached(void *arg, nm_turn_t *turn, nm_bytes_t packed, const nm_recipients_t *reached)
+{
+    job_t job;
+    nm_rc_t rc = s_read_job(packed, &job);
+    return rc == NM_OK ? s_route(arg, turn, &job, reached) : NM_ERR_CORRUPT;
+}
+
 static nm_rc_t
 s_on_work(router_t *self, nm_turn_t *turn, const nm_mail_in_t *mail)
 {
-    nm_work_t work;
-    nm_rc_t rc = nm_record_decode(&nm_work_shape, &work, mail->body, NULL, "");
-    if (rc != NM_OK)
+    static const nm_recipients_t NOWHERE;
+    job_t job;
+    nm_rc_t rc = s_read_job(mail->body, &job);
+    if (rc != NM_OK && rc != NM_ERR_REFUSED)
         return rc;
     self->turn.routed++;
-
-    nm_request_t request;
-    nm_delivery_t common;
-    nm_route_t route;
-    s_set_work(&common, &work);
-    if (nm_record_decode(&nm_request_shape, &request, work.request, NULL, "") != NM_OK ||
-        nm_route_make(&request, s_present(self), &route) != NM_OK)
-        return s_fail_unreadable(self, turn, &common);
-    s_set_request(&common, &request);
-    s_time(self, turn, &work, &request);
-    if (s_is_expired(&common, turn))
-        return s_mail_expired(self, turn, &common);
-    return s_take_route(self, turn, &common, &route, NM_HAS(&work, work, skip) ? work.skip : nm_bytes(NULL, 0));
+    if (rc == NM_ERR_REFUSED)
+        return s_fail_unreadable(self, turn, &job.common);
+    s_time(self, turn, &job.work, &job.request);
+    if (NM_HAS(&job.request, request, user_id) && !s_is_expired(&job.common, turn))
+        return s_ask_user(self, turn, &job, mail->body);
+    return s_route(self, turn, &job, &NOWHERE);
 }
 
 //  -- Replays: deliveries that come back from deadletter
@@ -403,6 +465,26 @@ s_withdraw_all(router_t *self, nm_turn_t *turn, const nm_id_t *notification, uin
     return rc;
 }
 
+//  No delivery was made of it yet, so its end is that of the first one.
+static nm_rc_t
+s_withdraw_unreached(router_t *self, nm_turn_t *turn, const nm_id_t *notification, uint64_t *count)
+{
+    nm_event_t event;
+    nm_bytes_t packed;
+    job_t job;
+    nm_rc_t rc;
+    while ((rc = nm_reach_withdraw(&self->reach, turn, notification, &packed)) == NM_OK) {
+        if (s_read_job(packed, &job) != NM_OK)
+            return NM_ERR_CORRUPT;
+        nm_owner_event(&event, NM_EVENT_CANCELLED, &job.common, job.common.order + ORDER_END, turn);
+        rc = nm_owner_mail(turn, self->directory, &event, job.common.priority);
+        if (rc != NM_OK)
+            return rc;
+        ++*count;
+    }
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
 static bool
 s_read_notification(nm_bytes_t body, nm_id_t *notification)
 {
@@ -414,7 +496,7 @@ s_read_notification(nm_bytes_t body, nm_id_t *notification)
     return nm_reader_str(&reader, &text) == NM_OK && nm_id_from_text(text, notification) == NM_OK;
 }
 
-//  {notification: UUID} -> 200 {cancelled: n}; 404 if none of its deliveries waits here.
+//  {notification: UUID} -> 200 {cancelled: n}; 404 if none of its deliveries waits here; 409 if it cannot be given back.
 static nm_rc_t
 s_cancel(router_t *self, nm_turn_t *turn, const nm_ask_in_t *ask)
 {
@@ -426,6 +508,13 @@ s_cancel(router_t *self, nm_turn_t *turn, const nm_ask_in_t *ask)
         return NM_OK;
     }
     nm_rc_t rc = s_withdraw_all(self, turn, &notification, &count);
+    if (rc == NM_OK)
+        rc = s_withdraw_unreached(self, turn, &notification, &count);
+    if (rc == NM_ERR_BUSY) {
+        nm_turn_problem(turn, &ask->caller, 409, ask->headers.correlation_id, NULL,
+                        "the notification was sent again after a loss and cannot be given back");
+        return NM_OK;
+    }
     if (rc != NM_OK)
         return rc;
     if (!count) {
@@ -446,21 +535,43 @@ s_on_ask(void *state, nm_turn_t *turn, const nm_ask_in_t *ask)
     if (nm_bytes_is(ask->op, "deliveries.cancel"))
         return s_cancel(state, turn, ask);
     if (nm_bytes_is(ask->op, "custody.holds"))
-        return nm_owner_holds(turn, ask, NULL, NULL);
+        return nm_owner_holds(turn, ask, nm_reach_holds, &((router_t *) state)->reach);
     nm_turn_problem(turn, &ask->caller, 404, ask->headers.correlation_id, NULL,
                     "the router does not answer this operation");
     return NM_OK;
 }
 
+static nm_rc_t
+s_on_reply(void *state, nm_turn_t *turn, const nm_reply_in_t *reply)
+{
+    router_t *self = state;
+    return nm_reach_reply(&self->reach, turn, reply);
+}
+
+static nm_rc_t
+s_due(void *state, nm_turn_t *turn)
+{
+    router_t *self = state;
+    return nm_reach_due(&self->reach, turn);
+}
+
+static const nm_table_t *const TABLES[] = { &nm_unreached_table, &nm_unreached_work_table, &nm_unreached_ends_table };
+
 const nm_role_t nm_router_role = {
     .name = "router",
     .id = NM_ROLE_ROUTER,
+    .tables = TABLES,
+    .table_count = NM_COUNT(TABLES),
     .pace_ms = 3,
     .open = s_open,
     .close = s_close,
     .load = s_load,
     .mail = s_on_mail,
     .ask = s_on_ask,
+    .reply = s_on_reply,
+    .due = s_due,
+    .every_turn = true,
     .committed = s_committed,
+    .backlog = s_backlog,
     .status = s_status,
 };

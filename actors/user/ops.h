@@ -11,6 +11,7 @@ nm_act_fn nm_act_providers_create, nm_act_providers_patch, nm_act_providers_dele
 
 nm_act_fn nm_act_users_create, nm_act_users_list, nm_act_users_get, nm_act_users_patch,
     nm_act_users_delete;                                       //  users.c
+nm_act_fn nm_act_users_reach;                                  //  reach.c
 nm_act_fn nm_act_login, nm_act_logout, nm_act_signing_rotate;  //  login.c
 
 //  The secrets of signing keys.

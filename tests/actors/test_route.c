@@ -8,6 +8,8 @@
 
 enum { EVERYBODY = 1 << NM_CHANNEL_EMAIL | 1 << NM_CHANNEL_PUSH | 1 << NM_CHANNEL_SMS | 1 << NM_CHANNEL_WHATSAPP };
 
+static const nm_recipients_t NOWHERE;
+
 static nm_request_t
 s_email_request(void)
 {
@@ -41,7 +43,7 @@ takes_one_step_for_one_address(void **state)
     (void) state;
     nm_request_t request = s_email_request();
     nm_route_t route;
-    assert_int_equal(nm_route_make(&request, EVERYBODY, &route), NM_OK);
+    assert_int_equal(nm_route_make(&request, &NOWHERE, EVERYBODY, &route), NM_OK);
     assert_int_equal(route.count, 1);
     assert_int_equal(route.steps[0].channel, NM_CHANNEL_EMAIL);
     assert_false(route.steps[0].dead);
@@ -62,7 +64,7 @@ s_make(const char *const *channels, size_t count, nm_strategy_t strategy, nm_rou
     nm_record_encode(&nm_recipients_shape, &recipients, NM_BY_NAME, &inner);
     NM_PUT(&request, request, recipients, nm_buf_bytes(&inner));
     NM_PUT(&request, request, strategy, (uint8_t) strategy);
-    nm_rc_t rc = nm_route_make(&request, EVERYBODY, route);
+    nm_rc_t rc = nm_route_make(&request, &NOWHERE, EVERYBODY, route);
     nm_buf_free(&list);
     nm_buf_free(&inner);
     return rc;
@@ -102,6 +104,31 @@ passes_over_a_channel_without_an_address(void **state)
     assert_int_equal(route.steps[0].channel, NM_CHANNEL_EMAIL);
 }
 
+//  Where its user is reached counts, and nothing else does.
+static void
+takes_the_addresses_of_a_user(void **state)
+{
+    (void) state;
+    static const char *const CHANNELS[] = { "push", "sms", "email" };
+    static const nm_id_t USER = { { 3, 1, 4 } };
+    nm_buf_t list = { 0 };
+    nm_request_t request = s_channels_request(&list, CHANNELS, 3);
+    nm_recipients_t reached = { .has = 0 };
+    nm_route_t route;
+    NM_PUT(&request, request, user_id, USER);
+    NM_PUT(&reached, recipients, phone, nm_text("+491701234567"));
+    assert_int_equal(nm_route_make(&request, &reached, EVERYBODY, &route), NM_OK);
+    assert_int_equal(route.count, 1);
+    assert_int_equal(route.steps[0].channel, NM_CHANNEL_SMS);
+    assert_true(nm_bytes_is(route.steps[0].recipient, "+491701234567"));
+
+    assert_int_equal(nm_route_make(&request, &NOWHERE, EVERYBODY, &route), NM_OK);
+    assert_int_equal(route.count, 1);
+    assert_true(route.steps[0].dead);
+    assert_int_equal(route.steps[0].reason, NM_REASON_NO_RECIPIENT);
+    nm_buf_free(&list);
+}
+
 static void
 refuses_a_channel_that_does_not_exist(void **state)
 {
@@ -110,7 +137,7 @@ refuses_a_channel_that_does_not_exist(void **state)
     nm_buf_t list = { 0 };
     nm_request_t request = s_channels_request(&list, CHANNELS, 1);
     nm_route_t route;
-    assert_int_equal(nm_route_make(&request, EVERYBODY, &route), NM_ERR_MALFORMED);
+    assert_int_equal(nm_route_make(&request, &NOWHERE, EVERYBODY, &route), NM_ERR_MALFORMED);
     nm_buf_free(&list);
 }
 
@@ -120,7 +147,7 @@ refuses_a_request_without_a_channel(void **state)
     (void) state;
     nm_request_t request = { .has = 0 };
     nm_route_t route;
-    assert_int_equal(nm_route_make(&request, EVERYBODY, &route), NM_ERR_MALFORMED);
+    assert_int_equal(nm_route_make(&request, &NOWHERE, EVERYBODY, &route), NM_ERR_MALFORMED);
 }
 
 static void
@@ -141,7 +168,7 @@ refuses_more_copies_than_a_notification_may_have(void **state)
     NM_PUT(&request, request, email, nm_buf_bytes(&inner));
 
     nm_route_t route;
-    assert_int_equal(nm_route_make(&request, EVERYBODY, &route), NM_ERR_MALFORMED);
+    assert_int_equal(nm_route_make(&request, &NOWHERE, EVERYBODY, &route), NM_ERR_MALFORMED);
     nm_buf_free(&lists);
     nm_buf_free(&inner);
 }
@@ -153,7 +180,7 @@ gives_up_where_nobody_renders_templates(void **state)
     nm_request_t request = s_email_request();
     NM_PUT(&request, request, template, nm_text("welcome"));
     nm_route_t route;
-    assert_int_equal(nm_route_make(&request, EVERYBODY, &route), NM_OK);
+    assert_int_equal(nm_route_make(&request, &NOWHERE, EVERYBODY, &route), NM_OK);
     assert_true(route.steps[0].dead);
     assert_int_equal(route.steps[0].reason, NM_REASON_TEMPLATE);
 }
@@ -176,6 +203,7 @@ main(void)
         cmocka_unit_test(takes_a_channel_that_is_named_twice_once),
         cmocka_unit_test(takes_one_channel_when_the_first_will_do),
         cmocka_unit_test(passes_over_a_channel_without_an_address),
+        cmocka_unit_test(takes_the_addresses_of_a_user),
         cmocka_unit_test(refuses_a_channel_that_does_not_exist),
         cmocka_unit_test(refuses_a_request_without_a_channel),
         cmocka_unit_test(refuses_more_copies_than_a_notification_may_have),

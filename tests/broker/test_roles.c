@@ -25,19 +25,20 @@ static void
 mail_goes_only_where_the_design_says(void **state)
 {
     (void) state;
-    static const nm_role_id_t ROLES[] = { NM_ROLE_GATEWAY,  NM_ROLE_ROUTER, NM_ROLE_EMAIL,
-                                          NM_ROLE_PUSH,     NM_ROLE_SMS,    NM_ROLE_DEADLETTER,
-                                          NM_ROLE_OPERATOR, NM_ROLE_CLIENT, NM_ROLE_BRIDGE };
+    static const nm_role_id_t ROLES[] = { NM_ROLE_GATEWAY, NM_ROLE_ROUTER,     NM_ROLE_EMAIL,    NM_ROLE_PUSH,
+                                          NM_ROLE_SMS,     NM_ROLE_DEADLETTER, NM_ROLE_OPERATOR, NM_ROLE_CLIENT,
+                                          NM_ROLE_BRIDGE,  NM_ROLE_USER };
     static const char *const RIGHTS[] = {
-        "2W......-",  //  gateway; 2: C and E; -: a link without mail
-        "E.DDDL...",  //  router
-        "EB...L...",  //  email
-        "EB...L...",  //  push
-        "EB...L...",  //  sms
-        "ER.......",  //  deadletter
-        ".........",  //  operator
-        ".........",  //  client
-        "-........",  //  bridge
+        "2W......--",  //  gateway; 2: C and E; -: a link without mail
+        "E.DDDL...-",  //  router
+        "EB...L....",  //  email
+        "EB...L....",  //  push
+        "EB...L....",  //  sms
+        "ER........",  //  deadletter
+        "..........",  //  operator
+        "..........",  //  client
+        "-.........",  //  bridge
+        "--........",  //  user
     };
     static const char KINDS[] = { 0, 'W', 'D', 'E', 'L', 'R', 'B', 'C' };
     for (size_t from = 0; from < NM_COUNT(ROLES); from++)
@@ -98,6 +99,9 @@ a_gateway_may_ask_for_dead_letters_and_to_cancel(void **state)
     assert_false(nm_roles_may_ask(NM_ROLE_GATEWAY, NM_ROLE_SMS, nm_text("deliveries.cancelled")));
     assert_false(nm_roles_may_ask(NM_ROLE_ROUTER, NM_ROLE_SMS, nm_text("deliveries.cancel")));
     assert_false(nm_roles_may_ask(NM_ROLE_BRIDGE, NM_ROLE_DEADLETTER, nm_text("dead_letters.list")));
+    assert_true(nm_roles_may_ask(NM_ROLE_ROUTER, NM_ROLE_USER, nm_text("users.reach")));
+    assert_false(nm_roles_may_ask(NM_ROLE_ROUTER, NM_ROLE_USER, nm_text("users.get")));
+    assert_false(nm_roles_may_ask(NM_ROLE_EMAIL, NM_ROLE_USER, nm_text("users.reach")));
 }
 
 static void

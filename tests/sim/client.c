@@ -77,12 +77,13 @@ static void
 s_pack_note(sim_t *self, const sim_note_t *note, nm_buf_t *out)
 {
     nm_buf_t text = { 0 };
-    char word[64];
+    char word[64], address[SIM_ADDRESS_SIZE];
     size_t number = (size_t) (note - self->notes);
     nm_writer_map(out, 4 + note->at_most_once + note->expires);
     nm_writer_pair_text(out, "channel", "email");
-    snprintf(word, sizeof word, "u%zu@t%zu.test", number, note->tenant);
-    nm_writer_pair_text(out, "recipient", word);
+    sim_address(note->tenant, number, address);
+    nm_writer_pair_text(out, note->by_user ? "user_id" : "recipient",
+                        note->by_user ? self->ground->people[note->tenant][number] : address);
     snprintf(word, sizeof word, "note %zu %04x", number, (unsigned) (note->token & 0xffff));
     nm_writer_pair_text(out, "subject", word);
     sim_note_text(self, note, &text);
@@ -311,6 +312,7 @@ sim_clients_open(sim_t *self)
         note->size = sim_dice_odds(dice, 50) ? 20000 : (size_t) sim_dice_between(dice, 1, 400);
         note->at_most_once = sim_dice_odds(dice, 100);
         note->expires = sim_dice_odds(dice, 50);
+        note->by_user = sim_dice_odds(dice, 350);
         note->refused = sim_dice_odds(dice, 80);
         letters |= note->refused;
         snprintf(note->key, sizeof note->key, "key-%zu", i);

@@ -256,8 +256,28 @@ s_ask(nm_actor_t *actor, const char *op, nm_bytes_t body, const char *key, char 
     nm_buf_free(&frame);
 }
 
+void
+sim_address(size_t tenant, size_t n, char out[SIM_ADDRESS_SIZE])
+{
+    snprintf(out, SIM_ADDRESS_SIZE, "u%zu@t%zu.test", n, tenant);
+}
+
 static void
-s_add_tenants(sim_seat_t *seat, nm_actor_t *actor)
+s_add_people(sim_ground_t *self, nm_actor_t *actor, size_t tenant, const char *service)
+{
+    char address[SIM_ADDRESS_SIZE];
+    for (size_t n = 0; n < SIM_PEOPLE_COUNT; n++) {
+        nm_buf_t body = { 0 };
+        sim_address(tenant, n, address);
+        sim_body_put(&body, "service_id", service, "email", address, NULL);
+        s_ask(actor, "users.create", nm_buf_bytes(&body), "id", self->people[tenant][n],
+              sizeof self->people[tenant][n]);
+        nm_buf_free(&body);
+    }
+}
+
+static void
+s_add_tenants(sim_ground_t *self, sim_seat_t *seat, nm_actor_t *actor)
 {
     static const char *const NAMES[SIM_TENANT_COUNT] = { "shop", "club" };
     for (size_t i = 0; i < SIM_TENANT_COUNT; i++) {
@@ -269,6 +289,7 @@ s_add_tenants(sim_seat_t *seat, nm_actor_t *actor)
         sim_body_put(&body, "service_id", service, NULL);
         s_ask(actor, "keys.create", nm_buf_bytes(&body), "key", seat->keys[i], sizeof seat->keys[i]);
         nm_buf_free(&body);
+        s_add_people(self, actor, i, service);
     }
 }
 
@@ -318,7 +339,7 @@ s_copy_books(const sim_seat_t *from, sim_seat_t *to, nm_store_t *store)
 }
 
 static void
-s_make_store(const sim_ground_t *self, const sim_seat_t *owner, sim_seat_t *seat)
+s_make_store(sim_ground_t *self, const sim_seat_t *owner, sim_seat_t *seat)
 {
     nm_error_t error = { .text = "" };
     nm_store_config_t config = sim_seat_config(seat);
@@ -341,7 +362,7 @@ s_make_store(const sim_ground_t *self, const sim_seat_t *owner, sim_seat_t *seat
     s_drop_outputs(actor);
     if (seat == owner) {
         s_wait_alone(actor);
-        s_add_tenants(seat, actor);
+        s_add_tenants(self, seat, actor);
     }
     nm_actor_destroy(&actor);
     nm_store_destroy(&store);

@@ -1,15 +1,16 @@
 /*  ground - what simulations stand on and do not change: a mesh, its directory, and new stores.
  *
  *  Made once per process, in a folder of its own under /dev/shm. Each simulation begins with
- *  copies of the stores: opened once by their actors, with two tenants and a key for each
- *  at every gateway.
+ *  copies of the stores: opened once by their actors, with two tenants, a key for each
+ *  at every gateway, and users of each at the user actor.
  */
 #ifndef SIM_GROUND_H
 #define SIM_GROUND_H
 
 #include "broker/actor.h"
+#include "wire/id.h"
 
-enum { SIM_SEAT_MAX = 12, SIM_TENANT_COUNT = 2, SIM_API_KEY_SIZE = 65, SIM_BACKLOG = 12 };
+enum { SIM_SEAT_MAX = 12, SIM_TENANT_COUNT = 2, SIM_PEOPLE_COUNT = 24, SIM_API_KEY_SIZE = 65, SIM_BACKLOG = 12 };
 
 //  2026-11-21T00:00:00Z: when every simulation begins.
 #define SIM_START_MS INT64_C(1795219200000)
@@ -38,7 +39,12 @@ typedef struct {
     sim_seat_t seats[SIM_SEAT_MAX];
     size_t seat_count;
     char admin_key[SIM_API_KEY_SIZE + 1];
+    char people[SIM_TENANT_COUNT][SIM_PEOPLE_COUNT][NM_ID_TEXT_SIZE + 1];  //  Ids; whose address is sim_address
 } sim_ground_t;
+
+//  The address of a tenant's n-th recipient, who is also its n-th user.
+enum { SIM_ADDRESS_SIZE = 32 };
+void sim_address(size_t tenant, size_t n, char out[SIM_ADDRESS_SIZE]);
 
 //  The process ends with a message if it cannot be made.
 sim_ground_t *sim_ground_new(void);

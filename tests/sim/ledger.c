@@ -67,14 +67,24 @@ s_delivery_note(const sim_t *sim, nm_bytes_t raw)
 }
 
 static size_t
+s_user_note(const sim_t *sim, const char *user)
+{
+    for (size_t i = 0; i < sim->note_count; i++)
+        if (strcmp(sim->ground->people[sim->notes[i].tenant][i], user) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
+static size_t
 s_work_note(const sim_t *sim, nm_bytes_t raw)
 {
     nm_work_t work;
-    char recipient[32];
+    char recipient[SIM_ADDRESS_SIZE], user[NM_ID_TEXT_SIZE + 1];
     if (nm_record_decode(&nm_work_shape, &work, raw, NULL, "") != NM_OK)
         return SIZE_MAX;
     sim_body_text(work.request, "recipient", recipient, sizeof recipient);
-    return s_recipient_note(sim, nm_text(recipient));
+    sim_body_text(work.request, "user_id", user, sizeof user);
+    return user[0] ? s_user_note(sim, user) : s_recipient_note(sim, nm_text(recipient));
 }
 
 //  The note that a mail speaks of; SIZE_MAX: none that is known.

@@ -17,7 +17,7 @@
 #include "tests/sim/ground.h"
 
 enum {
-    SIM_NOTE_MAX = 24,
+    SIM_NOTE_MAX = SIM_PEOPLE_COUNT,
     SIM_GOT_MAX = 32,
     SIM_SPELL_MAX = 12,
     SIM_HEAL_MS = 90000,  //  After the faults: everything must be final and empty within this
@@ -190,6 +190,7 @@ typedef struct {
     size_t size;     //  Of the content
     bool at_most_once;
     bool expires;
+    bool by_user;       //  It names a user, not an address
     bool refused;       //  Its address is dead: 550
     int64_t cancel_ms;  //  When its client thinks better of it; 0: never
     sim_note_state_t state;
