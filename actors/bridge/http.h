@@ -1,6 +1,6 @@
 /*  http - the front of a bridge: HTTP/1.1 over libmicrohttpd, driven by the actor's own loop.
  *
- *  The only code that sees <microhttpd.h>. It closes what that library leaves open: heads that two servers could
+ *  http*.c are the only code that sees <microhttpd.h>. They close what that library leaves open: heads that two servers could
  *  read differently, clients that take for ever, memory that a resting connection holds. One thread, and no call waits.
  *
  *  A request is suspended once it is whole and resumed with its answer, so that a thousand of them cost a thousand small
