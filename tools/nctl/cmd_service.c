@@ -9,7 +9,11 @@ const nm_option_t nm_service_options[] = {
     { "name", 0, "NAME", "patch: a new name" },
     { "active", 0, "yes|no", "patch: whether its keys work" },
     { "retention-days", 0, "N", "create, patch: how long ended notifications are kept" },
-    { "per-minute", 0, "N", "create, patch: requests in a minute" },
+    { "per-minute", 0, "N", "create, patch: notifications in a minute" },
+    { "burst", 0, "N", "create, patch: ... and at once" },
+    { "per-day", 0, "N", "create, patch: notifications in a day" },
+    { "recipient-per-hour", 0, "N", "create, patch: notifications to one recipient in an hour" },
+    { "recipient-per-day", 0, "N", "create, patch: ... and in a day" },
     { "limit", 'n', "N", "list: at most so many, up to 200 (50)" },
     { "cursor", 0, "CURSOR", "list: goes on after a page" },
     { NULL, 0, NULL, NULL }
@@ -21,6 +25,31 @@ static const nm_column_t COLUMNS[] = {
 };
 // clang-format on
 
+//  A patch leaves those that are not given as they are.
+static nm_rc_t
+s_add_limits(json_t *body, const nm_options_t *options, nm_error_t *error)
+{
+    static const struct {
+        const char *option, *part, *field;
+    } LIMITS[] = {
+        { "per-minute", "limits", "per_minute" },
+        { "burst", "limits", "burst" },
+        { "per-day", "limits", "per_day" },
+        { "recipient-per-hour", "recipient_limits", "per_hour" },
+        { "recipient-per-day", "recipient_limits", "per_day" },
+    };
+    nm_rc_t rc = NM_OK;
+    for (size_t i = 0; rc == NM_OK && i < NM_COUNT(LIMITS); i++) {
+        if (!nm_options_has(options, LIMITS[i].option))
+            continue;
+        if (!json_object_get(body, LIMITS[i].part))
+            json_object_set_new(body, LIMITS[i].part, json_object());
+        rc = nm_pages_number(json_object_get(body, LIMITS[i].part), options, LIMITS[i].option, LIMITS[i].field,
+                             UINT32_MAX, error);
+    }
+    return rc;
+}
+
 //  What create and patch share.
 static nm_rc_t
 s_add_settings(nm_nctl_t *self, json_t *body, nm_error_t *error)
@@ -28,12 +57,7 @@ s_add_settings(nm_nctl_t *self, json_t *body, nm_error_t *error)
     const nm_options_t *options = &self->options;
     nm_pages_text(body, options, "description", "description");
     nm_rc_t rc = nm_pages_number(body, options, "retention-days", "retention_days", 3650, error);
-    if (rc == NM_OK && nm_options_has(options, "per-minute")) {
-        json_t *limits = json_object();
-        json_object_set_new(body, "limits", limits);
-        rc = nm_pages_number(limits, options, "per-minute", "per_minute", UINT32_MAX, error);
-    }
-    return rc;
+    return rc == NM_OK ? s_add_limits(body, options, error) : rc;
 }
 
 static int
