@@ -218,12 +218,12 @@ NM_RECORD_DECLARE(shown_service, NM_SHOWN_SERVICE_FIELDS);
     F(R, 6, expires_at, TIME, 0, NIL, NULL, "When it stops working")
 NM_RECORD_DECLARE(new_key, NM_NEW_KEY_FIELDS);
 
-#define NM_SHOWN_KEY_FIELDS(F, R)                                                                         \
-    F(R, 1, key_id, ID, 0, MUST, NULL, "Its id")                                                          \
-    F(R, 2, name, LINE, NM_NAME_MAX, MUST, NULL, "For people")                                            \
-    F(R, 3, scopes, LINES, 16, MUST, &nm_scope_words, "What it may do")                                   \
-    F(R, 4, created_at, TIME, 0, MUST, NULL, "When it was made")                                          \
-    F(R, 5, last_used_at, TIME, 0, NIL, NULL, "When it was used last, as far as the asked gateway knows") \
+#define NM_SHOWN_KEY_FIELDS(F, R)                                                                          \
+    F(R, 1, key_id, ID, 0, MUST, NULL, "Its id")                                                           \
+    F(R, 2, name, LINE, NM_NAME_MAX, MUST, NULL, "For people")                                             \
+    F(R, 3, scopes, LINES, 16, MUST, &nm_scope_words, "What it may do")                                    \
+    F(R, 4, created_at, TIME, 0, MUST, NULL, "When it was made")                                           \
+    F(R, 5, last_used_at, TIME, 0, NIL, NULL, "When it was used last, about; gateways tell once a minute") \
     F(R, 6, expires_at, TIME, 0, NIL, NULL, "When it stops working")
 NM_RECORD_DECLARE(shown_key, NM_SHOWN_KEY_FIELDS);
 

@@ -115,6 +115,7 @@ const nm_api_t nm_api[] = {
       "The first answer under a key" },
     { "notifications.take", NOTIFICATIONS_WRITE, POST, NULL, 202, TAKES_NOTIFICATION,
       "Take in what another gateway looked at the key of" },
+    { "keys.used", ADMIN, POST, NULL, 204, 0, "When keys were used last", &nm_key_uses_shape },
     { "limits.lend", NOTIFICATIONS_WRITE, POST, NULL, 200, 0, "What is left of a limit" },
     { "notifications.account", ADMIN, POST, NULL, 200, 0, "Look for what nobody has, and send it again" },
 };

@@ -146,6 +146,16 @@ extern const nm_shape_t nm_service_new_shape, nm_service_change_shape;
 NM_RECORD_DECLARE(key_ask, NM_KEY_ASK_FIELDS);
 extern const nm_shape_t nm_key_new_shape, nm_key_rotate_shape, nm_key_ref_shape;
 
+//  Between actors: when keys were used last.
+#define NM_KEY_USE_FIELDS(F, R)                      \
+    F(R, 1, service, ID, 0, MUST, NULL, "Whose key") \
+    F(R, 2, id, ID, 0, MUST, NULL, "Which key")      \
+    F(R, 3, at, TIME, 0, MUST, NULL, "When")
+NM_RECORD_DECLARE(key_use, NM_KEY_USE_FIELDS);
+
+#define NM_KEY_USES_FIELDS(F, R) F(R, 1, uses, RECORDS, 1000, MUST, &nm_key_use_shape, "Those that were used")
+NM_RECORD_DECLARE(key_uses, NM_KEY_USES_FIELDS);
+
 //  Of services, and of the keys or the users of one.
 #define NM_PAGE_ASK_FIELDS(F, R)                                                      \
     F(R, 1, limit, UINT, NM_LIST_MAX, MAY, NULL, "At most so many; 50 if absent")     \

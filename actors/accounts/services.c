@@ -248,8 +248,28 @@ nm_services_used(const nm_services_t *self, const nm_id_t *service, const nm_id_
     return key ? key->used_ms : 0;
 }
 
+void
+nm_services_note_used(nm_services_t *self, const nm_id_t *service, const nm_id_t *id, int64_t at_ms)
+{
+    nm_tenant_key_t *key = s_key_find(self, service, id);
+    if (!key || key->used_ms >= at_ms)
+        return;
+    key->used_ms = at_ms;
+    key->used_changed = true;
+}
+
+static void
+s_tell_use(const nm_tenant_key_t *key, nm_buf_t *out)
+{
+    nm_key_use_t use = { .has = 0 };
+    NM_PUT(&use, key_use, service, key->service);
+    NM_PUT(&use, key_use, id, key->id);
+    NM_PUT(&use, key_use, at, key->used_ms);
+    nm_record_encode(&nm_key_use_shape, &use, NM_BY_NAME, out);
+}
+
 nm_rc_t
-nm_services_save_used(nm_services_t *self, nm_txn_t *txn)
+nm_services_save_used(nm_services_t *self, nm_txn_t *txn, nm_buf_t *told, size_t *count)
 {
     nm_rc_t rc = NM_OK;
     for (size_t i = 0; rc == NM_OK && i < self->key_count; i++) {
@@ -261,6 +281,10 @@ nm_services_save_used(nm_services_t *self, nm_txn_t *txn)
         nm_key_t place = s_use_key(&key->service, &key->id);
         rc = nm_table_put(txn, &nm_key_uses_table, nm_key_view(&place), nm_bytes(raw, sizeof raw));
         key->used_changed = false;
+        if (told && *count < NM_USES_MAX) {
+            s_tell_use(key, told);
+            ++*count;
+        }
     }
     return rc;
 }

@@ -110,8 +110,13 @@ nm_rc_t nm_services_delete_key(nm_turn_t *turn, const nm_id_t *service, const nm
 //  When a key was used last, as far as this actor knows; 0: never, or a while ago and not noted.
 int64_t nm_services_used(const nm_services_t *self, const nm_id_t *service, const nm_id_t *id);
 
-//  Writes down when keys were used last, for those that were used since.
-nm_rc_t nm_services_save_used(nm_services_t *self, nm_txn_t *txn);
+//  Somebody else saw the key used; the later time counts.
+void nm_services_note_used(nm_services_t *self, const nm_id_t *service, const nm_id_t *id, int64_t at_ms);
+
+//  Writes down when keys were used last, for those that were used since. told (may be NULL) gets them packed for
+//  keys.used, NM_USES_MAX at most; returns how many through count.
+enum { NM_USES_MAX = 1000 };
+nm_rc_t nm_services_save_used(nm_services_t *self, nm_txn_t *txn, nm_buf_t *told, size_t *count);
 
 //  Keys of entries in the book, as text; the keys of a service start with the last one.
 enum { NM_SERVICES_ENTRY_SIZE = 96 };

@@ -7,6 +7,7 @@
 #include "actors/gateway/tables.h"
 #include "lmdb_store/queue.h"
 #include "wire/id.h"
+#include "wire/writer.h"
 
 enum {
     DUE_COUNT = 500,      //  Due ones looked at in a turn
@@ -283,6 +284,28 @@ s_retire(nm_gateway_t *self, const nm_shelf_t *shelf, nm_txn_t *txn, int64_t now
     return rc;
 }
 
+//  Writes down when keys were used last, and tells the user actor, which knows it of all gateways. It need not hear:
+//  what it misses it hears with the next use.
+static nm_rc_t
+s_tell_uses(nm_gateway_t *self, nm_turn_t *turn)
+{
+    nm_buf_t uses = { 0 };
+    size_t count = 0;
+    const char *owner;
+    bool there = nm_turn_book(turn, NM_SERVICES_BOOK, &owner) == NM_BOOK_THERE;
+    nm_rc_t rc = nm_services_save_used(&self->services, nm_turn_txn(turn), there ? &uses : NULL, &count);
+    if (rc == NM_OK && count) {
+        nm_buf_clear(&self->body);
+        nm_writer_map(&self->body, 1);
+        nm_writer_text(&self->body, "uses");
+        nm_writer_list(&self->body, count);
+        nm_buf_add_bytes(&self->body, nm_buf_bytes(&uses));
+        nm_turn_ask(turn, NM_ROLE_USER, owner, "keys.used", nm_buf_bytes(&self->body), 1000, 0);
+    }
+    nm_buf_free(&uses);
+    return rc;
+}
+
 static nm_rc_t
 s_tidy(nm_gateway_t *self, nm_turn_t *turn)
 {
@@ -302,7 +325,7 @@ s_tidy(nm_gateway_t *self, nm_turn_t *turn)
     if (rc == NM_OK)
         rc = s_retire(self, &nm_copy_shelf, txn, now_ms, &again);
     if (rc == NM_OK)
-        rc = nm_services_save_used(&self->services, txn);
+        rc = s_tell_uses(self, turn);
     if (rc == NM_OK)
         rc = nm_lockout_tidy(&self->lockout, txn, now_ms);
     if (rc == NM_OK)

@@ -18,7 +18,8 @@ typedef struct {
     const char *op;  //  wire/api.h says who may
     nm_op_fn *run;
     nm_act_fn *read;   //  Instead of run: it reads what is in a book
-    const char *book;  //  ... or is passed on to the owner of this one, whose answer may be a change of it
+    const char *book;  //  ... or is passed on to the owner of this one, whose answer may be a change of it.
+                       //  With read: the owner knows more, and is asked if it is there
 } nm_op_row_t;
 
 static const nm_op_row_t OPS[] = {
@@ -41,7 +42,7 @@ static const nm_op_row_t OPS[] = {
     { "services.patch", .book = NM_SERVICES_BOOK },
     { "services.delete", .book = NM_SERVICES_BOOK },
     { "keys.create", .book = NM_SERVICES_BOOK },
-    { "keys.list", .read = nm_act_keys_list },
+    { "keys.list", .read = nm_act_keys_list, .book = NM_SERVICES_BOOK },
     { "keys.rotate", .book = NM_SERVICES_BOOK },
     { "keys.delete", .book = NM_SERVICES_BOOK },
     { "idempotency.find.notifications.create", nm_op_find },
@@ -478,7 +479,8 @@ s_read(nm_case_t *it, nm_act_fn *read)
 static nm_rc_t
 s_do(nm_case_t *it, const nm_op_row_t *row)
 {
-    if (row->book)
+    bool passes = row->book && (!row->read || nm_turn_book(it->turn, row->book, NULL) == NM_BOOK_THERE);
+    if (passes && !(row->read && nm_case_is_passed_on(it)))
         return nm_passing_take(it, row->book);
     return row->read ? s_read(it, row->read) : row->run(it);
 }

@@ -4,6 +4,7 @@
 
 #include "actors/accounts/reads.h"
 #include "actors/user/ops.h"
+#include "actors/user/state.h"
 #include "wire/asks.h"
 #include "wire/id.h"
 #include "wire/reader.h"
@@ -184,6 +185,24 @@ nm_act_keys_delete(nm_act_t *it)
         rc = nm_services_delete_key(it->turn, &key.service, &key.id);
     if (rc != NM_OK)
         return rc == NM_ERR_REFUSED ? NM_OK : rc;
+    return nm_act_nothing(it);
+}
+
+//  A gateway tells when keys were used at it.
+nm_rc_t
+nm_act_keys_used(nm_act_t *it)
+{
+    nm_key_uses_t ask;
+    nm_list_t list;
+    nm_bytes_t raw;
+    nm_rc_t rc = nm_act_decode(it, &nm_key_uses_shape, &ask, false);
+    if (rc != NM_OK || nm_list_open(&list, ask.uses) != NM_OK)
+        return NM_OK;
+    while (nm_list_next(&list, &raw) == NM_OK) {
+        nm_key_use_t use;
+        if (nm_record_decode(&nm_key_use_shape, &use, raw, NULL, "") == NM_OK)
+            nm_services_note_used(&nm_deed(it)->user->services, &use.service, &use.id, use.at);
+    }
     return nm_act_nothing(it);
 }
 

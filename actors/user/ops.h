@@ -5,9 +5,9 @@
 
 #include "actors/accounts/act.h"
 
-nm_act_fn nm_act_services_create, nm_act_services_patch, nm_act_services_delete;     //  services.c
-nm_act_fn nm_act_keys_create, nm_act_keys_rotate, nm_act_keys_delete;                //  keys.c
-nm_act_fn nm_act_providers_create, nm_act_providers_patch, nm_act_providers_delete;  //  providers.c
+nm_act_fn nm_act_services_create, nm_act_services_patch, nm_act_services_delete;         //  services.c
+nm_act_fn nm_act_keys_create, nm_act_keys_rotate, nm_act_keys_delete, nm_act_keys_used;  //  keys.c
+nm_act_fn nm_act_providers_create, nm_act_providers_patch, nm_act_providers_delete;      //  providers.c
 
 nm_act_fn nm_act_users_create, nm_act_users_list, nm_act_users_get, nm_act_users_patch,
     nm_act_users_delete;                                       //  users.c

@@ -29,6 +29,7 @@ static const op_row_t OPS[] = {
     { "keys.create", nm_act_keys_create, NM_SERVICES_BOOK },
     { "keys.list", nm_act_keys_list },
     { "keys.rotate", nm_act_keys_rotate, NM_SERVICES_BOOK },
+    { "keys.used", nm_act_keys_used },
     { "keys.delete", nm_act_keys_delete, NM_SERVICES_BOOK },
     { "users.create", nm_act_users_create, NM_PEOPLE_BOOK },
     { "users.list", nm_act_users_list },
@@ -242,7 +243,7 @@ s_tidy(nm_user_t *self, nm_turn_t *turn)
     if (rc == NM_OK && nm_turn_book(turn, NM_SESSIONS_BOOK, NULL) == NM_BOOK_HERE)
         rc = nm_sessions_tidy(&self->sessions, turn);
     if (rc == NM_OK)
-        rc = nm_services_save_used(&self->services, nm_turn_txn(turn));
+        rc = nm_services_save_used(&self->services, nm_turn_txn(turn), NULL, NULL);
     return rc;
 }
 

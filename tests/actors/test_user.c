@@ -201,6 +201,32 @@ without_an_overlap_the_old_key_ends_at_once_and_an_expired_one_is_forgotten(void
     assert_int_equal(nm_client_count(s_ask(self, "keys.list", which).body, "items"), 1);
 }
 
+static void
+the_last_use_of_a_key_is_what_any_gateway_tells(void **state)
+{
+    test_t *self = *state;
+    char id[37];
+    s_key_id(self, id);
+    static const char *const TOLD[] = { "2026-11-21T10:00:00.000Z", "2026-11-21T09:00:00.000Z" };
+    for (size_t i = 0; i < NM_COUNT(TOLD); i++) {
+        nm_buf_clear(&self->body);
+        nm_writer_map(&self->body, 1);
+        nm_writer_text(&self->body, "uses");
+        nm_writer_list(&self->body, 1);
+        nm_client_map(&self->body, "service", self->client->service, "id", id, "at", TOLD[i], NULL);
+        assert_int_equal(s_ask(self, "keys.used", nm_buf_bytes(&self->body)).status, 204);
+    }
+    for (int lives = 0; lives < 2; lives++) {
+        nm_buf_clear(&self->body);
+        nm_bytes_t which = nm_client_map(&self->body, "service_id", self->client->service, NULL);
+        nm_bytes_t key = nm_client_item(s_ask(self, "keys.list", which).body, "items", 0);
+        assert_string_equal(nm_client_text(key, "last_used_at"), TOLD[0]);
+        s_wait(self, 61000);
+        nm_bench_restart(self->user);
+        self->worked = 0;
+    }
+}
+
 //  -- People
 
 static void
@@ -430,6 +456,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         CLAIM(a_rotated_key_works_until_its_overlap_is_over),
         CLAIM(without_an_overlap_the_old_key_ends_at_once_and_an_expired_one_is_forgotten),
+        CLAIM(the_last_use_of_a_key_is_what_any_gateway_tells),
         CLAIM(who_signs_in_gets_a_token_that_a_gateway_takes_for_what_is_its_own),
         CLAIM(who_signs_out_is_out_everywhere_and_the_book_forgets_it_in_time),
         CLAIM(a_new_password_and_the_end_of_an_account_void_its_tokens),
