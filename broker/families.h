@@ -78,6 +78,8 @@ typedef enum { NM_METRIC_COUNTER, NM_METRIC_GAUGE, NM_METRIC_HISTOGRAM } nm_metr
     G(INBOX_PENDING, "nmesh_inbox_pending", 0, "peer_role", NULL, "Mail on offer from peers, not taken in yet")        \
     C(INPUTS, "nmesh_inputs_total", NULL, NULL, "Inputs of turns: frames, asks, replies, results")                     \
     G(LINKS, "nmesh_links", 0, "peer_role", "state", "Links to other actors")                                          \
+    G(LOCKED_OUT, "nmesh_locked_out", 0, NULL, NULL,                                                                   \
+      "Clients that are locked out for wrong credentials, at this gateway")                                            \
     C(MAIL_CLAIMED, "nmesh_mail_claimed_total", NULL, NULL, "Mail that was claimed before it was taken in")            \
     C(MAIL_DUPLICATE, "nmesh_mail_duplicate_total", NULL, NULL, "Mail that was known already, and receipted again")    \
     C(MAIL_GAPS, "nmesh_mail_gap_total", NULL, NULL, "Gaps met in the numbers of a peer's mail")                       \

@@ -713,12 +713,13 @@ s_backlog(void *state, uint64_t *count, int64_t *oldest_ms)
 static void
 s_figures(void *state, nm_turn_t *turn)
 {
-    (void) turn;
     const nm_gateway_t *self = state;
     nm_metrics_t *metrics = self->tally.metrics;
     for (unsigned status = 0; status < NM_STATUS_COUNT; status++)
         nm_metric_set(nm_metrics_make(metrics, NM_FAMILY_NOTIFICATIONS, nm_words_text(&nm_status_words, status), NULL),
                       self->counts[status]);
+    nm_metric_set(nm_metrics_make(metrics, NM_FAMILY_LOCKED_OUT, NULL, NULL),
+                  nm_lockout_count(&self->lockout, nm_turn_now(turn)));
     nm_metric_set(nm_metrics_make(metrics, NM_FAMILY_POLLERS, NULL, NULL), self->polls.count);
 }
 

@@ -110,12 +110,17 @@ s_make_room(const nm_lockout_t *self, const uint8_t id[NM_LOCKOUT_ID_SIZE], int6
     return least;
 }
 
+static bool
+s_is_locked(const nm_lockout_place_t *place, int64_t now_ms)
+{
+    return place->count >= NM_LOCKOUT_WRONG && !s_is_over(place, now_ms);
+}
+
 static int64_t
 s_left_ms(const nm_lockout_t *self, const uint8_t id[NM_LOCKOUT_ID_SIZE], int64_t now_ms)
 {
     const nm_lockout_place_t *place = s_find(self, id);
-    bool locked = place && place->count >= NM_LOCKOUT_WRONG && !s_is_over(place, now_ms);
-    return locked ? place->start_ms + NM_LOCKOUT_MS - now_ms : 0;
+    return place && s_is_locked(place, now_ms) ? place->start_ms + NM_LOCKOUT_MS - now_ms : 0;
 }
 
 int64_t
@@ -138,6 +143,16 @@ s_count(nm_lockout_t *self, const uint8_t id[NM_LOCKOUT_ID_SIZE], int64_t now_ms
     }
     self->changed[s_set(id)] = true;
     self->urgent |= ++place->count == NM_LOCKOUT_WRONG;
+}
+
+size_t
+nm_lockout_count(const nm_lockout_t *self, int64_t now_ms)
+{
+    size_t count = 0;
+    for (size_t i = 0; self->taken && i < NM_LOCKOUT_SETS; i++)
+        for (size_t k = 0; k < NM_LOCKOUT_WAYS; k++)
+            count += s_is_locked(&self->sets[i][k], now_ms);
+    return count;
 }
 
 void

@@ -61,6 +61,9 @@ nm_lockout_who_t nm_lockout_who(const nm_lockout_t *self, const nm_ask_in_t *ask
 //  How long this one still waits; 0: it is not locked out.
 int64_t nm_lockout_left_ms(const nm_lockout_t *self, const nm_lockout_who_t *who, int64_t now_ms);
 
+//  How many wait now. Looks at every place.
+size_t nm_lockout_count(const nm_lockout_t *self, int64_t now_ms);
+
 void nm_lockout_wrong(nm_lockout_t *self, const nm_lockout_who_t *who, int64_t now_ms);
 void nm_lockout_right(nm_lockout_t *self, const nm_lockout_who_t *who);
 

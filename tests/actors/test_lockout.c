@@ -58,6 +58,7 @@ twenty_wrong_ones_lock_the_address_out_for_the_rest_of_two_hours(void **state)
     nm_lockout_t *self = *state;
     s_fail(self, "203.0.113.7", "shop", 19);
     assert_false(s_is_locked(self, "203.0.113.7", "shop", NOW));
+    assert_int_equal(nm_lockout_count(self, NOW), 0);
     s_fail(self, "203.0.113.7", "shop", 1);
     nm_lockout_who_t who = s_who(self, "203.0.113.7", "shop");
     assert_int_equal(nm_lockout_left_ms(self, &who, NOW + 1000), NM_LOCKOUT_MS - 1000);
@@ -65,6 +66,8 @@ twenty_wrong_ones_lock_the_address_out_for_the_rest_of_two_hours(void **state)
     assert_false(s_is_locked(self, "203.0.113.8", "shop", NOW));
     assert_true(s_is_locked(self, "203.0.113.7", "shop", NOW + NM_LOCKOUT_MS - 1));
     assert_false(s_is_locked(self, "203.0.113.7", "shop", NOW + NM_LOCKOUT_MS));
+    assert_int_equal(nm_lockout_count(self, NOW), 2);  //  The pair and the address
+    assert_int_equal(nm_lockout_count(self, NOW + NM_LOCKOUT_MS), 0);
 }
 
 static void

@@ -215,6 +215,8 @@ each_fault_of_an_actor_is_named(void **state)
           "[{'name':'nmesh_deliveries','labels':{'state':'calling'},'count':2},"
           "{'name':'nmesh_deliveries_oldest_seconds','labels':{'state':'calling'},'count':130000}]",
           NM_SEVERITY_WARNING, "calls", "is here for 2m" },
+        { "metrics", "[{'name':'nmesh_locked_out','count':3}]", NM_SEVERITY_WARNING, "locked-out",
+          "locked out 3 clients" },
         { "http_fault", "'connection refused'", NM_SEVERITY_ERROR, "http", "connection refused" },
         { "file_limit", "70", NM_SEVERITY_WARNING, "files", "may open 70 files" },
         { "recovering", "'gateway-3'", NM_SEVERITY_NOTE, "recovery", "what gateway-3 had" },

@@ -419,6 +419,17 @@ s_check_refusals(s_run_t *run, const json_t *actor)
 }
 
 static void
+s_check_locked_out(s_run_t *run, const json_t *actor)
+{
+    int64_t count = nm_picture_metric(actor, "nmesh_locked_out", NULL);
+    if (count)
+        s_find(run, NM_SEVERITY_WARNING, actor,
+               "A client goes on with a key that was revoked, or somebody guesses. It ends two hours after the first "
+               "wrong one.",
+               "has locked out %lld clients for wrong credentials", (long long) count);
+}
+
+static void
 s_check_books(s_run_t *run, const json_t *actor)
 {
     static const char *const BOOKS[] = { "services", "providers" };
@@ -572,37 +583,22 @@ static const struct {
     const char *name;
     void (*check)(s_run_t *run, const json_t *actor);  //  Called for each actor
 } CHECKS[] = {
-    { "silent", s_check_silent },
-    { "certificate", s_check_certificate },
-    { "store", s_check_store },
-    { "disk", s_check_disk },
-    { "backlog", s_check_backlog },
-    { "breaker", s_check_breaker },
-    { "providers", s_check_providers },
-    { "links", s_check_links },
-    { "one-sided", s_check_one_sided },
-    { "stalled", s_check_stalled },
-    { "waiting", s_check_waiting },
-    { "quarantine", s_check_quarantine },
-    { "gaps", s_check_gaps },
-    { "dead-letters", s_check_dead_letters },
-    { "clock", s_check_clock },
-    { "files", s_check_files },
-    { "recovery", s_check_recovery },
-    { "draining", s_check_draining },
-    { "restarted", s_check_restarted },
-    { "numbers", s_check_numbers },
-    { "version", s_check_version },
-    { "stuck", s_check_stuck },
-    { "calls", s_check_calls },
-    { "lost", s_check_lost },
-    { "refusals", s_check_refusals },
-    { "books", s_check_books },
-    { "open-files", s_check_open_files },
-    { "backup", s_check_backup },
-    { "http", s_check_http },
-    { "roles", s_check_roles },
-    { "seeds", s_check_seeds },
+    { "silent", s_check_silent },       { "certificate", s_check_certificate },
+    { "store", s_check_store },         { "disk", s_check_disk },
+    { "backlog", s_check_backlog },     { "breaker", s_check_breaker },
+    { "providers", s_check_providers }, { "links", s_check_links },
+    { "one-sided", s_check_one_sided }, { "stalled", s_check_stalled },
+    { "waiting", s_check_waiting },     { "quarantine", s_check_quarantine },
+    { "gaps", s_check_gaps },           { "dead-letters", s_check_dead_letters },
+    { "clock", s_check_clock },         { "files", s_check_files },
+    { "recovery", s_check_recovery },   { "draining", s_check_draining },
+    { "restarted", s_check_restarted }, { "numbers", s_check_numbers },
+    { "version", s_check_version },     { "stuck", s_check_stuck },
+    { "calls", s_check_calls },         { "lost", s_check_lost },
+    { "refusals", s_check_refusals },   { "locked-out", s_check_locked_out },
+    { "books", s_check_books },         { "open-files", s_check_open_files },
+    { "backup", s_check_backup },       { "http", s_check_http },
+    { "roles", s_check_roles },         { "seeds", s_check_seeds },
 };
 
 static int
