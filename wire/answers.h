@@ -140,13 +140,13 @@ NM_RECORD_DECLARE(timeline_step, NM_TIMELINE_STEP_FIELDS);
 NM_RECORD_DECLARE(notification, NM_NOTIFICATION_FIELDS);
 
 //  The data of a server-sent event.
-#define NM_EVENT_DATA_FIELDS(F, R)                                                         \
-    F(R, 1, id, ID, 0, MUST, NULL, "Of the notification")                                  \
-    F(R, 2, status, ENUM, 0, MUST, &nm_status_words, "Its status after that")              \
-    F(R, 3, event, ENUM, 0, MUST, &nm_event_words, "What happened")                        \
-    F(R, 4, at, TIME, 0, MUST, NULL, "When")                                               \
-    F(R, 5, detail, STR, NM_STEP_SHOWN_DETAIL_MAX, NIL, NULL, "More about it, for people") \
-    F(R, 6, delivery, UINT, 255, MAY, NULL, "To which delivery")                           \
+#define NM_EVENT_DATA_FIELDS(F, R)                                                                \
+    F(R, 1, id, ID, 0, MUST, NULL, "Of the notification")                                         \
+    F(R, 2, status, ENUM, 0, MUST, &nm_status_words, "Its status after that")                     \
+    F(R, 3, event, LINE, 64, MUST, NULL, "What happened, as webhooks call it: notification.sent") \
+    F(R, 4, at, TIME, 0, MUST, NULL, "When")                                                      \
+    F(R, 5, detail, STR, NM_STEP_SHOWN_DETAIL_MAX, NIL, NULL, "More about it, for people")        \
+    F(R, 6, delivery, UINT, 255, MAY, NULL, "To which delivery")                                  \
     F(R, 7, service_id, ID, 0, MAY, NULL, "Whose it is; where events of all services are read")
 NM_RECORD_DECLARE(event_data, NM_EVENT_DATA_FIELDS);
 

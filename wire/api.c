@@ -101,7 +101,7 @@ const nm_api_t nm_api[] = {
     { "health.ready", OPEN, GET, "/health/ready", 200, NM_API_STATE, "Can it accept notifications?", NULL, NONE,
       &nm_readiness_shape },
     { "metrics", OPEN, GET, "/metrics", 200, NM_API_EDGE, "Figures of the whole mesh, Prometheus text", NULL,
-      ALSO(401, 403, 503), NULL, "text/plain" },
+      ALSO(401, 403, 429, 503), NULL, "text/plain" },
     { "openapi", OPEN, GET, "/openapi.json", 200, NM_API_EDGE | NM_API_CACHED, "This document", NULL, ALSO(304), NULL,
       "application/json" },
     { "docs", OPEN, GET, "/docs", 200, NM_API_EDGE | NM_API_CACHED, "The documentation for reading", NULL, ALSO(304),

@@ -18,6 +18,7 @@ static const nm_alias_t EVENTS_ALIASES[] = { { "cursor", "after" }, { "id", "not
 //  What gateways called it that passed asks on.
 static const nm_alias_t LETTER_ALIASES[] = { { "service", "service_id", .inner = true } };
 
+const nm_shape_t nm_nothing_shape = { .name = "nothing", .size = sizeof(uint64_t) };
 NM_RECORD_DEFINE(by_id, NM_BY_ID_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(batch, NM_BATCH_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(list_ask, NM_LIST_ASK_FIELDS, NULL, 0);

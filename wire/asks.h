@@ -11,6 +11,9 @@
 
 #include "wire/defaults.h"
 
+//  What an operation takes that takes nothing.
+extern const nm_shape_t nm_nothing_shape;
+
 //  What names a notification or a service.
 #define NM_BY_ID_FIELDS(F, R) F(R, 1, id, REF, NM_REF_MAX, MUST, NULL, "Which one")
 NM_RECORD_DECLARE(by_id, NM_BY_ID_FIELDS);

@@ -256,7 +256,7 @@ nm_asking_send(nm_bridge_t *self, nm_turn_t *turn, nm_exchange_slot_t *slot)
     s_pack(self, slot);
     nm_asking_choose(self, slot);
     if (slot->refusal.status && slot->request->api->scope == NM_SCOPE_OPEN) {
-        nm_bridge_refuse(self, turn, slot, slot->refusal.status, "%s", slot->refusal.detail);
+        nm_bridge_refuse_as_said(self, turn, slot);
         return;
     }
     if (!slot->life && slot->flowing) {

@@ -48,8 +48,8 @@ s_blame_query(nm_bridge_t *self, const struct nm_front_request *request)
 }
 
 //  What was wrong with the query stands in a list of its own, as a gateway would say it.
-static void
-s_answer_refusal(nm_bridge_t *self, nm_turn_t *turn, nm_exchange_slot_t *slot)
+void
+nm_bridge_refuse_as_said(nm_bridge_t *self, nm_turn_t *turn, nm_exchange_slot_t *slot)
 {
     nm_front_answer_t answer;
     if (slot->refusal.status == 422)
@@ -153,7 +153,7 @@ s_on_reply(void *state, nm_turn_t *turn, const nm_reply_in_t *reply)
     if (!slot)
         return NM_OK;
     if (slot->refusal.status && !s_is_barred(reply->status)) {
-        s_answer_refusal(self, turn, slot);
+        nm_bridge_refuse_as_said(self, turn, slot);
         return NM_OK;
     }
     if (slot->request->api->flags & NM_API_EVENTS)

@@ -124,6 +124,8 @@ __attribute__((format(printf, 5, 6))) void nm_bridge_refuse(nm_bridge_t *self, n
                                                             nm_exchange_slot_t *slot, unsigned status,
                                                             const char *format, ...);
 
+void nm_bridge_refuse_as_said(nm_bridge_t *self, nm_turn_t *turn, nm_exchange_slot_t *slot);  //  With its own refusal
+
 //  streams.c: events as they happen
 nm_rc_t nm_streams_reply(nm_bridge_t *self, nm_turn_t *turn, nm_exchange_slot_t *slot, const nm_reply_in_t *reply);
 void nm_streams_lost(nm_turn_t *turn, nm_exchange_slot_t *slot);                    //  The gateway has gone

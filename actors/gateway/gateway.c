@@ -485,9 +485,19 @@ s_do(nm_case_t *it, const nm_op_row_t *row)
     return row->read ? s_read(it, row->read) : row->run(it);
 }
 
+//  Also where nothing of it is looked at: a bridge asks with what is none whether the client may ask at all.
+static bool
+s_is_object(nm_bytes_t body)
+{
+    nm_reader_t reader;
+    nm_reader_open(&reader, body);
+    return !body.size || nm_reader_peek(&reader) == NM_KIND_MAP;
+}
+
 nm_rc_t
 nm_gateway_run(nm_gateway_t *self, nm_turn_t *turn, const nm_ask_in_t *ask, nm_errand_t *errand)
 {
+    uint64_t nothing;
     nm_case_t it = { .gateway = self, .turn = turn, .ask = ask, .errand = errand };
     it.txn = nm_turn_txn(turn);
     it.now_ms = nm_turn_now(turn);
@@ -500,6 +510,10 @@ nm_gateway_run(nm_gateway_t *self, nm_turn_t *turn, const nm_ask_in_t *ask, nm_e
     if (!api)
         return nm_answer_problem(&it.answer, 404, NULL, "There is no operation %.*s.", NM_PRINT(ask->op));
     if (api->scope != NM_SCOPE_OPEN && s_authenticate(&it, api) != NM_OK)
+        return NM_OK;
+    if (!s_is_object(ask->body))
+        return nm_answer_problem(&it.answer, 400, NULL, "The body must be an object.");
+    if (api->path && !api->ask && nm_case_decode(&it, &nm_nothing_shape, &nothing, !nm_api_has_body(api)) != NM_OK)
         return NM_OK;
     return s_do(&it, row);
 }

@@ -273,7 +273,7 @@ nm_act_users_get(nm_act_t *it)
 {
     nm_by_id_t ask;
     nm_person_t person;
-    if (nm_act_decode(it, &nm_by_id_shape, &ask, false) != NM_OK)
+    if (nm_act_decode(it, &nm_by_id_shape, &ask, true) != NM_OK)
         return NM_OK;
     nm_rc_t rc = s_find(it, ask.id, &person);
     if (rc != NM_OK)
@@ -361,7 +361,7 @@ nm_act_users_delete(nm_act_t *it)
 {
     nm_by_id_t ask;
     nm_person_t person;
-    if (nm_act_decode(it, &nm_by_id_shape, &ask, false) != NM_OK)
+    if (nm_act_decode(it, &nm_by_id_shape, &ask, true) != NM_OK)
         return NM_OK;
     nm_rc_t rc = s_find(it, ask.id, &person);
     if (rc != NM_OK)
