@@ -141,6 +141,15 @@ def test_defaults_go_with_what_is_accepted(mesh):
     assert {error["pointer"] for error in faulty.body["errors"]} == {"/defaults/priority", "/limits/burst"}
 
 
+def test_an_operator_sets_limits_one_by_one(mesh):
+    tenant = Tenant(mesh, limits={"per_minute": 9}, recipient_limits={"per_hour": 2})
+    mesh.env["NMESH_API_KEY"] = mesh.admin_key
+    mesh.nctl("service", "patch", tenant.id, "--burst", 3, "--per-day", 5, "--recipient-per-day", 4)
+    service = tenant.admin.ask("services.get", {"id": tenant.id}).body
+    assert service["limits"] == {"per_minute": 9, "burst": 3, "per_day": 5}
+    assert service["recipient_limits"] == {"per_hour": 2, "per_day": 4}
+
+
 def test_a_broadcast_is_one_answer_and_a_notification_for_each(mesh):
     tenant = Tenant(mesh, limits={"per_day": 4})
     web = mesh.web(tenant.key)
