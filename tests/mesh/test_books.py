@@ -140,9 +140,9 @@ def test_another_gateway_is_promoted_and_the_old_owner_follows(mesh):
     assert promote(mesh, "services", "user-2")["round"] == 2, "asked again it is the same"
 
     mesh["user-1"].start()
-    until(lambda: authenticates(mesh, new_key, "gateway-1") == 200, "the old owner has what the new one made", SOON)
+    until(lambda: authenticates(mesh, new_key, "gateway-1") == 200, "a follower has what the new owner made", SOON)
     assert authenticates(mesh, key, "gateway-1") == 200
-    assert copy_of(mesh, "user-1", "services")["state"] == "follower"
+    until(lambda: copy_of(mesh, "user-1", "services")["state"] == "follower", "the old owner follows", SOON)
     assert mesh.client(gateway="gateway-1").ask("services.create", {"name": "through"}).status == 201
     level = wait_level(mesh, "services")
     assert (level["owner"], level["round"]) == ("user-2", 2)
