@@ -55,11 +55,19 @@ s_member(nm_buf_t *out, const char *name, nm_bytes_t item, const char *separator
         nm_buf_add_text(out, "null");
 }
 
+//  Streams have the names that webhooks have: what a timeline calls accepted is created there.
+static nm_bytes_t
+s_event_name(nm_bytes_t item)
+{
+    nm_bytes_t event = nm_reader_find_text(item, "event");
+    return nm_bytes_is(event, "accepted") ? nm_text("created") : event;
+}
+
 //  Cursors and words of events have no line ends: the gateway makes them.
 static void
 s_print_event(nm_bytes_t item, nm_buf_t *out)
 {
-    nm_bytes_t cursor = nm_reader_find_text(item, "cursor"), event = nm_reader_find_text(item, "event");
+    nm_bytes_t cursor = nm_reader_find_text(item, "cursor"), event = s_event_name(item);
     nm_buf_format(out, "id: %.*s\nevent: notification.%.*s\ndata: {", NM_PRINT(cursor), NM_PRINT(event));
     s_member(out, "id", item, "");
     s_member(out, "status", item, ",");

@@ -144,7 +144,7 @@ def test_kills_under_http_load_lose_nothing(make_mesh, make_sink, capsys):
     got = collections.Counter(payloads.read(line)[0] for line in sink.got())
     assert set(got) == set(accepted) and set(got.values()) == {1}
     #  Whoever follows by Last-Event-ID has heard of each step of each, once, whatever was killed meanwhile.
-    wanted = {(one, f"notification.{event}") for one in accepted.values() for event in ("accepted", "queued", "sending", "sent")}
+    wanted = {(one, f"notification.{event}") for one in accepted.values() for event in ("created", "queued", "sending", "sent")}
     until(lambda: wanted <= set(follower.seen), lambda: f"{len(wanted - set(follower.seen))} events to come", 20)
     followed.set()
     follower.join(20)
