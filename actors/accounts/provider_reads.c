@@ -152,11 +152,29 @@ nm_act_show_provider(nm_act_t *it, unsigned status, const nm_provider_entry_t *e
     return nm_act_done(it, status);
 }
 
+//  A page of the list. The cursor is the name of the last one shown.
+typedef struct {
+    nm_bytes_t after;  //  Empty: from the first on
+    bool begun;        //  Past it
+    uint64_t limit;
+    size_t count;
+    bool more;
+    char last[NM_NAME_MAX + 1];
+} s_page_t;
+
 static nm_rc_t
 s_list_one(nm_act_t *it, void *arg, const nm_provider_entry_t *entry)
 {
-    size_t *count = arg;
-    ++*count;
+    s_page_t *page = arg;
+    if (!page->begun) {
+        page->begun = nm_bytes_equal(entry->name, page->after);
+        return NM_OK;
+    }
+    page->more = page->count == page->limit;
+    if (page->more)
+        return NM_OK;
+    page->count++;
+    nm_bytes_to_text(entry->name, page->last, sizeof page->last);
     s_write_provider(it->body, entry);
     return NM_OK;
 }
@@ -164,16 +182,30 @@ s_list_one(nm_act_t *it, void *arg, const nm_provider_entry_t *entry)
 nm_rc_t
 nm_act_providers_list(nm_act_t *it)
 {
+    enum { LIMIT_DEFAULT = 50 };
+    nm_page_ask_t ask;
     nm_buf_t *body = it->body;
-    size_t count = 0;
+    if (nm_act_decode(it, &nm_services_page_shape, &ask, true) != NM_OK)
+        return NM_OK;
+    s_page_t page = { .limit = NM_HAS(&ask, page_ask, limit) ? ask.limit : LIMIT_DEFAULT };
+    if (NM_HAS(&ask, page_ask, cursor))
+        page.after = ask.cursor;
+    page.begun = !NM_HAS(&ask, page_ask, cursor);
+    if (!page.limit)
+        return nm_act_refuse(it, "?limit", "must be 1 to 200");
     nm_buf_clear(body);
     nm_writer_map(body, 2);
     nm_writer_text(body, "items");
     size_t mark = nm_writer_list_open(body);
-    nm_rc_t rc = nm_act_each_provider(it, s_list_one, &count);
-    nm_writer_list_close(body, mark, count);
+    nm_rc_t rc = nm_act_each_provider(it, s_list_one, &page);
+    nm_writer_list_close(body, mark, page.count);
     nm_writer_text(body, "next_cursor");
-    nm_writer_nil(body);
+    if (page.more)
+        nm_writer_text(body, page.last);
+    else
+        nm_writer_nil(body);
+    if (rc == NM_OK && !page.begun)
+        return nm_act_problem(it, 400, "The cursor is not one of ours.");
     return rc == NM_OK ? nm_act_done(it, 200) : rc;
 }
 

@@ -298,7 +298,14 @@ def test_services_and_keys(world):
 def test_providers(world):
     assert world.ask("POST", "/v1/providers", {"name": "made", "kind": "sandbox"}).status == 201
     assert world.ask("POST", "/v1/providers", {"name": "made", "kind": "sandbox"}).status == 409
-    assert world.ask("GET", "/v1/providers").status == 200
+    whole = [one["name"] for one in world.ask("GET", "/v1/providers").body["items"]]
+    paged, cursor = [], ""
+    while cursor is not None:
+        page = world.ask("GET", "/v1/providers?limit=1" + (f"&cursor={cursor}" if cursor else "")).body
+        paged += [one["name"] for one in page["items"]]
+        cursor = page["next_cursor"]
+    assert paged == whole and len(whole) >= 2
+    assert world.ask("GET", "/v1/providers?cursor=nobody").status == 400
     assert world.ask("GET", "/v1/providers/made").body["kind"] == "sandbox"
     assert world.ask("PATCH", "/v1/providers/made", {"priority": 7}).body["priority"] == 7
     merge = {"Content-Type": "application/merge-patch+json"}
