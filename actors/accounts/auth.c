@@ -5,6 +5,7 @@
 #include "wire/id.h"
 
 static const nm_id_t NO_ID = { { 0 } };
+static const int64_t NOTED_MS = 60000;  //  How exactly it is known when a key was used
 
 void
 nm_auth_init(nm_auth_t *self, const nm_mesh_t *mesh)
@@ -74,34 +75,25 @@ s_find(nm_services_t *services, const nm_id_t *service, const uint8_t hash[NM_SE
 {
     static const uint8_t NOBODYS[NM_SECRET_SIZE];
     nm_tenant_key_t *found = NULL;
-    bool compared = false;
-    for (size_t i = 0; i < services->key_count; i++) {
-        if (!nm_id_equal(&services->keys[i].service, service))
-            continue;
-        compared = true;
-        bool same = sodium_memcmp(services->keys[i].hash, hash, NM_SECRET_SIZE) == 0;
-        if (same && now_ms < services->keys[i].expires_ms)
-            found = &services->keys[i];
+    size_t count;
+    nm_tenant_key_t *keys = nm_services_keys(services, service, &count);
+    for (size_t i = 0; i < count; i++) {
+        bool same = sodium_memcmp(keys[i].hash, hash, NM_SECRET_SIZE) == 0;
+        if (same && now_ms < keys[i].expires_ms)
+            found = &keys[i];
     }
-    if (!compared && sodium_memcmp(NOBODYS, hash, NM_SECRET_SIZE) == 0)
+    if (!count && sodium_memcmp(NOBODYS, hash, NM_SECRET_SIZE) == 0)
         return NULL;
     return found;
 }
 
 static void
-s_note_use(nm_services_t *services, const nm_id_t *id, const nm_id_t *service, int64_t now_ms)
+s_note_use(nm_tenant_key_t *key, int64_t now_ms)
 {
-    enum { LAZY_MS = 60000 };
-    for (size_t i = 0; i < services->key_count; i++) {
-        nm_tenant_key_t *key = &services->keys[i];
-        if (!nm_id_equal(&key->id, id) || !nm_id_equal(&key->service, service))
-            continue;
-        if (now_ms - key->used_ms >= LAZY_MS) {
-            key->used_ms = now_ms;
-            key->used_changed = true;
-        }
+    if (now_ms - key->used_ms < NOTED_MS)
         return;
-    }
+    key->used_ms = now_ms;
+    key->used_changed = true;
 }
 
 static nm_rc_t
@@ -131,7 +123,7 @@ nm_auth_check(nm_auth_t *self, nm_services_t *services, nm_bytes_t key, int64_t 
     uint8_t hash[NM_SECRET_SIZE];
     bool well_formed = s_split(key, &service, &secret);
     nm_auth_hash(secret, hash);
-    const nm_tenant_key_t *found = s_find(services, &service, hash, now_ms);
+    nm_tenant_key_t *found = s_find(services, &service, hash, now_ms);
     bool is_admin = nm_id_equal(&service, &self->admin) && !sodium_is_zero(self->admin_hash, NM_SECRET_SIZE) &&
                     sodium_memcmp(self->admin_hash, hash, NM_SECRET_SIZE) == 0;
     if (!well_formed || (!found && !is_admin))
@@ -140,9 +132,9 @@ nm_auth_check(nm_auth_t *self, nm_services_t *services, nm_bytes_t key, int64_t 
     if (rc != NM_OK)
         return rc;
 
-    self->cached_id = found ? found->id : NO_ID;
-    self->cached_until_ms = found ? found->expires_ms : INT64_MAX;
-    s_note_use(services, &self->cached_id, &service, now_ms);
+    self->cached_until_ms = found && found->expires_ms < now_ms + NOTED_MS ? found->expires_ms : now_ms + NOTED_MS;
+    if (found)
+        s_note_use(found, now_ms);
     memcpy(self->cached_key, key.at, NM_KEY_TEXT_SIZE);
     self->cached_who = *who;
     self->cached_changes = services->changes;

@@ -28,8 +28,7 @@ typedef struct {
     bool cached;
     uint8_t cached_key[NM_KEY_TEXT_SIZE];
     nm_who_t cached_who;
-    nm_id_t cached_id;        //  Which key it is; zero: the mesh file's
-    int64_t cached_until_ms;  //  When that key expires
+    int64_t cached_until_ms;  //  When that key expires, or its use is to be noted again
     uint64_t cached_changes;
 
     size_t token_size;  //  0: none is remembered

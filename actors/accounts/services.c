@@ -74,13 +74,44 @@ s_remember(nm_services_t *self, const nm_service_t *service)
     self->changes++;
 }
 
+static int
+s_key_order(const nm_tenant_key_t *key, const nm_id_t *service, const nm_id_t *id)
+{
+    int order = memcmp(key->service.at, service->at, NM_ID_SIZE);
+    return order ? order : memcmp(key->id.at, id->at, NM_ID_SIZE);
+}
+
+//  Where it is, or would be.
+static size_t
+s_key_place(const nm_services_t *self, const nm_id_t *service, const nm_id_t *id)
+{
+    size_t low = 0, high = self->key_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (s_key_order(&self->keys[middle], service, id) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static nm_tenant_key_t *
 s_key_find(const nm_services_t *self, const nm_id_t *service, const nm_id_t *id)
 {
-    for (size_t i = 0; i < self->key_count; i++)
-        if (nm_id_equal(&self->keys[i].id, id) && nm_id_equal(&self->keys[i].service, service))
-            return &self->keys[i];
-    return NULL;
+    size_t at = s_key_place(self, service, id);
+    return at < self->key_count && s_key_order(&self->keys[at], service, id) == 0 ? &self->keys[at] : NULL;
+}
+
+nm_tenant_key_t *
+nm_services_keys(const nm_services_t *self, const nm_id_t *service, size_t *count)
+{
+    static const nm_id_t FIRST = { { 0 } };
+    size_t from = s_key_place(self, service, &FIRST), to = from;
+    while (to < self->key_count && nm_id_equal(&self->keys[to].service, service))
+        to++;
+    *count = to - from;
+    return self->keys ? self->keys + from : NULL;
 }
 
 static void
@@ -94,7 +125,9 @@ s_remember_key(nm_services_t *self, const nm_api_key_t *key)
             self->key_room = self->key_room ? self->key_room * 2 : 16;
             self->keys = nm_realloc(self->keys, self->key_room * sizeof *self->keys);
         }
-        place = &self->keys[self->key_count++];
+        size_t at = s_key_place(self, &key->service, &key->id);
+        place = &self->keys[at];
+        memmove(place + 1, place, (self->key_count++ - at) * sizeof *place);
     }
     *place = (nm_tenant_key_t){
         .service = key->service,
@@ -296,7 +329,7 @@ s_forget_key(nm_services_t *self, nm_txn_t *txn, const nm_id_t *service, const n
     nm_rc_t rc = nm_table_delete(txn, &nm_key_uses_table, nm_key_view(&place));
     nm_tenant_key_t *key = s_key_find(self, service, id);
     if (key) {
-        *key = self->keys[--self->key_count];
+        memmove(key, key + 1, (size_t) (self->keys + --self->key_count - key) * sizeof *key);
         self->changes++;
     }
     return rc == NM_ERR_MISSING ? NM_OK : rc;

@@ -98,6 +98,9 @@ nm_rc_t nm_services_changed(nm_services_t *self, nm_txn_t *txn, nm_bytes_t entry
 
 const nm_tenant_t *nm_services_find(const nm_services_t *self, const nm_id_t *id);
 
+//  The keys of a service, which stand together. Good until a change of the book.
+nm_tenant_key_t *nm_services_keys(const nm_services_t *self, const nm_id_t *service, size_t *count);
+
 //  Reads a service or key of the book; views live until the transaction ends.
 nm_rc_t nm_services_get(nm_txn_t *txn, const nm_id_t *id, nm_service_t *service);
 nm_rc_t nm_services_get_key(nm_txn_t *txn, const nm_id_t *service, const nm_id_t *id, nm_api_key_t *key);

@@ -52,9 +52,8 @@ s_make_key(const nm_id_t *service, char text[NM_KEY_TEXT_SIZE + 1], uint8_t hash
 static bool
 s_has_room(nm_act_t *it, const nm_id_t *service)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < it->services->key_count; i++)
-        count += nm_id_equal(&it->services->keys[i].service, service);
+    size_t count;
+    nm_services_keys(it->services, service, &count);
     if (count >= KEYS_PER_SERVICE)
         nm_act_problem(it, 409, "The service has %u keys already; delete one first.", (unsigned) KEYS_PER_SERVICE);
     else if (nm_turn_tight(it->turn))
