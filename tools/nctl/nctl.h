@@ -51,8 +51,7 @@ __attribute__((format(printf, 1, 2))) void nm_nctl_say(const char *format, ...);
 nm_command_fn nm_cmd_init, nm_cmd_up, nm_cmd_down, nm_cmd_ps, nm_cmd_top, nm_cmd_send, nm_cmd_show, nm_cmd_list,
     nm_cmd_tail, nm_cmd_cancel, nm_cmd_dlq, nm_cmd_replay, nm_cmd_service, nm_cmd_key, nm_cmd_cert, nm_cmd_backup,
     nm_cmd_restore, nm_cmd_check, nm_cmd_launch, nm_cmd_forget, nm_cmd_drain, nm_cmd_bench, nm_cmd_completion,
-    nm_cmd_man, nm_cmd_provider, nm_cmd_book, nm_cmd_doctor, nm_cmd_map, nm_cmd_metrics, nm_cmd_openapi,
-    nm_cmd_user;
+    nm_cmd_man, nm_cmd_provider, nm_cmd_book, nm_cmd_doctor, nm_cmd_map, nm_cmd_metrics, nm_cmd_openapi, nm_cmd_user;
 extern const nm_option_t nm_init_options[], nm_up_options[], nm_top_options[], nm_send_options[], nm_list_options[],
     nm_tail_options[], nm_dlq_options[], nm_replay_options[], nm_service_options[], nm_key_options[], nm_cert_options[],
     nm_restore_options[], nm_bench_options[], nm_launch_options[], nm_forget_options[], nm_drain_options[],
