@@ -206,7 +206,8 @@ nm_cmd_init(nm_nctl_t *self)
         nm_json_print(json, false, stdout);
         json_decref(json);
     } else {
-        printf("The mesh \"%s\" is in %s: %u gateway(s), %u router(s), %u e-mail actor(s), 1 dead-letter actor%s.\n"
+        printf("The mesh \"%s\" is in %s: %u gateway(s), %u router(s), 1 user actor, %u e-mail actor(s), 1 dead-letter "
+               "actor%s.\n"
                "API key of the service admin, shown this once (kept in %s/admin.key):\n%s\n"
                "Next: nctl up -C %s\n",
                plan.name, folder, plan.gateway_count, plan.router_count, plan.email_count,
