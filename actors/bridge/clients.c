@@ -1,17 +1,29 @@
 #include "actors/bridge/clients.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { PAGE_SIZE = 4096, PAGES_MAX = 64, LINGER_SIP_SIZE = 64 * 1024, LINGER_SIPS = 16 };
 
+//  A piece of a stream that the kernel has taken counts as sent, and it would wait a quarter of an hour for a client that
+//  does not read.
+static void
+s_bound_kernel(int fd)
+{
+    int timeout_ms = NM_CLIENTS_KERNEL_MS;
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
+}
+
 nm_client_t *
 nm_clients_add(nm_clients_t *self, int fd, int64_t now_ms)
 {
     nm_client_t *client = nm_alloc(sizeof *client);
     client->fd = fd;
+    s_bound_kernel(fd);
     client->next = self->first;
     client->back = &self->first;
     if (self->first)

@@ -17,6 +17,7 @@ enum {
     NM_CLIENTS_LOOK_MS = 250,           //  Between two looks at all of them
     NM_CLIENTS_LINGER_MS = 2000,        //  How long what a client still sends is read and thrown away
     NM_CLIENTS_TRIM_MS = 1000,          //  How long one rests before its memory is looked at
+    NM_CLIENTS_KERNEL_MS = 10000,       //  How long the kernel waits for one that reads nothing of what it was sent
 };
 
 typedef enum {

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import socket
 import ssl
 import subprocess
@@ -350,6 +351,28 @@ def test_1000_resting_connections_cost_little(mesh, web):
         for connection in connections:
             connection.close()
     until(lambda: mesh["bridge-1"].status()["connections"] < 5, "all have gone")
+
+
+def streams(web):
+    return int(re.search(r"^nmesh_http_streams\{[^}]*\} (\d+)$", web.get("/metrics").raw.decode(), re.M).group(1))
+
+
+def test_a_stream_that_nobody_reads_is_cut_off(mesh, web):
+    """Its pieces lie in the kernel, which would wait a quarter of an hour for it."""
+    for _ in range(3):
+        made = web.post("/v1/notifications/batch", {"notifications": [valid(send_at="2999-01-01T00:00:00Z")] * 1000})
+        assert made.body["accepted"] == 1000
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect((web.host, web.port))
+        connection.sendall(head(key=web.key, method="GET", path="/v1/events?cursor=0"))
+        until(lambda: streams(web) == 1, "the stream flows")
+        until(lambda: streams(web) == 0, "it is cut off", 40)
+        connection.settimeout(10)
+        with contextlib.suppress(ConnectionError):
+            while connection.recv(65536):
+                pass   # It ends
+    assert web.send(valid()).status == 202
 
 
 @pytest.fixture(scope="module")
