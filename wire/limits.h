@@ -51,6 +51,7 @@ enum {
     NM_BATCH_COUNT = 1000,       //  Notifications in one batch
     NM_BROADCAST_COUNT = 10000,  //  Users in one broadcast
     NM_LIST_MAX = 200,           //  Items in one page
+    NM_LIST_USUAL = 50,          //  ... if the asker names no limit
     NM_CURSOR_MAX = 128,
     NM_STREAM_CURSOR_MAX = 4096,  //  Of events of all gateways
     NM_REF_MAX = 64,              //  What should be an id

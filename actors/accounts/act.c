@@ -7,7 +7,7 @@
 #include "wire/reader.h"
 #include "wire/writer.h"
 
-enum { LIMIT_DEFAULT = 50, CURSOR_SIZE = 2 * NM_ID_SIZE };
+enum { CURSOR_SIZE = 2 * NM_ID_SIZE };
 
 nm_rc_t
 nm_act_done(nm_act_t *it, unsigned status)
@@ -130,7 +130,7 @@ nm_rc_t
 nm_act_open_page(nm_act_t *it, nm_act_page_t *page, bool has_limit, uint64_t limit, bool has_cursor, nm_bytes_t cursor)
 {
     memset(page->before.at, 0xff, NM_ID_SIZE);
-    page->limit = has_limit ? limit : LIMIT_DEFAULT;
+    page->limit = has_limit ? limit : NM_LIST_USUAL;
     if (page->limit == 0) {
         nm_act_refuse(it, "?limit", "must be 1 to 200");
         return NM_ERR_REFUSED;

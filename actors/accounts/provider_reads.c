@@ -182,12 +182,11 @@ s_list_one(nm_act_t *it, void *arg, const nm_provider_entry_t *entry)
 nm_rc_t
 nm_act_providers_list(nm_act_t *it)
 {
-    enum { LIMIT_DEFAULT = 50 };
     nm_page_ask_t ask;
     nm_buf_t *body = it->body;
     if (nm_act_decode(it, &nm_services_page_shape, &ask, true) != NM_OK)
         return NM_OK;
-    s_page_t page = { .limit = NM_HAS(&ask, page_ask, limit) ? ask.limit : LIMIT_DEFAULT };
+    s_page_t page = { .limit = NM_HAS(&ask, page_ask, limit) ? ask.limit : NM_LIST_USUAL };
     if (NM_HAS(&ask, page_ask, cursor))
         page.after = ask.cursor;
     page.begun = !NM_HAS(&ask, page_ask, cursor);

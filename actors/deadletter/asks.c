@@ -5,8 +5,6 @@
 #include "wire/reader.h"
 #include "wire/writer.h"
 
-enum { LIMIT_USUAL = 50 };
-
 //  An ask that is being answered.
 typedef struct {
     nm_replays_t *replays;
@@ -214,7 +212,7 @@ s_list(const case_t *self)
     nm_buf_t out = { 0 };
     nm_writer_map(&out, 2);
     nm_writer_text(&out, "items");
-    size_t limit = NM_HAS(&list, letter_list, limit) ? list.limit : LIMIT_USUAL;
+    size_t limit = NM_HAS(&list, letter_list, limit) ? list.limit : NM_LIST_USUAL;
     nm_rc_t rc = s_write_page(self, &filter, limit, &out, &more, &last);
     if (rc != NM_OK) {
         nm_buf_free(&out);

@@ -7,7 +7,6 @@
 #include "wire/writer.h"
 
 enum {
-    LIMIT_DEFAULT = 50,
     ANSWER_LIMIT = 10000,  //  Entries in the answer to a feed; its size ends it before
     EARLY_MS = 50,         //  So that the answer is there when the asker stops waiting
 };
@@ -249,7 +248,7 @@ nm_op_events(nm_case_t *it)
     nm_poll_t poll = { .asker = it->asker };
     if (nm_case_decode(it, &nm_events_ask_shape, &ask, true) != NM_OK)
         return NM_OK;
-    poll.what.limit = NM_HAS(&ask, events_ask, limit) ? ask.limit : LIMIT_DEFAULT;
+    poll.what.limit = NM_HAS(&ask, events_ask, limit) ? ask.limit : NM_LIST_USUAL;
     poll.until_ms = s_until_ms(it, NM_HAS(&ask, events_ask, wait_ms) ? ask.wait_ms : 0);
     if (poll.what.limit == 0)
         return nm_case_refuse(it, "?limit", "must be 1 to 200");

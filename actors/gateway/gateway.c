@@ -292,9 +292,8 @@ nm_cursor_text(const nm_id_t *id, char out[NM_CURSOR_TEXT_SIZE + 1])
 nm_rc_t
 nm_case_page(nm_case_t *it, bool has_limit, uint64_t *limit, bool has_cursor, nm_bytes_t cursor, nm_id_t *from)
 {
-    enum { LIMIT_DEFAULT = 50 };
     if (!has_limit)
-        *limit = LIMIT_DEFAULT;
+        *limit = NM_LIST_USUAL;
     if (*limit == 0) {
         nm_case_refuse(it, "?limit", "must be 1 to 200");
         return NM_ERR_REFUSED;

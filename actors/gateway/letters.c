@@ -157,13 +157,12 @@ s_answer_many(nm_case_t *it)
 static nm_rc_t
 s_answer_several(nm_case_t *it)
 {
-    enum { LIMIT_DEFAULT = 50 };
     if (nm_bytes_is(it->ask->op, MANY))
         return s_answer_many(it);
     if (!nm_bytes_is(it->ask->op, LIST))
         return nm_gather_one(it);
     uint64_t limit = it->ask->body.size ? nm_reader_find_uint(it->ask->body, "limit") : 0;
-    return nm_gather_page(it, nm_bytes(NULL, 0), limit ? limit : LIMIT_DEFAULT);
+    return nm_gather_page(it, nm_bytes(NULL, 0), limit ? limit : NM_LIST_USUAL);
 }
 
 static nm_rc_t

@@ -112,19 +112,6 @@ s_change(nm_nctl_t *self, const char *op, const char *name, const char *what)
     return code;
 }
 
-static int
-s_simple(nm_nctl_t *self, const char *op, const char *name)
-{
-    json_t *reply;
-    int code = nm_reach_ask(self, op, json_pack("{ss}", "name", name), false, &reply);
-    if (code == NM_DONE && reply)
-        nm_json_print(reply, !self->json, stdout);
-    else if (code == NM_DONE)
-        nm_pages_done(self, NULL, "%s is deleted", name);
-    json_decref(reply);
-    return code;
-}
-
 int
 nm_cmd_provider(nm_nctl_t *self)
 {
@@ -138,10 +125,10 @@ nm_cmd_provider(nm_nctl_t *self)
     if (strcmp(verb, "create") == 0)
         return s_change(self, "providers.create", name, "is made");
     if (strcmp(verb, "show") == 0)
-        return s_simple(self, "providers.get", name);
+        return nm_pages_one(self, "providers.get", "name", name);
     if (strcmp(verb, "patch") == 0)
         return s_change(self, "providers.patch", name, "is changed");
     if (strcmp(verb, "delete") == 0)
-        return s_simple(self, "providers.delete", name);
+        return nm_pages_one(self, "providers.delete", "name", name);
     return nm_nctl_misused(self, "\"%s\": create, list, show, patch or delete was expected", verb);
 }

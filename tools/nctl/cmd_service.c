@@ -103,19 +103,6 @@ s_list(nm_nctl_t *self)
     return nm_nctl_misused(self, "%s", error.text);
 }
 
-static int
-s_simple(nm_nctl_t *self, const char *op, const char *id)
-{
-    json_t *reply;
-    int code = nm_reach_ask(self, op, json_pack("{ss}", "id", id), false, &reply);
-    if (code == NM_DONE && reply)
-        nm_json_print(reply, !self->json, stdout);
-    else if (code == NM_DONE)
-        nm_pages_done(self, NULL, "%s is deleted", id);
-    json_decref(reply);
-    return code;
-}
-
 int
 nm_cmd_service(nm_nctl_t *self)
 {
@@ -128,10 +115,10 @@ nm_cmd_service(nm_nctl_t *self)
     if (strcmp(verb, "create") == 0)
         return s_change(self, "services.create", json_pack("{ss}", "name", what), "is made");
     if (strcmp(verb, "show") == 0)
-        return s_simple(self, "services.get", what);
+        return nm_pages_one(self, "services.get", "id", what);
     if (strcmp(verb, "patch") == 0)
         return s_patch(self, what);
     if (strcmp(verb, "delete") == 0)
-        return s_simple(self, "services.delete", what);
+        return nm_pages_one(self, "services.delete", "id", what);
     return nm_nctl_misused(self, "\"%s\": create, list, show, patch or delete was expected", verb);
 }

@@ -84,19 +84,6 @@ s_list(nm_nctl_t *self)
     return nm_nctl_misused(self, "%s", error.text);
 }
 
-static int
-s_simple(nm_nctl_t *self, const char *op, const char *id)
-{
-    json_t *reply;
-    int code = nm_reach_ask(self, op, json_pack("{ss}", "id", id), false, &reply);
-    if (code == NM_DONE && reply)
-        nm_json_print(reply, !self->json, stdout);
-    else if (code == NM_DONE)
-        nm_pages_done(self, NULL, "%s is deleted", id);
-    json_decref(reply);
-    return code;
-}
-
 int
 nm_cmd_user(nm_nctl_t *self)
 {
@@ -109,10 +96,10 @@ nm_cmd_user(nm_nctl_t *self)
     if (strcmp(verb, "create") == 0)
         return s_create(self, what);
     if (strcmp(verb, "show") == 0)
-        return s_simple(self, "users.get", what);
+        return nm_pages_one(self, "users.get", "id", what);
     if (strcmp(verb, "patch") == 0)
         return s_change(self, "users.patch", json_pack("{ss}", "id", what), "is changed");
     if (strcmp(verb, "delete") == 0)
-        return s_simple(self, "users.delete", what);
+        return nm_pages_one(self, "users.delete", "id", what);
     return nm_nctl_misused(self, "\"%s\": create, list, show, patch or delete was expected", verb);
 }

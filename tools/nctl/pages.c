@@ -140,3 +140,16 @@ nm_pages_secret(const char *path, nm_error_t *error)
     nm_buf_free(&text);
     return value;
 }
+
+int
+nm_pages_one(nm_nctl_t *nctl, const char *op, const char *key, const char *value)
+{
+    json_t *reply;
+    int code = nm_reach_ask(nctl, op, json_pack("{ss}", key, value), false, &reply);
+    if (code == NM_DONE && reply)
+        nm_json_print(reply, !nctl->json, stdout);
+    else if (code == NM_DONE)
+        nm_pages_done(nctl, NULL, "%s is deleted", value);
+    json_decref(reply);
+    return code;
+}

@@ -33,4 +33,7 @@ json_t *nm_pages_secret(const char *path, nm_error_t *error);
 __attribute__((format(printf, 3, 4))) void nm_pages_done(const nm_nctl_t *nctl, const json_t *reply, const char *format,
                                                          ...);
 
+//  Shows or deletes the one that key names, as id or name; returns the exit code.
+int nm_pages_one(nm_nctl_t *nctl, const char *op, const char *key, const char *value);
+
 #endif
