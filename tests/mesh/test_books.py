@@ -62,8 +62,11 @@ def describe(client, service, texts):
 
 
 def promote(mesh, book, actor):
+    """Promotes, and waits until all who run know it: a gateway that does not answers 503, as it should."""
     answer = mesh.operator(actor).ask("book.promote", {"book": book, "round": copy_of(mesh, actor, book)["round"]})
     assert answer.status == 200, answer
+    until(lambda: {copy["owner"] for copy in copies(mesh, book).values()} == {actor},
+          lambda: f"all know that {actor} owns {book}: {copies(mesh, book)}", SOON)
     return answer.body
 
 
