@@ -1,5 +1,6 @@
 """A mesh of real processes for one test or one module: made, started, killed and stopped one by one, by pid."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -273,6 +274,21 @@ class Mesh:
             actor.start(wait=False)
         for actor in self.actors.values():
             actor.wait_ready()
+        return self.settle()
+
+    def settle(self):
+        """Until each gateway has heard of all who run: what it passes on to one that it has not heard of is 503."""
+        def missing():
+            found = {}
+            for actor in running:
+                if actor.role == "gateway":
+                    with contextlib.closing(self.client(None, actor.name)) as client:
+                        roles = client.ask("health.ready", {}).body.get("roles", {})
+                    found.update({(actor.name, role): seen for role, seen in roles.items()
+                                  if seen["alive"] < sum(one.role == role for one in running)})
+            return found
+        running = [actor for actor in self.actors.values() if actor.running()]
+        until(lambda: not missing(), lambda: f"the gateways hear all who run: {missing()}", 20 * self.slowness)
         return self
 
     def of_role(self, *roles):
