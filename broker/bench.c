@@ -775,7 +775,7 @@ s_take_changes(nm_txn_t *theirs, void *arg)
         if (rc == NM_OK)
             rc = nm_book_apply(follow->txn, follow->book, &copy->head, &change);
         if (rc == NM_OK)
-            rc = copy->use->changed(actor->state, &actor->turn, change.key);
+            rc = nm_books_changed(actor, copy, change.key);
     }
     nm_book_adopt(&copy->head, &head);
     return rc == NM_OK ? nm_book_save(follow->txn, follow->book, &copy->head) : rc;

@@ -36,7 +36,7 @@ s_make_change(nm_turn_t *turn, const char *book, const nm_book_change_t *change)
         return NM_ERR_REFUSED;
     nm_rc_t rc = nm_book_apply(turn->txn, book, &copy->head, change);
     copy->news = true;
-    return rc == NM_OK ? copy->use->changed(turn->actor->state, turn, change->key) : rc;
+    return rc == NM_OK ? nm_books_changed(turn->actor, copy, change->key) : rc;
 }
 
 nm_rc_t

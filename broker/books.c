@@ -50,6 +50,12 @@ nm_books_find(nm_actor_t *actor, nm_bytes_t book)
     return NULL;
 }
 
+nm_rc_t
+nm_books_changed(nm_actor_t *actor, const nm_book_copy_t *copy, nm_bytes_t key)
+{
+    return copy->use->changed ? copy->use->changed(actor->state, &actor->turn, key) : NM_OK;
+}
+
 //  -- Others
 
 //  The n-th other actor of one of these roles; NULL past the end.
@@ -308,8 +314,7 @@ static nm_rc_t
 s_changed(void *arg, nm_bytes_t key)
 {
     const s_follow_t *follow = arg;
-    nm_actor_t *actor = follow->actor;
-    return follow->copy->use->changed(actor->state, &actor->turn, key);
+    return nm_books_changed(follow->actor, follow->copy, key);
 }
 
 static nm_rc_t
@@ -384,7 +389,7 @@ s_take_changes(nm_actor_t *actor, nm_book_copy_t *copy, const s_page_t *page)
         nm_book_change_t change = { item.key, item.value, !NM_HAS(&item, book_item, value) };
         rc = nm_book_apply(actor->turn.txn, book, &copy->head, &change);
         if (rc == NM_OK)
-            rc = copy->use->changed(actor->state, &actor->turn, change.key);
+            rc = nm_books_changed(actor, copy, change.key);
     }
     if (rc != NM_OK)
         return rc;

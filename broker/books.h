@@ -74,6 +74,9 @@ void nm_books_write(const struct nm_actor *actor, nm_buf_t *out);
 nm_book_copy_t *nm_books_find(struct nm_actor *actor, nm_bytes_t book);  //  NULL if the role has no such book
 const char *nm_books_owner(const nm_book_copy_t *copy);                  //  "" if nobody is known
 
+//  Tells the role that an entry is another now, or gone.
+nm_rc_t nm_books_changed(struct nm_actor *actor, const nm_book_copy_t *copy, nm_bytes_t key);
+
 //  The book is this actor's, from its next change on.
 nm_rc_t nm_books_begin(struct nm_actor *actor, nm_book_copy_t *copy);
 

@@ -78,6 +78,7 @@ typedef struct {
     const char *name;
 
     //  An entry was changed or has gone, here or by the owner elsewhere: what is kept of it in memory follows.
+    //  NULL: nothing is.
     nm_rc_t (*changed)(void *state, nm_turn_t *turn, nm_bytes_t key);
 } nm_book_use_t;
 

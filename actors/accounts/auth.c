@@ -183,9 +183,10 @@ s_person(const nm_auth_t *self, const nm_services_t *services, const nm_jwt_clai
     return true;
 }
 
-nm_jwt_verdict_t
-nm_auth_bearer(nm_auth_t *self, const nm_services_t *services, const nm_sessions_t *sessions, nm_bytes_t authorization,
-               int64_t now_ms, nm_who_t *who)
+//  Checks the value of an Authorization header.
+static nm_jwt_verdict_t
+s_bearer(nm_auth_t *self, const nm_services_t *services, const nm_sessions_t *sessions, nm_bytes_t authorization,
+         int64_t now_ms, nm_who_t *who)
 {
     nm_bytes_t token = s_token_of(authorization);
     uint64_t changes = services->changes + sessions->changes;
@@ -204,6 +205,23 @@ nm_auth_bearer(nm_auth_t *self, const nm_services_t *services, const nm_sessions
     self->token_who = *who;
     self->token_changes = changes;
     return NM_JWT_GOOD;
+}
+
+nm_credential_t
+nm_auth_headers(nm_auth_t *self, nm_services_t *services, const nm_sessions_t *sessions,
+                const nm_ask_headers_t *headers, int64_t now_ms, nm_who_t *who)
+{
+    static const nm_credential_t VERDICTS[] = {
+        [NM_JWT_GOOD] = NM_CREDENTIAL_RIGHT,
+        [NM_JWT_OLD] = NM_CREDENTIAL_OLD,
+        [NM_JWT_FORGED] = NM_CREDENTIAL_WRONG,
+    };
+    if (NM_HAS(headers, ask_headers, api_key))
+        return nm_auth_check(self, services, headers->api_key, now_ms, who) == NM_OK ? NM_CREDENTIAL_RIGHT
+                                                                                     : NM_CREDENTIAL_WRONG;
+    if (NM_HAS(headers, ask_headers, authorization))
+        return VERDICTS[s_bearer(self, services, sessions, headers->authorization, now_ms, who)];
+    return NM_CREDENTIAL_MISSING;
 }
 
 //  -- Rights

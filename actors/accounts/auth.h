@@ -43,9 +43,15 @@ void nm_auth_forget(nm_auth_t *self);
 //  NM_ERR_REFUSED: no such key.
 nm_rc_t nm_auth_check(nm_auth_t *self, nm_services_t *services, nm_bytes_t key, int64_t now_ms, nm_who_t *who);
 
-//  Checks the value of an Authorization header.
-nm_jwt_verdict_t nm_auth_bearer(nm_auth_t *self, const nm_services_t *services, const nm_sessions_t *sessions,
-                                nm_bytes_t authorization, int64_t now_ms, nm_who_t *who);
+//  Checks what an ask shows: its API key, else its token.
+typedef enum {
+    NM_CREDENTIAL_RIGHT,
+    NM_CREDENTIAL_OLD,  //  A token that was good once
+    NM_CREDENTIAL_WRONG,
+    NM_CREDENTIAL_MISSING,  //  Neither is there
+} nm_credential_t;
+nm_credential_t nm_auth_headers(nm_auth_t *self, nm_services_t *services, const nm_sessions_t *sessions,
+                                const nm_ask_headers_t *headers, int64_t now_ms, nm_who_t *who);
 
 //  What an operator with a certificate is.
 void nm_auth_operator(const nm_auth_t *self, nm_who_t *who);

@@ -1,7 +1,7 @@
 #include "actors/gateway/gather.h"
 
 #include "actors/gateway/merge.h"
-#include "actors/gateway/state.h"
+#include "actors/gateway/case.h"
 #include "wire/writer.h"
 
 size_t

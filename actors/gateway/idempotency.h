@@ -10,7 +10,7 @@
 #ifndef NM_IDEMPOTENCY_H
 #define NM_IDEMPOTENCY_H
 
-#include "actors/gateway/state.h"
+#include "actors/gateway/case.h"
 
 #define NM_FIRST_ANSWER_FIELDS(F, R)                                         \
     F(R, 1, fingerprint, BIN, 32, MUST, NULL, "Of operation and value")      \

@@ -76,6 +76,16 @@ nm_shelf_delete(nm_gateway_t *self, const nm_shelf_t *shelf, nm_txn_t *txn, cons
     return rc;
 }
 
+uint64_t
+nm_notes_unfinished(const nm_gateway_t *self)
+{
+    uint64_t count = 0;
+    for (unsigned status = 0; status < NM_STATUS_COUNT; status++)
+        if (!nm_status_is_final((nm_status_t) status))
+            count += self->counts[status];
+    return count;
+}
+
 //  -- Work for a router
 
 static nm_bytes_t

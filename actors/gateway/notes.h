@@ -61,6 +61,9 @@ nm_rc_t nm_shelf_get(const nm_shelf_t *shelf, nm_txn_t *txn, const nm_id_t *id, 
 nm_rc_t nm_shelf_put(struct nm_gateway *self, const nm_shelf_t *shelf, nm_txn_t *txn, const nm_id_t *id,
                      const nm_note_t *note);
 
+//  How many of our own have not ended.
+uint64_t nm_notes_unfinished(const struct nm_gateway *self);
+
 //  Of our own: NM_ERR_MISSING if there is none. Views live until the transaction ends.
 nm_rc_t nm_notes_get(nm_txn_t *txn, const nm_id_t *id, nm_note_t *note);
 nm_rc_t nm_notes_put(struct nm_gateway *self, nm_txn_t *txn, const nm_id_t *id, const nm_note_t *note);

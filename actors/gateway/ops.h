@@ -3,7 +3,7 @@
 #ifndef NM_GATEWAY_OPS_H
 #define NM_GATEWAY_OPS_H
 
-#include "actors/gateway/state.h"
+#include "actors/gateway/case.h"
 
 nm_op_fn nm_op_create;  //  accept.c
 nm_op_fn nm_op_batch;
@@ -13,7 +13,7 @@ nm_op_fn nm_op_list;
 nm_op_fn nm_op_cancel;                              //  cancel.c
 nm_op_fn nm_op_events, nm_op_feed;                  //  events.c
 nm_op_fn nm_op_dead_letters;                        //  letters.c
-nm_op_fn nm_op_health, nm_op_ready, nm_op_metrics;  //  gateway.c
+nm_op_fn nm_op_health, nm_op_ready, nm_op_metrics;  //  health.c
 nm_op_fn nm_op_find;                                //  idempotency.c
 nm_op_fn nm_op_doors;                               //  doors.c
 nm_op_fn nm_op_take;                                //  homes.c

@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include "actors/gateway/credentials.h"
 #include "actors/gateway/ops.h"
 #include "wire/reader.h"
 
@@ -84,40 +85,12 @@ s_answer_away(nm_answer_t to, const char *book, const char *owner)
                              *owner ? owner : "The user actor", book);
 }
 
-//  Signing in is trying credentials. False: this one is locked out, and that is answered.
-static bool
-s_may_sign_in(nm_case_t *it, nm_lockout_who_t *who)
-{
-    nm_bytes_t raw, service = { 0 };
-    nm_reader_t reader;
-    if (nm_reader_find(it->ask->body, "service", &raw) == NM_OK) {
-        nm_reader_open(&reader, raw);
-        if (nm_reader_str(&reader, &service) != NM_OK)
-            service = nm_bytes(NULL, 0);
-    }
-    *who = nm_lockout_who(&it->gateway->lockout, it->ask, service);
-    return !nm_case_is_locked_out(it, who);
-}
-
-//  What came of it, once.
-static void
-s_count(nm_gateway_t *gateway, nm_turn_t *turn, nm_passed_t *item)
-{
-    if (!item->signs_in)
-        return;
-    if (item->status == 401)
-        nm_lockout_wrong(&gateway->lockout, &item->who, nm_turn_now(turn));
-    else if (item->status == 200)
-        nm_lockout_right(&gateway->lockout, &item->who);
-    item->signs_in = false;
-}
-
 static nm_rc_t
 s_pass(nm_case_t *it, const char *book, const char *owner)
 {
     bool signs_in = nm_bytes_is(it->ask->op, "auth.login");
     nm_lockout_who_t who = { .pair = { 0 } };
-    if (signs_in && !s_may_sign_in(it, &who))
+    if (signs_in && !nm_credentials_may_sign_in(it, &who))
         return NM_OK;
     nm_passed_t *item = it->ask->body.size <= NM_PASSING_BODY_MAX ? s_take(&it->gateway->passing) : NULL;
     if (!item)
@@ -195,7 +168,8 @@ s_look(nm_gateway_t *gateway, nm_turn_t *turn, nm_passed_t *item)
     nm_answer_t to = { gateway, turn, &item->asker };
     if (item->status && (!item->mark[0] || nm_turn_book_reached(turn, item->book, nm_text(item->mark)))) {
         item->done = true;
-        s_count(gateway, turn, item);
+        if (item->signs_in)
+            nm_credentials_signed_in(gateway, &item->who, item->status, nm_turn_now(turn));
         return nm_answer_again(&to, item->status, nm_buf_bytes(&item->body));
     }
     if (nm_turn_now(turn) < item->give_up_ms)

@@ -1,6 +1,6 @@
 #include "actors/gateway/polls.h"
 
-#include "actors/gateway/state.h"
+#include "actors/gateway/case.h"
 #include "wire/writer.h"
 
 enum {

@@ -1,4 +1,4 @@
-/*  state - what a gateway holds in memory, and one ask on its way through it.
+/*  state - what a gateway holds in memory.
  *
  *  Private to actors/gateway/. All of it but the askers that wait follows from the store,
  *  and load makes it again when a turn was undone.
@@ -70,66 +70,5 @@ typedef struct nm_gateway {
     nm_faults_t faults;
     nm_history_t history;
 } nm_gateway_t;
-
-//  An id as a cursor: 32 hex digits.
-enum { NM_CURSOR_TEXT_SIZE = 32 };
-void nm_cursor_text(const nm_id_t *id, char out[NM_CURSOR_TEXT_SIZE + 1]);
-
-//  One ask, once it is known who asks.
-typedef struct nm_case {
-    nm_gateway_t *gateway;
-    nm_turn_t *turn;
-    nm_txn_t *txn;
-    const nm_ask_in_t *ask;
-    nm_who_t who;
-    nm_asker_t asker;
-    nm_answer_t answer;  //  Goes to asker
-    int64_t now_ms;
-    nm_errand_t *errand;     //  What other gateways said, when the ask runs again; else NULL
-    nm_quota_use_t quota;    //  Which limits hold; answer tells of them
-    nm_defaults_t defaults;  //  Of the asker's service, once nm_accept_begin was called
-} nm_case_t;
-
-//  An operation: answers the ask, or keeps it to answer later.
-typedef nm_rc_t(nm_op_fn)(nm_case_t *it);
-
-//  Runs an ask; errand as in nm_case_t.
-nm_rc_t nm_gateway_run(nm_gateway_t *self, nm_turn_t *turn, const nm_ask_in_t *ask, nm_errand_t *errand);
-
-//  Was it another gateway that passed this ask on? Then it is not passed on again.
-static inline bool
-nm_case_is_passed_on(const nm_case_t *it)
-{
-    return it->ask->role == NM_ROLE_GATEWAY;
-}
-
-//  May this one see what belongs to that service?
-static inline bool
-nm_case_may_see(const nm_case_t *it, const nm_id_t *service)
-{
-    return it->who.admin || nm_id_equal(&it->who.service, service);
-}
-
-//  Decodes the body by name, an absent one as an empty map. On a fault it answers (400
-//  for what is no map, 422 with every fault), and returns NM_ERR_REFUSED: the handler then
-//  ends with NM_OK. query: faults point at "?name" rather than at "/name".
-nm_rc_t nm_case_decode(nm_case_t *it, const nm_shape_t *shape, void *record, bool query);
-
-//  Finds a notification by the text of its id, for one who may see it. NM_ERR_REFUSED: it is
-//  not there, or somebody else's; answered. Or it is another gateway's, which was asked.
-nm_rc_t nm_case_find(nm_case_t *it, nm_bytes_t text, nm_id_t *id, nm_note_t *note);
-
-//  Reads limit and cursor of a list: 1 to 200, 50 if absent; the cursor is an id.
-//  NM_ERR_REFUSED: answered.
-nm_rc_t nm_case_page(nm_case_t *it, bool has_limit, uint64_t *limit, bool has_cursor, nm_bytes_t cursor, nm_id_t *from);
-
-//  Is this one locked out? If so that is answered.
-bool nm_case_is_locked_out(nm_case_t *it, const nm_lockout_who_t *who);
-
-//  Answers 422 for one fault.
-nm_rc_t nm_case_refuse(nm_case_t *it, const char *pointer, const char *detail);
-
-//  Answers 404 in the same words, whether it is not there or somebody else's.
-nm_rc_t nm_case_unknown(nm_case_t *it, const char *what);
 
 #endif

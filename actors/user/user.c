@@ -114,19 +114,14 @@ typedef struct {
 static nm_rc_t
 s_authenticate(nm_user_t *self, nm_turn_t *turn, inquiry_t *inquiry)
 {
-    const nm_ask_headers_t *headers = &inquiry->ask->headers;
     const nm_api_t *api = nm_api_find(inquiry->ask->op);
     char why[NM_AUTH_WHY_SIZE];
-    int64_t now_ms = nm_turn_now(turn);
-    bool known = true;
     if (!api || api->scope == NM_SCOPE_OPEN)
         return NM_OK;  //  What is not in the table only actors ask, and the desk has judged them
-    if (NM_HAS(headers, ask_headers, api_key))
-        known = nm_auth_check(&self->auth, &self->services, headers->api_key, now_ms, &inquiry->who) == NM_OK;
-    else if (NM_HAS(headers, ask_headers, authorization))
-        known = nm_auth_bearer(&self->auth, &self->services, &self->sessions, headers->authorization, now_ms,
-                               &inquiry->who) == NM_JWT_GOOD;
-    else
+    nm_credential_t credential = nm_auth_headers(&self->auth, &self->services, &self->sessions, &inquiry->ask->headers,
+                                                 nm_turn_now(turn), &inquiry->who);
+    bool known = credential == NM_CREDENTIAL_RIGHT || credential == NM_CREDENTIAL_MISSING;
+    if (credential == NM_CREDENTIAL_MISSING)
         nm_auth_operator(&self->auth, &inquiry->who);
     if (known && nm_auth_may(&inquiry->who, api, why))
         return NM_OK;
@@ -351,21 +346,13 @@ s_person_changed(void *state, nm_turn_t *turn, nm_bytes_t key)
     return nm_people_changed(&self->people, nm_turn_txn(turn), key);
 }
 
-//  Providers are read from the book when they are asked for.
-static nm_rc_t
-s_provider_changed(void *state, nm_turn_t *turn, nm_bytes_t key)
-{
-    (void) state, (void) turn, (void) key;
-    return NM_OK;
-}
-
 static const nm_table_t *const TABLES[] = {
     &nm_people_ids_table, &nm_people_emails_table, &nm_people_facts_table, &nm_signing_table, &nm_key_uses_table,
 };
 
 static const nm_book_use_t BOOKS[] = {
     { NM_SERVICES_BOOK, s_service_changed },
-    { NM_PROVIDERS_BOOK, s_provider_changed },
+    { NM_PROVIDERS_BOOK, NULL },  //  Read from the book when they are asked for
     { NM_SESSIONS_BOOK, s_session_changed },
     { NM_PEOPLE_BOOK, s_person_changed },
 };

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "actors/gateway/state.h"
+#include "actors/gateway/case.h"
 #include "actors/gateway/tables.h"
 #include "tests/actors/gateway_client.h"
 #include "wire/id.h"
