@@ -1,24 +1,35 @@
 """Ports on loopback that a restarted process gets back: below the range from which the kernel takes its own.
 
-A port is free from when it is picked until somebody binds it, so those who pick at the same time have ranges of their own:
-each worker of a test run that has several, and everybody else (the ledger beside it).
+A port is free from when it is picked until somebody binds it, so processes that pick at the same time, the workers of a test
+run and other runs on the machine, have ranges of their own: whoever holds the lock of a range has it.
 """
 
-import os
+import fcntl
+import functools
+import pathlib
 import random
 import socket
+import tempfile
 
-WORKERS = 4
-FIRST, LAST = 12000, 32000
+FIRST, LAST, RANGES = 6000, 32000, 6
 
 _given = set()
+_locks = []     # They hold until this process ends
 
 
+@functools.cache
 def _range():
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    share = (LAST - FIRST) // (WORKERS + 1)
-    place = int(worker[2:]) % WORKERS if worker.startswith("gw") else WORKERS
-    return FIRST + place * share, FIRST + (place + 1) * share
+    share = (LAST - FIRST) // RANGES
+    for place in range(RANGES):
+        lock = open(pathlib.Path(tempfile.gettempdir()) / f"nmesh-ports-{place}.lock", "w", encoding="ascii")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            continue
+        _locks.append(lock)
+        return FIRST + place * share, FIRST + (place + 1) * share
+    return FIRST, LAST      # More than that run at once: they may meet
 
 
 def free_ports(count):
