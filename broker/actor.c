@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "broker/log.h"
+#include "lmdb_store/queue.h"
 
 int64_t
 nm_actor_clock_us(void)
@@ -249,6 +250,20 @@ s_run_due(nm_actor_t *self)
     return self->role->due(self->state, &self->turn);
 }
 
+//  Roles say what expires when, and need not see to it.
+static nm_rc_t
+s_expire(nm_actor_t *self)
+{
+    size_t gone;
+    const nm_now_t *now = &self->turn.now;
+    if (now->mono_ms < self->expire_at_ms)
+        return NM_OK;
+    nm_rc_t rc = nm_expiry_sweep(self->turn.txn, now->wall_ms, NM_EXPIRE_COUNT, &gone);
+    if (rc == NM_OK)
+        self->expire_at_ms = now->mono_ms + (gone == NM_EXPIRE_COUNT ? NM_EXPIRE_AGAIN_MS : NM_EXPIRE_MS);
+    return rc;
+}
+
 static nm_rc_t
 s_work(nm_txn_t *txn, void *arg)
 {
@@ -274,6 +289,8 @@ s_work(nm_txn_t *txn, void *arg)
         rc = nm_exchange_run(self);
     if (rc == NM_OK)
         rc = s_run_due(self);
+    if (rc == NM_OK)
+        rc = s_expire(self);
     if (rc == NM_OK)
         nm_books_finish(self);
     if (rc == NM_OK)
@@ -401,6 +418,8 @@ nm_actor_wake(const nm_actor_t *self)
         wake_ms = self->forget_at_ms;
     if (self->scrub_at_ms < wake_ms)
         wake_ms = self->scrub_at_ms;
+    if (self->expire_at_ms < wake_ms)
+        wake_ms = self->expire_at_ms;
     if (nm_exchange_wake(self) < wake_ms)
         wake_ms = nm_exchange_wake(self);
     if (self->role_wake_ms != INT64_MAX) {
@@ -498,6 +517,7 @@ nm_actor_new(const nm_actor_config_t *config, nm_now_t now, nm_error_t *error)
     self->forget_at_ms = INT64_MAX;
     self->settle_at_ms = INT64_MAX;
     self->scrub_at_ms = now.mono_ms + NM_SCRUB_START_MS;
+    self->expire_at_ms = now.mono_ms;
     self->role_wake_ms = INT64_MAX;
     self->room_at_ms = INT64_MIN / 2;
     nm_figures_make(self);

@@ -127,6 +127,7 @@ struct nm_actor {
     int64_t forget_at_ms;  //  When receipts are due to be written down; INT64_MAX: none wait
     int64_t settle_at_ms;  //  When the store's log is due to be brought home; INT64_MAX: it is empty
     int64_t scrub_at_ms;   //  When the next part of the store is due to be read
+    int64_t expire_at_ms;  //  When what has expired is due to be forgotten
     int64_t role_wake_ms;  //  Wall clock; INT64_MAX: no wish
 
     nm_caller_t backup_caller;
@@ -160,6 +161,9 @@ enum { NM_SETTLE_PATIENCE_MS = 200, NM_FORGET_PATIENCE_MS = 100, NM_FORGET_COUNT
 
 //  A scrub reads half a MiB at a time, so 1 GiB in seven minutes, and rests an hour between passes.
 enum { NM_SCRUB_START_MS = 1000, NM_SCRUB_STEP_MS = 200, NM_SCRUB_REST_MS = 3600 * 1000 };
+
+//  What has expired is looked for once a minute; where there is much of it, so many in a turn, and soon again.
+enum { NM_EXPIRE_COUNT = 2000, NM_EXPIRE_MS = 60 * 1000, NM_EXPIRE_AGAIN_MS = 50 };
 #define NM_BACKUP_TOKEN UINT64_MAX
 
 //  actor.c

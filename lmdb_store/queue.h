@@ -47,7 +47,7 @@ nm_rc_t nm_due_next(nm_txn_t *txn, const nm_table_t *table, int64_t *at_ms);
 //  the whole store. Putting a value again under the same key does not move its expiry.
 nm_rc_t nm_expiry_put(nm_txn_t *txn, const nm_table_t *table, nm_bytes_t key, int64_t at_ms);
 
-//  Deletes what has expired, at most limit entries; gone tells how many.
+//  Deletes what has expired, at most limit entries; gone tells how many. The runtime does it in every actor.
 nm_rc_t nm_expiry_sweep(nm_txn_t *txn, int64_t now_ms, size_t limit, size_t *gone);
 
 #endif

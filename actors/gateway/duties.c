@@ -13,13 +13,13 @@ enum {
     DUE_COUNT = 500,      //  Due ones looked at in a turn
     PASS_COUNT = 16,      //  Scheduled ones passed over in a turn
     WITHDRAW_COUNT = 20,  //  Each walks a lane of the outbox
-    EXPIRE_COUNT = 2000,  //  Entries of other tables forgotten in a turn
     RETIRE_COUNT = 500,   //  Notes forgotten in a turn
     LOOK_COUNT = 2000,    //  Notes looked at for that
-    SWEEP_COUNT = 200,    //  Chunks of the journal forgotten in a turn
+    SWEEP_COUNT = 500,    //  Chunks of the journal forgotten in a turn
 };
 static const int64_t TIDY_MS = 60000;
-static const int64_t TIDY_AGAIN_MS = 50;  //  When there is more to do
+static const int64_t TIDY_AGAIN_MS = 50;    //  When there is more to do
+static const int64_t LOOK_AGAIN_MS = 1000;  //  When there is more to look at
 
 static const char FACT_SECRET[] = "secret";
 static const char FACT_COUNTS[] = "counts";
@@ -162,7 +162,8 @@ nm_duties_load(nm_gateway_t *self, nm_turn_t *turn)
     self->has_orphans = true;
     if (rc == NM_OK)
         rc = nm_recovery_load(self, turn);
-    self->tidy_at_ms = nm_turn_now(turn);
+    self->tidy_at_ms = self->retire_at_ms = nm_turn_now(turn);
+    memset(self->retire_from, 0, sizeof self->retire_from);
     nm_turn_wake(turn, self->tidy_at_ms);
     return rc;
 }
@@ -239,48 +240,94 @@ s_retention_ms(const nm_gateway_t *self, const nm_note_t *note)
     return tenant && tenant->retention_ms ? tenant->retention_ms : self->retention_ms;
 }
 
-//  Notes stand under ids that begin with their time, so the old ones come first. What has
-//  outlived its time is gathered and then deleted: a walk does not suffer other changes.
-static nm_rc_t
-s_gather_old(nm_gateway_t *self, const nm_shelf_t *shelf, nm_txn_t *txn, int64_t now_ms, nm_id_t *ids, size_t *count,
-             bool *again)
+//  Nobody's retention is shorter.
+static int64_t
+s_least_retention_ms(const nm_gateway_t *self)
 {
-    enum { DAY_MS = 86400000 };  //  Nobody's retention is shorter
+    int64_t least_ms = self->retention_ms;
+    for (size_t i = 0; i < self->services.tenant_count; i++) {
+        int64_t own_ms = self->services.tenants[i].retention_ms;
+        if (own_ms && own_ms < least_ms)
+            least_ms = own_ms;
+    }
+    return least_ms;
+}
+
+//  A look for what has outlived its time.
+typedef struct {
+    nm_id_t *from;  //  Where it goes on; all zero: at the first
+    bool unended;   //  There is more to look at
+    bool again;     //  ... and more to delete
+    size_t count;   //  Found now
+    nm_id_t ids[RETIRE_COUNT + 1];
+} look_t;
+
+//  Notes stand under ids that begin with their time, so the old ones come first. But some of them have to stay, and may be
+//  many, so a look goes on behind where the last one ended. What it finds is gathered and then deleted: a walk does not
+//  suffer other changes.
+static nm_rc_t
+s_gather_old(nm_gateway_t *self, const nm_shelf_t *shelf, nm_txn_t *txn, int64_t now_ms, look_t *look)
+{
+    int64_t least_ms = s_least_retention_ms(self);
     nm_cursor_t cursor;
     nm_bytes_t key, value;
     nm_note_t note;
     nm_rc_t rc = NM_OK;
-    size_t looked = 0;
-    *count = 0;
-    nm_cursor_open(&cursor, txn, shelf->notes, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
-    while (*count < RETIRE_COUNT && looked++ < LOOK_COUNT && (rc = nm_cursor_next(&cursor, &key, &value)) == NM_OK) {
-        memcpy(ids[*count].at, key.at, NM_ID_SIZE);
-        if (now_ms - nm_id_time_ms(&ids[*count]) < DAY_MS)
+    nm_id_t *id;
+    nm_cursor_open(&cursor, txn, shelf->notes, nm_bytes(NULL, 0), nm_bytes(look->from->at, NM_ID_SIZE), false);
+    for (size_t i = 0; look->count < RETIRE_COUNT && i < LOOK_COUNT; i++) {
+        if ((rc = nm_cursor_next(&cursor, &key, &value)) != NM_OK)
             break;
+        id = &look->ids[look->count];
+        memcpy(id->at, key.at, NM_ID_SIZE);
+        if (now_ms - nm_id_time_ms(id) < least_ms) {
+            rc = NM_ERR_MISSING;
+            break;
+        }
+        *look->from = *id;
         if (nm_record_decode(&nm_note_shape, &note, value, NULL, "") != NM_OK) {
             rc = NM_ERR_CORRUPT;
             break;
         }
         if (nm_status_is_final((nm_status_t) note.status) && now_ms - note.updated_at >= s_retention_ms(self, &note))
-            (*count)++;
+            look->count++;
     }
     nm_cursor_close(&cursor);
-    *again |= *count == RETIRE_COUNT;
+    look->again |= look->count == RETIRE_COUNT;
+    look->unended |= rc == NM_OK;
+    if (rc == NM_ERR_MISSING)
+        *look->from = (nm_id_t){ { 0 } };
     return rc == NM_ERR_MISSING ? NM_OK : rc;
 }
 
 static nm_rc_t
-s_retire(nm_gateway_t *self, const nm_shelf_t *shelf, nm_txn_t *txn, int64_t now_ms, bool *again)
+s_retire_of(nm_gateway_t *self, const nm_shelf_t *shelf, nm_txn_t *txn, int64_t now_ms, look_t *look)
 {
-    nm_id_t ids[RETIRE_COUNT + 1];
-    size_t count;
     nm_note_t note;
-    nm_rc_t rc = s_gather_old(self, shelf, txn, now_ms, ids, &count, again);
-    for (size_t i = 0; rc == NM_OK && i < count; i++) {
-        rc = nm_shelf_get(shelf, txn, &ids[i], &note);
+    look->count = 0;
+    nm_rc_t rc = s_gather_old(self, shelf, txn, now_ms, look);
+    for (size_t i = 0; rc == NM_OK && i < look->count; i++) {
+        rc = nm_shelf_get(shelf, txn, &look->ids[i], &note);
         if (rc == NM_OK)
-            rc = nm_shelf_delete(self, shelf, txn, &ids[i], &note);
+            rc = nm_shelf_delete(self, shelf, txn, &look->ids[i], &note);
     }
+    return rc;
+}
+
+static nm_rc_t
+s_retire(nm_gateway_t *self, nm_turn_t *turn)
+{
+    static const nm_shelf_t *const SHELVES[] = { &nm_own_shelf, &nm_copy_shelf };
+    int64_t now_ms = nm_turn_now(turn);
+    look_t look = { .count = 0 };
+    nm_rc_t rc = NM_OK;
+    if (now_ms < self->retire_at_ms)
+        return NM_OK;
+    for (size_t i = 0; rc == NM_OK && i < NM_COUNT(SHELVES); i++) {
+        look.from = &self->retire_from[i];
+        rc = s_retire_of(self, SHELVES[i], nm_turn_txn(turn), now_ms, &look);
+    }
+    self->retire_at_ms = now_ms + (look.again ? TIDY_AGAIN_MS : look.unended ? LOOK_AGAIN_MS : TIDY_MS);
     return rc;
 }
 
@@ -311,19 +358,12 @@ s_tidy(nm_gateway_t *self, nm_turn_t *turn)
 {
     nm_txn_t *txn = nm_turn_txn(turn);
     int64_t now_ms = nm_turn_now(turn);
-    size_t gone = 0;
     bool again = false;
     if (now_ms < self->tidy_at_ms)
         return NM_OK;
     nm_duties_look(self);
     nm_auth_forget(&self->auth);  //  So that the use of a key is noted once a minute
-    nm_rc_t rc = nm_expiry_sweep(txn, now_ms, EXPIRE_COUNT, &gone);
-    if (rc == NM_OK)
-        rc = nm_journal_sweep(txn, now_ms - self->event_keep_ms, SWEEP_COUNT);
-    if (rc == NM_OK)
-        rc = s_retire(self, &nm_own_shelf, txn, now_ms, &again);
-    if (rc == NM_OK)
-        rc = s_retire(self, &nm_copy_shelf, txn, now_ms, &again);
+    nm_rc_t rc = nm_journal_sweep(txn, now_ms - self->event_keep_ms, SWEEP_COUNT, &again);
     if (rc == NM_OK)
         rc = s_tell_uses(self, turn);
     if (rc == NM_OK)
@@ -332,7 +372,7 @@ s_tidy(nm_gateway_t *self, nm_turn_t *turn)
         rc = nm_recovery_tidy(self, txn);
     if (rc == NM_OK)
         rc = nm_places_fill(self, txn, &again);
-    self->tidy_at_ms = now_ms + (again || gone == EXPIRE_COUNT ? TIDY_AGAIN_MS : TIDY_MS);
+    self->tidy_at_ms = now_ms + (again ? TIDY_AGAIN_MS : TIDY_MS);
     return rc;
 }
 
@@ -356,6 +396,8 @@ nm_duties_due(nm_gateway_t *self, nm_turn_t *turn)
     if (rc == NM_OK)
         rc = s_tidy(self, turn);
     if (rc == NM_OK)
+        rc = s_retire(self, turn);
+    if (rc == NM_OK)
         rc = s_save_counts(self, txn);
     if (rc == NM_OK)
         rc = nm_lockout_save(&self->lockout, txn);
@@ -370,5 +412,6 @@ nm_duties_due(nm_gateway_t *self, nm_turn_t *turn)
         rc = s_find_oldest(self, txn);
     nm_journal_end_turn(&self->journal);
     nm_turn_wake(turn, self->tidy_at_ms);
+    nm_turn_wake(turn, self->retire_at_ms);
     return rc;
 }

@@ -107,7 +107,8 @@ static nm_rc_t
 s_mark(nm_journal_t *self, nm_txn_t *txn, int64_t now_ms)
 {
     uint8_t chunk[8];
-    if (!self->first_chunk || now_ms - self->marked_ms < MARK_MS)
+    //  A mark from before the clock was set back says nothing of now.
+    if (!self->first_chunk || (now_ms >= self->marked_ms && now_ms - self->marked_ms < MARK_MS))
         return NM_OK;
     self->marked_ms = now_ms;
     nm_put_u64(chunk, self->first_chunk);
@@ -233,30 +234,54 @@ nm_journal_close(nm_journal_walk_t *self)
     nm_cursor_close(&self->cursor);
 }
 
-//  -- Forgetting
+//  -- Forgetting. When a chunk was written is told by the marks: its entries say when things happened, elsewhere.
 
 static nm_rc_t
-s_is_old(nm_bytes_t chunk, int64_t before_ms, bool *old)
+s_find_mark(nm_txn_t *txn, const nm_key_t *from, uint64_t *at_ms, uint64_t *chunk)
 {
-    nm_reader_t reader;
-    nm_bytes_t raw;
-    nm_entry_t entry;
-    nm_reader_open(&reader, chunk);
-    if (nm_reader_raw(&reader, &raw) != NM_OK || nm_record_decode(&nm_entry_shape, &entry, raw, NULL, "") != NM_OK)
+    nm_cursor_t cursor;
+    nm_bytes_t key, value;
+    nm_cursor_open(&cursor, txn, &nm_journal_marks_table, nm_bytes(NULL, 0), nm_key_view(from), true);
+    nm_rc_t rc = nm_cursor_next(&cursor, &key, &value);
+    nm_cursor_close(&cursor);
+    if (rc == NM_OK && (key.size != 8 || value.size != 8))
         return NM_ERR_CORRUPT;
-    *old = entry.at < before_ms;
-    return NM_OK;
+    if (rc == NM_OK) {
+        *at_ms = nm_get_u64(key.at);
+        *chunk = nm_get_u64(value.at);
+    }
+    return rc;
 }
 
+//  Chunks below this one were written before the time; mark_ms is the mark that says so. NM_ERR_MISSING: there are none.
 static nm_rc_t
-s_sweep_marks(nm_txn_t *txn, int64_t before_ms, size_t limit)
+s_find_end(nm_txn_t *txn, int64_t before_ms, uint64_t *end, uint64_t *mark_ms)
+{
+    uint64_t last_ms, last_chunk;
+    nm_key_t from = s_key((uint64_t) before_ms), edge = { .size = 0 };
+    if (before_ms <= 0)
+        return NM_ERR_MISSING;
+    nm_rc_t rc = s_find_mark(txn, &from, mark_ms, end);
+    if (rc == NM_OK)
+        rc = s_find_mark(txn, &edge, &last_ms, &last_chunk);
+    //  What was written a second after the last mark or later would have one of its own.
+    if (rc == NM_OK && last_ms == *mark_ms && last_ms + (uint64_t) MARK_MS <= (uint64_t) before_ms) {
+        *end = UINT64_MAX;
+        ++*mark_ms;
+    }
+    return rc;
+}
+
+//  Deletes what stands under numbers below the end, from the first on.
+static nm_rc_t
+s_sweep(nm_txn_t *txn, const nm_table_t *table, uint64_t end, size_t *left)
 {
     nm_cursor_t cursor;
     nm_bytes_t key;
     nm_rc_t rc = NM_OK;
-    nm_cursor_open(&cursor, txn, &nm_journal_marks_table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
-    while (rc == NM_OK && limit-- && (rc = nm_cursor_next(&cursor, &key, NULL)) == NM_OK) {
-        if ((int64_t) nm_get_u64(key.at) >= before_ms)
+    nm_cursor_open(&cursor, txn, table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
+    for (; rc == NM_OK && *left && (rc = nm_cursor_next(&cursor, &key, NULL)) == NM_OK; --*left) {
+        if (nm_get_u64(key.at) >= end)
             break;
         rc = nm_cursor_delete(&cursor);
     }
@@ -265,18 +290,14 @@ s_sweep_marks(nm_txn_t *txn, int64_t before_ms, size_t limit)
 }
 
 nm_rc_t
-nm_journal_sweep(nm_txn_t *txn, int64_t before_ms, size_t limit)
+nm_journal_sweep(nm_txn_t *txn, int64_t before_ms, size_t limit, bool *again)
 {
-    nm_cursor_t cursor;
-    nm_bytes_t value;
-    nm_rc_t rc = NM_OK;
-    size_t given = limit;
-    nm_cursor_open(&cursor, txn, &nm_journal_table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
-    while (limit-- && (rc = nm_cursor_next(&cursor, NULL, &value)) == NM_OK) {
-        bool old;
-        if ((rc = s_is_old(value, before_ms, &old)) != NM_OK || !old || (rc = nm_cursor_delete(&cursor)) != NM_OK)
-            break;
-    }
-    nm_cursor_close(&cursor);
-    return rc == NM_OK || rc == NM_ERR_MISSING ? s_sweep_marks(txn, before_ms, given) : rc;
+    uint64_t end, mark_ms;
+    nm_rc_t rc = s_find_end(txn, before_ms, &end, &mark_ms);
+    if (rc == NM_OK)
+        rc = s_sweep(txn, &nm_journal_table, end, &limit);
+    if (rc == NM_OK && limit)
+        rc = s_sweep(txn, &nm_journal_marks_table, mark_ms, &limit);
+    *again |= !limit;
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
 }

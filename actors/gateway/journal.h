@@ -82,7 +82,7 @@ void nm_journal_walk(nm_journal_walk_t *self, nm_txn_t *txn, uint64_t from);
 nm_rc_t nm_journal_next(nm_journal_walk_t *self, nm_entry_t *entry, uint64_t *position);
 void nm_journal_close(nm_journal_walk_t *self);
 
-//  Deletes at most limit chunks whose entries are all older than this, and as many marks.
-nm_rc_t nm_journal_sweep(nm_txn_t *txn, int64_t before_ms, size_t limit);
+//  Deletes what was written before this time, at most limit chunks and marks; again is set if there may be more.
+nm_rc_t nm_journal_sweep(nm_txn_t *txn, int64_t before_ms, size_t limit, bool *again);
 
 #endif

@@ -60,6 +60,8 @@ typedef struct nm_gateway {
     nm_oldest_t oldest_plain;                 //  ... of those that never were
     nm_oldest_t oldest_released;              //  ... of those that were, and are due
     int64_t tidy_at_ms;                       //  When the minute's upkeep is due
+    int64_t retire_at_ms;                     //  When old notifications are looked for again
+    nm_id_t retire_from[2];                   //  How far that has come: among our own, among copies
     uint64_t life;                            //  A number of this process
     bool lists_by_user;                       //  nm_by_user_table has all notes (places.h)
     bool has_orphans;                         //  Copies may be awaited that an earlier process asked for

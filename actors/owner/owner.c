@@ -45,14 +45,13 @@ nm_owner_mail(nm_turn_t *turn, const nm_directory_t *directory, const nm_event_t
 {
     uint16_t number = nm_id_gateway(&event->notification);
     const nm_peer_t *gateway = nm_directory_gateway(directory, number);
-    if (!gateway) {
-        nm_log(NM_LOG_ERROR, "owner_unknown", "an event is dropped: no gateway has the number %u", (unsigned) number);
-        return NM_OK;
-    }
+    if (!gateway)
+        nm_log(NM_LOG_WARNING, "owner_unknown",
+               "nobody here knows a gateway of the number %u: all are told of an event", (unsigned) number);
     nm_buf_t packed = { 0 };
     nm_record_encode(&nm_event_shape, event, NM_BY_TAG, &packed);
-    nm_rc_t rc = gateway->forgotten ? s_mail_all(turn, directory, nm_buf_bytes(&packed), priority)
-                                    : s_mail(turn, gateway, nm_buf_bytes(&packed), priority);
+    nm_rc_t rc = !gateway || gateway->forgotten ? s_mail_all(turn, directory, nm_buf_bytes(&packed), priority)
+                                                : s_mail(turn, gateway, nm_buf_bytes(&packed), priority);
     nm_buf_free(&packed);
     return rc;
 }

@@ -14,8 +14,7 @@ void nm_owner_event(nm_event_t *event, nm_event_kind_t kind, const nm_delivery_t
                     const nm_turn_t *turn);
 
 //  Mails the event to the owner; of one that is gone for good, to all other gateways, of which one has its
-//  copies. An owner that left the roster has nobody to answer for it: then the event is logged and
-//  dropped, and this is NM_OK.
+//  copies. So it is with one that nobody here knows: who came after it was forgotten was never told of it.
 nm_rc_t nm_owner_mail(nm_turn_t *turn, const nm_directory_t *directory, const nm_event_t *event, uint8_t priority);
 
 #endif

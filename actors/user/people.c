@@ -95,6 +95,17 @@ nm_people_load(nm_people_t *self, nm_txn_t *txn)
     return rc == NM_OK ? s_count(self, txn) : rc;
 }
 
+//  A whole copy comes in the order of ids: another account may have the address already that this one gave up.
+static nm_rc_t
+s_forget_email(nm_txn_t *txn, nm_bytes_t hash, const nm_id_t *id)
+{
+    nm_bytes_t whose;
+    nm_rc_t rc = nm_table_get(txn, &nm_people_emails_table, hash, &whose);
+    if (rc == NM_OK && nm_bytes_equal(whose, nm_bytes(id->at, NM_ID_SIZE)))
+        rc = nm_table_delete(txn, &nm_people_emails_table, hash);
+    return rc;
+}
+
 static nm_rc_t
 s_forget(nm_txn_t *txn, const nm_id_t *id)
 {
@@ -110,7 +121,7 @@ s_forget(nm_txn_t *txn, const nm_id_t *id)
     memcpy(hash, row.at + NM_ID_SIZE, HASH_SIZE);
     rc = nm_table_delete(txn, &nm_people_ids_table, nm_key_view(&key));
     if (rc == NM_OK && memcmp(hash, NONE, HASH_SIZE) != 0)
-        rc = nm_table_delete(txn, &nm_people_emails_table, nm_bytes(hash, HASH_SIZE));
+        rc = s_forget_email(txn, nm_bytes(hash, HASH_SIZE), id);
     return rc == NM_ERR_MISSING ? NM_OK : rc;
 }
 

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "actors/channel/channel.h"
+#include "actors/channel/deliveries.h"
 #include "actors/email/email.h"
 #include "broker/bench.h"
 #include "wire/id.h"
@@ -711,6 +712,30 @@ drops_a_delivery_that_comes_after_its_cancellation(void **state)
     nm_bench_destroy(&bench);
 }
 
+static nm_rc_t
+s_count_cancelled(nm_txn_t *txn, void *arg)
+{
+    *(uint64_t *) arg = nm_table_count(txn, &nm_deliveries_cancelled_table);
+    return NM_OK;
+}
+
+static void
+forgets_a_cancellation_after_a_day(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench(ONE);
+    uint64_t count = 0;
+    nm_id_t id = s_id(4);
+    assert_int_equal(s_cancel(bench, &id), 404);
+    assert_int_equal(nm_store_view(nm_bench_store(bench), s_count_cancelled, &count), NM_OK);
+    assert_int_equal(count, 1);
+    nm_bench_wait(bench, INT64_C(86400000) + 61000);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_store_view(nm_bench_store(bench), s_count_cancelled, &count), NM_OK);
+    assert_int_equal(count, 0);
+    nm_bench_destroy(&bench);
+}
+
 static void
 refuses_a_cancellation_that_it_cannot_read(void **state)
 {
@@ -727,6 +752,29 @@ refuses_a_cancellation_that_it_cannot_read(void **state)
 }
 
 //  -- What was lost
+
+//  It came after a gateway was lost and forgotten, and was never told of that; another has the notification now.
+static void
+tells_all_gateways_of_what_is_of_one_that_it_does_not_know(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench(ONE);
+    nm_delivery_t delivery = s_delivery(bench, 1);
+    nm_id_maker_t maker = { .gateway = 7 };
+    nm_id_make(&maker, nm_bench_now(bench), 77, &delivery.notification);
+    s_send(bench, &delivery);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    s_answer(bench, NM_CALL_ANSWERED, 250, "250 2.0.0 queued");
+    size_t told[2] = { 0, 0 };
+    for (size_t i = 0; i < nm_bench_mails(bench, NM_MAIL_EVENT); i++) {
+        const char *peer = nm_bench_sent(bench, NM_MAIL_EVENT, i)->peer;
+        told[0] += strcmp(peer, "gateway-1") == 0;
+        told[1] += strcmp(peer, "gateway-2") == 0;
+    }
+    assert_int_equal(told[0], 3);  //  Queued, sending, sent
+    assert_int_equal(told[1], 3);
+    nm_bench_destroy(&bench);
+}
 
 static uint32_t
 s_count_held(nm_bench_t *bench, const nm_id_t *id)
@@ -919,7 +967,9 @@ main(void)
         cmocka_unit_test(stops_trying_when_it_expires),
         cmocka_unit_test(cancels_what_waits_and_not_what_is_being_sent),
         cmocka_unit_test(drops_a_delivery_that_comes_after_its_cancellation),
+        cmocka_unit_test(forgets_a_cancellation_after_a_day),
         cmocka_unit_test(refuses_a_cancellation_that_it_cannot_read),
+        cmocka_unit_test(tells_all_gateways_of_what_is_of_one_that_it_does_not_know),
         cmocka_unit_test(holds_a_delivery_until_its_last_event_is_receipted),
         cmocka_unit_test(numbers_what_is_sent_again_above_what_was_heard),
         cmocka_unit_test(puts_mail_that_it_cannot_read_aside),

@@ -4,6 +4,7 @@
 #include <cmocka.h>
 
 #include "actors/deadletter/deadletter.h"
+#include "actors/deadletter/letters.h"
 #include "broker/bench.h"
 #include "tests/actors/promised.h"
 #include "wire/id.h"
@@ -728,6 +729,41 @@ forgets_content_and_address_when_it_discards(void **state)
     assert_true(nm_bytes_is(s_raw(item, "recipient"), "\xc0"));  //  nil
 }
 
+//  -- Time
+
+static nm_rc_t
+s_count_rows(nm_txn_t *txn, void *arg)
+{
+    uint64_t *count = arg;
+    *count = nm_table_count(txn, &nm_letters_table) + nm_table_count(txn, &nm_letters_content_table) +
+             nm_table_count(txn, &nm_letters_index_table);
+    return NM_OK;
+}
+
+static uint64_t
+s_rows(nm_bench_t *bench)
+{
+    uint64_t count = 0;
+    assert_int_equal(nm_store_view(nm_bench_store(bench), s_count_rows, &count), NM_OK);
+    return count;
+}
+
+static void
+forgets_what_was_replayed_or_discarded_after_its_time(void **state)
+{
+    s_die_many(*state, 1, 3);
+    uint64_t of_one = s_rows(*state) / 3;
+    assert_int_equal(s_status(*state, "dead_letters.replay", s_body_of(&TENANT_A, 1)), 202);
+    assert_int_equal(s_status(*state, "dead_letters.discard", s_body_of(&TENANT_A, 2)), 204);
+    nm_bench_wait(*state, NM_LETTER_KEPT_MS - 1000);
+    assert_int_equal(nm_bench_turn(*state), NM_OK);
+    assert_int_equal(s_status(*state, "dead_letters.get", s_body_of(&TENANT_A, 1)), 200);
+    nm_bench_wait(*state, 61000);
+    assert_int_equal(nm_bench_turn(*state), NM_OK);
+    assert_int_equal(s_status(*state, "dead_letters.get", s_body_of(&TENANT_A, 1)), 404);
+    assert_int_equal(s_rows(*state), of_one);  //  The open one stays until somebody decides
+}
+
 //  -- Room
 
 static void
@@ -805,6 +841,7 @@ main(void)
         CLAIM(discards_a_letter_out_of_the_line),
         CLAIM(names_every_fault_of_a_replay_of_many),
         CLAIM(forgets_content_and_address_when_it_discards),
+        CLAIM(forgets_what_was_replayed_or_discarded_after_its_time),
         CLAIM(refuses_replays_and_discards_still_when_the_store_is_tight),
         CLAIM(counts_replays_under_way_as_backlog_and_open_letters_not),
         CLAIM(tells_how_many_letters_are_in_each_state),

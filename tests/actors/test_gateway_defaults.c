@@ -247,6 +247,43 @@ each_service_keeps_what_ended_as_long_as_it_says(void **state)
     assert_string_equal(nm_client_status(self->client, &theirs), "");
 }
 
+//  More than one look sees are of a service that keeps them for a year; what is old behind them goes all the same.
+static void
+what_stays_long_does_not_keep_what_is_old(void **state)
+{
+    enum { STAYS = 2100 };
+    test_t *self = *state;
+    nm_buf_t year = { 0 };
+    char id[37], key[NM_CLIENT_KEY_SIZE + 1];
+    nm_client_service(self->client, "other", NULL, id, key);
+    nm_writer_uint(&year, 365);
+    s_patch(self, "retention_days", nm_buf_bytes(&year));
+    nm_buf_free(&year);
+    for (unsigned n = 1; n <= STAYS; n++) {
+        nm_buf_clear(&self->body);
+        nm_client_queue(self->client, CREATE, NULL, nm_client_email(&self->body, n));
+        if (n % 500 == 0 || n == STAYS)
+            assert_int_equal(nm_bench_turn(self->bench), NM_OK);
+    }
+    nm_buf_clear(&self->body);
+    nm_id_t theirs;
+    const nm_bench_reply_t *reply = nm_client_ask_as(self->client, key, CREATE, nm_client_email(&self->body, 1));
+    assert_int_equal(nm_id_from_text(nm_text(nm_client_text(reply->body, "id")), &theirs), NM_OK);
+    nm_event_t sent = nm_client_event(self->client, &theirs, NM_EVENT_SENT, 3);
+    nm_client_tell(self->client, "email-1", &sent);
+    nm_bench_forget(self->bench);
+
+    nm_bench_wait(self->bench, 29 * DAY_MS);
+    assert_int_equal(nm_bench_turn(self->bench), NM_OK);
+    assert_string_equal(nm_client_status(self->client, &theirs), "sent");
+    nm_bench_wait(self->bench, 2 * DAY_MS);
+    for (int i = 0; i < 3; i++) {
+        nm_bench_wait(self->bench, 1000);
+        assert_int_equal(nm_bench_turn(self->bench), NM_OK);
+    }
+    assert_string_equal(nm_client_status(self->client, &theirs), "");
+}
+
 //  -- Trace context
 
 static nm_bytes_t
@@ -300,6 +337,7 @@ main(void)
         TEST(duplicates_can_be_told_apart_by_default),
         TEST(a_patch_of_a_part_keeps_the_rest_of_it),
         TEST(each_service_keeps_what_ended_as_long_as_it_says),
+        TEST(what_stays_long_does_not_keep_what_is_old),
         TEST(a_trace_goes_on_to_the_work_and_the_timeline),
         TEST(a_malformed_trace_is_none),
     };

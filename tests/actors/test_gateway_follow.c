@@ -388,6 +388,37 @@ marks_are_one_a_second_and_go_with_the_entries(void **state)
     assert_int_equal(s_marks(self), 1);
 }
 
+static nm_rc_t
+s_count_chunks(nm_txn_t *txn, void *arg)
+{
+    *(uint64_t *) arg = nm_table_count(txn, &nm_journal_table);
+    return NM_OK;
+}
+
+static uint64_t
+s_chunks(test_t *self)
+{
+    uint64_t count = 0;
+    assert_int_equal(nm_store_view(nm_bench_store(self->bench), s_count_chunks, &count), NM_OK);
+    return count;
+}
+
+//  A gateway makes hundreds of chunks in a second: those of a week ago go as fast as new ones come.
+static void
+the_journal_is_swept_as_fast_as_it_grows(void **state)
+{
+    test_t *self = *state;
+    for (unsigned n = 0; n < 1100; n++)
+        nm_client_send(self->client, n);
+    assert_true(s_chunks(self) >= 1100);
+    nm_bench_wait(self->bench, INT64_C(8) * 86400000);
+    for (unsigned n = 0; n < 4; n++) {
+        assert_int_equal(nm_bench_turn(self->bench), NM_OK);
+        nm_bench_wait(self->bench, 50);
+    }
+    assert_int_equal(s_chunks(self), 0);
+}
+
 //  A turn that came to nothing brought nothing: it is asked for again, and comes once.
 static void
 what_came_in_an_undone_turn_comes_again(void **state)
@@ -551,6 +582,7 @@ main(void)
         TEST(a_feed_that_went_back_begins_anew),
         TEST(a_window_keeps_what_came_last),
         TEST(marks_are_one_a_second_and_go_with_the_entries),
+        TEST(the_journal_is_swept_as_fast_as_it_grows),
         TEST(what_came_in_an_undone_turn_comes_again),
         TEST(nonsense_of_a_feed_is_asked_for_again),
         TEST(cursors_of_before_and_times_begin_a_stream),

@@ -259,6 +259,38 @@ who_waits_does_not_see_another_tenants_events(void **state)
     assert_null(nm_bench_reply(client->bench, ask));
 }
 
+//  An actor was cut off for days, or its clock is wrong: readers get what it tells as long as all else.
+static void
+an_event_that_comes_late_can_be_read_as_long_as_others(void **state)
+{
+    nm_client_t *client = *state;
+    nm_id_t id = nm_client_send(client, 1);
+    nm_event_t late = nm_client_event(client, &id, NM_EVENT_QUEUED, 1);
+    nm_bench_wait(client->bench, INT64_C(8) * 86400000);
+    nm_client_tell(client, "email-1", &late);
+    nm_bench_wait(client->bench, 120000);
+    assert_int_equal(nm_bench_turn(client->bench), NM_OK);
+    assert_int_equal(nm_client_count(ASK(client, "events.read", "after", "0")->body, "items"), 1);
+    nm_bench_wait(client->bench, INT64_C(7) * 86400000);
+    assert_int_equal(nm_bench_turn(client->bench), NM_OK);
+    assert_int_equal(nm_client_count(ASK(client, "events.read", "after", "0")->body, "items"), 0);
+}
+
+static void
+an_event_from_the_future_keeps_no_others(void **state)
+{
+    nm_client_t *client = *state;
+    nm_id_t id = nm_client_send(client, 1);
+    nm_event_t early = nm_client_event(client, &id, NM_EVENT_QUEUED, 1);
+    early.at += INT64_C(900) * 86400000;
+    nm_client_tell(client, "email-1", &early);
+    nm_bench_wait(client->bench, 2000);
+    nm_client_send(client, 2);
+    nm_bench_wait(client->bench, INT64_C(7) * 86400000 + 120000);
+    assert_int_equal(nm_bench_turn(client->bench), NM_OK);
+    assert_int_equal(nm_client_count(ASK(client, "events.read", "after", "0")->body, "items"), 0);
+}
+
 static void
 a_tenant_reads_its_own_events_alone(void **state)
 {
@@ -377,6 +409,8 @@ main(void)
         TEST(who_waits_is_answered_when_something_happens),
         TEST(who_waits_in_vain_is_answered_in_time),
         TEST(who_waits_does_not_see_another_tenants_events),
+        TEST(an_event_that_comes_late_can_be_read_as_long_as_others),
+        TEST(an_event_from_the_future_keeps_no_others),
         TEST(a_tenant_reads_its_own_events_alone),
         TEST(one_notification_is_followed_to_its_end),
         TEST(too_many_that_wait_are_429),
