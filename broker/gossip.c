@@ -1,50 +1,14 @@
-#include "broker/gossip.h"
+#include "broker/gossip_private.h"
 
 #include <sodium.h>
+
 #include "broker/mesh.h"
-#include "wire/writer.h"
 
 #define DOMAIN "nmesh-record-1\n"
 
 enum {
-    SENSE_SIZE = 16,
-    SIGNATURE_SIZE = 64,
     HOLD_LEAST_MS = 1000,
     HOLD_MOST_MS = 3600000,
-    STAMP_SIZE = NM_DIGEST_ENTRY_SIZE - NM_DIGEST_HASH_SIZE,
-};
-
-//  One name. The member itself stays packed: a thousand of them are to be small.
-typedef struct {
-    uint8_t hash[NM_DIGEST_HASH_SIZE];
-    uint8_t sense[SENSE_SIZE];  //  Hash of all that it says but the times
-    char name[NM_NAME_MAX + 1];
-    int64_t stamp_ms;
-    int64_t hold_ms;   //  For how long it holds
-    int64_t heard_ms;  //  When its stamp last grew (monotonic)
-    nm_life_t life;
-    bool untold;  //  News that nobody was told yet
-    bool given;   //  Handed over to be saved, and not known to be on disk
-    bool unsaved;
-    bool own;
-    size_t body_size;
-    uint8_t raw[];  //  Signature, then body
-} entry_t;
-
-struct nm_gossip {
-    uint8_t authority[NM_SIGN_PUBLIC_SIZE];
-    size_t member_max;
-    nm_checks_t checks;
-    nm_statements_t *statements;
-    entry_t **entries;  //  By rising hash
-    size_t count;
-    size_t size;
-    size_t untold;
-    size_t unsaved;
-    size_t next;  //  Where the next answer begins
-    char own[NM_NAME_MAX + 1];
-    int64_t own_ms;    //  Stamp of our last word
-    int64_t floor_ms;  //  A word of ours that others hold
 };
 
 const char *
@@ -95,9 +59,8 @@ s_hash(nm_bytes_t name, uint8_t hash[NM_DIGEST_HASH_SIZE])
     memcpy(hash, whole, NM_DIGEST_HASH_SIZE);
 }
 
-//  The first place whose hash is not below.
-static size_t
-s_place(const nm_gossip_t *self, const uint8_t hash[NM_DIGEST_HASH_SIZE])
+size_t
+nm_gossip_place(const nm_gossip_t *self, const uint8_t hash[NM_DIGEST_HASH_SIZE])
 {
     size_t low = 0, high = self->count;
     while (low < high) {
@@ -110,45 +73,45 @@ s_place(const nm_gossip_t *self, const uint8_t hash[NM_DIGEST_HASH_SIZE])
     return low;
 }
 
-static entry_t *
-s_entry_at(const nm_gossip_t *self, size_t at, const uint8_t hash[NM_DIGEST_HASH_SIZE])
+nm_gossip_entry_t *
+nm_gossip_entry_at(const nm_gossip_t *self, size_t at, const uint8_t hash[NM_DIGEST_HASH_SIZE])
 {
     bool found = at < self->count && memcmp(self->entries[at]->hash, hash, NM_DIGEST_HASH_SIZE) == 0;
     return found ? self->entries[at] : NULL;
 }
 
-static entry_t *
-s_find(const nm_gossip_t *self, const char *name)
+nm_gossip_entry_t *
+nm_gossip_entry(const nm_gossip_t *self, const char *name)
 {
     uint8_t hash[NM_DIGEST_HASH_SIZE];
     s_hash(nm_text(name), hash);
-    entry_t *entry = s_entry_at(self, s_place(self, hash), hash);
+    nm_gossip_entry_t *entry = nm_gossip_entry_at(self, nm_gossip_place(self, hash), hash);
     return entry && strcmp(entry->name, name) == 0 ? entry : NULL;
 }
 
-static nm_signed_t
-s_signed(const entry_t *entry)
+nm_signed_t
+nm_gossip_signed(const nm_gossip_entry_t *entry)
 {
     nm_signed_t member = { 0 };
-    NM_PUT(&member, signed, body, nm_bytes(entry->raw + SIGNATURE_SIZE, entry->body_size));
-    NM_PUT(&member, signed, signature, nm_bytes(entry->raw, SIGNATURE_SIZE));
+    NM_PUT(&member, signed, body, nm_bytes(entry->raw + NM_GOSSIP_SIGNATURE_SIZE, entry->body_size));
+    NM_PUT(&member, signed, signature, nm_bytes(entry->raw, NM_GOSSIP_SIGNATURE_SIZE));
     return member;
 }
 
 static void
 s_remove(nm_gossip_t *self, size_t at)
 {
-    entry_t *entry = self->entries[at];
+    nm_gossip_entry_t *entry = self->entries[at];
     self->untold -= entry->untold;
     self->unsaved -= entry->unsaved;
-    self->size -= sizeof *entry + SIGNATURE_SIZE + entry->body_size;
+    self->size -= sizeof *entry + NM_GOSSIP_SIGNATURE_SIZE + entry->body_size;
     free(entry);
     memmove(self->entries + at, self->entries + at + 1, (self->count - at - 1) * sizeof *self->entries);
     self->count--;
 }
 
 static void
-s_insert(nm_gossip_t *self, size_t at, entry_t *entry)
+s_insert(nm_gossip_t *self, size_t at, nm_gossip_entry_t *entry)
 {
     self->entries = nm_realloc(self->entries, (self->count + 1) * sizeof *self->entries);
     memmove(self->entries + at + 1, self->entries + at, (self->count - at) * sizeof *self->entries);
@@ -156,7 +119,7 @@ s_insert(nm_gossip_t *self, size_t at, entry_t *entry)
     self->count++;
     self->untold += entry->untold;
     self->unsaved += entry->unsaved;
-    self->size += sizeof *entry + SIGNATURE_SIZE + entry->body_size;
+    self->size += sizeof *entry + NM_GOSSIP_SIGNATURE_SIZE + entry->body_size;
 }
 
 //  -- Reading a member
@@ -170,36 +133,36 @@ s_decode(nm_bytes_t body, nm_member_t *member, nm_certificate_t *certificate)
 
 //  What it says but for the times, in short. The same for an encoder that orders fields in another way.
 static void
-s_sense(const nm_member_t *member, uint8_t sense[SENSE_SIZE])
+s_sense(const nm_member_t *member, uint8_t sense[NM_GOSSIP_SENSE_SIZE])
 {
     nm_member_t timeless = *member;
     nm_buf_t packed = { 0 };
     timeless.stamp = timeless.expires_at = 0;
     nm_record_encode(&nm_member_shape, &timeless, NM_BY_TAG, &packed);
-    crypto_generichash(sense, SENSE_SIZE, packed.at, packed.size, NULL, 0);
+    crypto_generichash(sense, NM_GOSSIP_SENSE_SIZE, packed.at, packed.size, NULL, 0);
     nm_buf_free(&packed);
 }
 
-static entry_t *
+static nm_gossip_entry_t *
 s_make_entry(const nm_signed_t *from, const nm_member_t *member, const char *name)
 {
-    entry_t *entry = nm_alloc(sizeof *entry + SIGNATURE_SIZE + from->body.size);
+    nm_gossip_entry_t *entry = nm_alloc(sizeof *entry + NM_GOSSIP_SIGNATURE_SIZE + from->body.size);
     s_hash(nm_text(name), entry->hash);
     s_sense(member, entry->sense);
     nm_bytes_to_text(nm_text(name), entry->name, sizeof entry->name);
     entry->stamp_ms = member->stamp;
     entry->hold_ms = member->expires_at - member->stamp;
     entry->body_size = from->body.size;
-    memcpy(entry->raw, from->signature.at, SIGNATURE_SIZE);
-    memcpy(entry->raw + SIGNATURE_SIZE, from->body.at, from->body.size);
+    memcpy(entry->raw, from->signature.at, NM_GOSSIP_SIGNATURE_SIZE);
+    memcpy(entry->raw + NM_GOSSIP_SIGNATURE_SIZE, from->body.at, from->body.size);
     return entry;
 }
 
 //  Puts the entry where one of that name was, or a new one. Says whether it is more than a heartbeat.
 static bool
-s_put(nm_gossip_t *self, entry_t *entry, size_t at, const entry_t *old)
+s_put(nm_gossip_t *self, nm_gossip_entry_t *entry, size_t at, const nm_gossip_entry_t *old)
 {
-    bool news = !old || memcmp(old->sense, entry->sense, SENSE_SIZE) != 0;
+    bool news = !old || memcmp(old->sense, entry->sense, NM_GOSSIP_SENSE_SIZE) != 0;
     entry->untold = news || old->untold;
     entry->unsaved = news || old->unsaved;
     if (old)
@@ -223,7 +186,7 @@ static nm_rc_t
 s_check_form(const nm_signed_t *from, nm_member_t *member, nm_certificate_t *certificate, nm_cert_t *cert,
              nm_error_t *error)
 {
-    if (from->signature.size != SIGNATURE_SIZE || s_decode(from->body, member, certificate) != NM_OK ||
+    if (from->signature.size != NM_GOSSIP_SIGNATURE_SIZE || s_decode(from->body, member, certificate) != NM_OK ||
         nm_cert_from_record(certificate, cert) != NM_OK)
         return nm_fail(error, NM_ERR_MALFORMED, "a member does not read");
     if (!s_is_place(member->mailbox) || !s_is_place(member->desk) ||
@@ -239,8 +202,8 @@ s_check_form(const nm_signed_t *from, nm_member_t *member, nm_certificate_t *cer
 
 //  The certificate that was checked with the entry before needs only its time looked at.
 static nm_rc_t
-s_check_cert(nm_gossip_t *self, const entry_t *old, const nm_member_t *member, const nm_cert_t *cert, nm_now_t now,
-             nm_error_t *error)
+s_check_cert(nm_gossip_t *self, const nm_gossip_entry_t *old, const nm_member_t *member, const nm_cert_t *cert,
+             nm_now_t now, nm_error_t *error)
 {
     nm_member_t before;
     nm_certificate_t unused;
@@ -249,7 +212,7 @@ s_check_cert(nm_gossip_t *self, const entry_t *old, const nm_member_t *member, c
     nm_rc_t rc = nm_cert_check_time(cert, now.wall_ms, error);
     if (rc != NM_OK)
         return rc;
-    if (old && s_decode(s_signed(old).body, &before, &unused) == NM_OK &&
+    if (old && s_decode(nm_gossip_signed(old).body, &before, &unused) == NM_OK &&
         nm_bytes_equal(before.certificate, member->certificate))
         return NM_OK;
     nm_buf_t text = { 0 };
@@ -285,8 +248,8 @@ nm_gossip_take(nm_gossip_t *self, const nm_signed_t *from, nm_now_t now, nm_take
         return rc;
     uint8_t hash[NM_DIGEST_HASH_SIZE];
     s_hash(nm_text(cert.name), hash);
-    size_t at = s_place(self, hash);
-    const entry_t *old = s_entry_at(self, at, hash);
+    size_t at = nm_gossip_place(self, hash);
+    const nm_gossip_entry_t *old = nm_gossip_entry_at(self, at, hash);
     if (old && strcmp(old->name, cert.name) != 0)
         return nm_fail(error, NM_ERR_REFUSED, "%s cannot be told from %s by its hash; take another name", cert.name,
                        old->name);
@@ -306,7 +269,7 @@ nm_gossip_take(nm_gossip_t *self, const nm_signed_t *from, nm_now_t now, nm_take
         self->floor_ms = member.stamp;  //  From an earlier life, or a clock that was ahead
         return NM_ERR_DUPLICATE;
     }
-    entry_t *entry = s_make_entry(from, &member, cert.name);
+    nm_gossip_entry_t *entry = s_make_entry(from, &member, cert.name);
     //  One that ran out before it came here speaks of somebody who left long ago.
     bool late = !old && member.expires_at <= now.wall_ms;
     entry->heard_ms = late ? now.mono_ms - entry->hold_ms : now.mono_ms;
@@ -332,7 +295,7 @@ nm_gossip_say(nm_gossip_t *self, nm_member_t *member, const uint8_t secret[NM_SI
     self->own_ms = member->stamp;
 
     nm_buf_t text = { 0 };
-    uint8_t signature[SIGNATURE_SIZE];
+    uint8_t signature[NM_GOSSIP_SIGNATURE_SIZE];
     nm_buf_add_text(&text, DOMAIN);
     nm_record_encode(&nm_member_shape, member, NM_BY_TAG, &text);
     crypto_sign_detached(signature, NULL, text.at, text.size, secret);
@@ -344,11 +307,11 @@ nm_gossip_say(nm_gossip_t *self, nm_member_t *member, const uint8_t secret[NM_SI
     if (s_decode(from.body, &unused, &certificate) != NM_OK)
         abort();  //  We packed it ourselves, from settings that were checked at the start
     nm_bytes_to_text(certificate.name, self->own, sizeof self->own);
-    entry_t *entry = s_make_entry(&from, member, self->own);
+    nm_gossip_entry_t *entry = s_make_entry(&from, member, self->own);
     entry->own = true;
     entry->heard_ms = now.mono_ms;
-    size_t at = s_place(self, entry->hash);
-    *news = s_put(self, entry, at, s_entry_at(self, at, entry->hash));
+    size_t at = nm_gossip_place(self, entry->hash);
+    *news = s_put(self, entry, at, nm_gossip_entry_at(self, at, entry->hash));
     nm_buf_free(&text);
 }
 
@@ -361,17 +324,17 @@ nm_gossip_outdated(const nm_gossip_t *self)
 //  -- Looking
 
 static bool
-s_know(const entry_t *entry, nm_known_t *known)
+s_know(const nm_gossip_entry_t *entry, nm_known_t *known)
 {
     known->life = entry->life;
     known->own = entry->own;
-    return s_decode(s_signed(entry).body, &known->member, &known->certificate) == NM_OK;
+    return s_decode(nm_gossip_signed(entry).body, &known->member, &known->certificate) == NM_OK;
 }
 
 bool
 nm_gossip_find(const nm_gossip_t *self, const char *name, nm_known_t *known)
 {
-    const entry_t *entry = s_find(self, name);
+    const nm_gossip_entry_t *entry = nm_gossip_entry(self, name);
     return entry && s_know(entry, known);
 }
 
@@ -390,23 +353,23 @@ nm_gossip_count(const nm_gossip_t *self)
 nm_life_t
 nm_gossip_life(const nm_gossip_t *self, const char *name)
 {
-    const entry_t *entry = s_find(self, name);
+    const nm_gossip_entry_t *entry = nm_gossip_entry(self, name);
     return entry ? entry->life : NM_LIFE_GONE;
 }
 
 void
 nm_gossip_drop(nm_gossip_t *self, const char *name)
 {
-    const entry_t *entry = s_find(self, name);
+    const nm_gossip_entry_t *entry = nm_gossip_entry(self, name);
     if (entry && !entry->own)
-        s_remove(self, s_place(self, entry->hash));
+        s_remove(self, nm_gossip_place(self, entry->hash));
 }
 
 void
 nm_gossip_tick(nm_gossip_t *self, nm_now_t now, nm_life_fn *fn, void *arg)
 {
     for (size_t i = 0; i < self->count; i++) {
-        entry_t *entry = self->entries[i];
+        nm_gossip_entry_t *entry = self->entries[i];
         int64_t silent_ms = now.mono_ms - entry->heard_ms;
         nm_life_t life = silent_ms >= entry->hold_ms           ? NM_LIFE_GONE
                          : silent_ms >= entry->hold_ms * 4 / 7 ? NM_LIFE_QUIET
@@ -419,252 +382,16 @@ nm_gossip_tick(nm_gossip_t *self, nm_now_t now, nm_life_fn *fn, void *arg)
     }
 }
 
-//  -- Exchange
-
-static void
-s_write_digest(const nm_gossip_t *self, nm_buf_t *out)
-{
-    for (size_t i = 0; i < self->count; i++) {
-        uint8_t stamp[8];
-        nm_put_u64(stamp, (uint64_t) self->entries[i]->stamp_ms);
-        nm_buf_add(out, self->entries[i]->hash, NM_DIGEST_HASH_SIZE);
-        nm_buf_add(out, stamp + sizeof stamp - STAMP_SIZE, STAMP_SIZE);
-    }
-}
-
-void
-nm_gossip_write_sync(const nm_gossip_t *self, nm_buf_t *out)
-{
-    nm_sync_t sync = { 0 };
-    nm_buf_t digest = { 0 };
-    uint8_t buckets[NM_BUCKET_COUNT * NM_BUCKET_SIZE];
-    s_write_digest(self, &digest);
-    nm_statements_digest(self->statements, buckets);
-    NM_PUT(&sync, sync, digest, nm_buf_bytes(&digest));
-    NM_PUT(&sync, sync, buckets, nm_bytes(buckets, sizeof buckets));
-    nm_record_encode(&nm_sync_shape, &sync, NM_BY_TAG, out);
-    nm_buf_free(&digest);
-}
-
-//  The parts of a news record while it is made.
-typedef struct {
-    nm_buf_t members;
-    size_t members_mark;
-    size_t member_count;
-    nm_buf_t statements;
-    size_t statements_mark;
-    size_t statement_count;
-    nm_buf_t wanted;
-    uint8_t buckets[NM_BUCKET_COUNT];
-    size_t bucket_count;
-    bool more;
-} draft_t;
-
-static void
-s_open_draft(draft_t *draft)
-{
-    *draft = (draft_t){ 0 };
-    draft->members_mark = nm_writer_list_open(&draft->members);
-    draft->statements_mark = nm_writer_list_open(&draft->statements);
-}
-
-static void
-s_add_member(draft_t *draft, const entry_t *entry)
-{
-    nm_signed_t member = s_signed(entry);
-    if (draft->member_count == NM_NEWS_COUNT) {
-        draft->more = true;
-        return;
-    }
-    nm_record_encode(&nm_signed_shape, &member, NM_BY_TAG, &draft->members);
-    draft->member_count++;
-}
-
-//  Packs what there is. False if that is nothing.
-static bool
-s_close_draft(draft_t *draft, nm_buf_t *out)
-{
-    nm_updates_t news = { 0 };
-    nm_writer_list_close(&draft->members, draft->members_mark, draft->member_count);
-    nm_writer_list_close(&draft->statements, draft->statements_mark, draft->statement_count);
-    if (draft->member_count)
-        NM_PUT(&news, updates, members, nm_buf_bytes(&draft->members));
-    if (draft->statement_count)
-        NM_PUT(&news, updates, statements, nm_buf_bytes(&draft->statements));
-    if (draft->wanted.size)
-        NM_PUT(&news, updates, wanted, nm_buf_bytes(&draft->wanted));
-    if (draft->bucket_count)
-        NM_PUT(&news, updates, buckets, nm_bytes(draft->buckets, draft->bucket_count));
-    if (draft->more)
-        NM_PUT(&news, updates, more, true);
-    bool any = news.has != 0;
-    if (any)
-        nm_record_encode(&nm_updates_shape, &news, NM_BY_TAG, out);
-    nm_buf_free(&draft->members);
-    nm_buf_free(&draft->statements);
-    nm_buf_free(&draft->wanted);
-    return any;
-}
-
-static int64_t
-s_digest_stamp(const uint8_t *entry)
-{
-    uint8_t stamp[8] = { 0 };
-    memcpy(stamp + sizeof stamp - STAMP_SIZE, entry + NM_DIGEST_HASH_SIZE, STAMP_SIZE);
-    return (int64_t) nm_get_u64(stamp);
-}
-
-//  Each hash once, rising.
-static bool
-s_is_digest(nm_bytes_t digest)
-{
-    if (digest.size % NM_DIGEST_ENTRY_SIZE)
-        return false;
-    for (size_t i = NM_DIGEST_ENTRY_SIZE; i < digest.size; i += NM_DIGEST_ENTRY_SIZE)
-        if (memcmp(digest.at + i - NM_DIGEST_ENTRY_SIZE, digest.at + i, NM_DIGEST_HASH_SIZE) >= 0)
-            return false;
-    return true;
-}
-
-//  Where the hash stands in a digest, or NULL.
-static const uint8_t *
-s_digest_find(nm_bytes_t digest, const uint8_t hash[NM_DIGEST_HASH_SIZE])
-{
-    size_t low = 0, high = digest.size / NM_DIGEST_ENTRY_SIZE;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const uint8_t *at = digest.at + middle * NM_DIGEST_ENTRY_SIZE;
-        int order = memcmp(at, hash, NM_DIGEST_HASH_SIZE);
-        if (order == 0)
-            return at;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
-}
-
-//  What the asker does not have, or has older. Begins where the last answer ended, so that everybody's turn comes.
-static void
-s_answer_members(nm_gossip_t *self, nm_bytes_t digest, draft_t *draft)
-{
-    size_t start = self->next < self->count ? self->next : 0;
-    for (size_t i = 0; i < self->count && !draft->more; i++) {
-        size_t at = (start + i) % self->count;
-        const entry_t *entry = self->entries[at];
-        const uint8_t *theirs = s_digest_find(digest, entry->hash);
-        if (theirs && s_digest_stamp(theirs) >= entry->stamp_ms)
-            continue;
-        s_add_member(draft, entry);
-        self->next = at + !draft->more;
-    }
-}
-
-static void
-s_answer_wanted(const nm_gossip_t *self, nm_bytes_t digest, draft_t *draft)
-{
-    for (const uint8_t *at = digest.at; at < digest.at + digest.size; at += NM_DIGEST_ENTRY_SIZE) {
-        const entry_t *entry = s_entry_at(self, s_place(self, at), at);
-        if (!entry || entry->stamp_ms < s_digest_stamp(at))
-            nm_buf_add(&draft->wanted, at, NM_DIGEST_HASH_SIZE);
-    }
-}
-
-static void
-s_answer_statements(nm_gossip_t *self, nm_bytes_t theirs, draft_t *draft)
-{
-    uint8_t ours[NM_BUCKET_COUNT * NM_BUCKET_SIZE];
-    bool heaps[NM_BUCKET_COUNT] = { false };
-    nm_statements_digest(self->statements, ours);
-    for (size_t i = 0; i < NM_BUCKET_COUNT; i++)
-        if (memcmp(ours + i * NM_BUCKET_SIZE, theirs.at + i * NM_BUCKET_SIZE, NM_BUCKET_SIZE) != 0) {
-            heaps[i] = true;
-            draft->buckets[draft->bucket_count++] = (uint8_t) i;
-        }
-    if (draft->bucket_count)
-        draft->statement_count = nm_statements_write(self->statements, heaps, &draft->statements);
-}
-
-nm_rc_t
-nm_gossip_answer(nm_gossip_t *self, const nm_sync_t *sync, nm_buf_t *out)
-{
-    draft_t draft;
-    if (!s_is_digest(sync->digest) || sync->buckets.size != NM_BUCKET_COUNT * NM_BUCKET_SIZE)
-        return NM_ERR_MALFORMED;
-    s_open_draft(&draft);
-    s_answer_members(self, sync->digest, &draft);
-    s_answer_wanted(self, sync->digest, &draft);
-    s_answer_statements(self, sync->buckets, &draft);
-    if (!s_close_draft(&draft, out))
-        nm_writer_map(out, 0);
-    return NM_OK;
-}
-
-bool
-nm_gossip_write_wanted(nm_gossip_t *self, const nm_updates_t *answer, nm_buf_t *out)
-{
-    draft_t draft;
-    s_open_draft(&draft);
-    nm_bytes_t wanted = NM_HAS(answer, updates, wanted) ? answer->wanted : nm_bytes(NULL, 0);
-    for (size_t i = 0; i + NM_DIGEST_HASH_SIZE <= wanted.size; i += NM_DIGEST_HASH_SIZE) {
-        const entry_t *entry = s_entry_at(self, s_place(self, wanted.at + i), wanted.at + i);
-        if (entry)
-            s_add_member(&draft, entry);
-    }
-    bool heaps[NM_BUCKET_COUNT] = { false };
-    for (size_t i = 0; NM_HAS(answer, updates, buckets) && i < answer->buckets.size; i++)
-        heaps[answer->buckets.at[i] % NM_BUCKET_COUNT] = true;
-    if (NM_HAS(answer, updates, buckets))
-        draft.statement_count = nm_statements_write(self->statements, heaps, &draft.statements);
-    draft.more = false;  //  The next sync sees to the rest
-    return s_close_draft(&draft, out);
-}
-
-bool
-nm_gossip_write_news(nm_gossip_t *self, nm_buf_t *out)
-{
-    draft_t draft;
-    s_open_draft(&draft);
-    for (size_t i = 0; i < self->count && self->untold && draft.member_count < NM_NEWS_COUNT; i++) {
-        entry_t *entry = self->entries[i];
-        if (!entry->untold)
-            continue;
-        s_add_member(&draft, entry);
-        entry->untold = false;
-        self->untold--;
-    }
-    draft.statement_count = nm_statements_write_news(self->statements, &draft.statements);
-    return s_close_draft(&draft, out);
-}
-
-bool
-nm_gossip_has_news(const nm_gossip_t *self)
-{
-    return self->untold || nm_statements_has_news(self->statements);
-}
-
-nm_rc_t
-nm_gossip_write_own(const nm_gossip_t *self, nm_buf_t *out)
-{
-    const entry_t *entry = self->own[0] ? s_find(self, self->own) : NULL;
-    if (!entry)
-        return NM_ERR_MISSING;
-    nm_signed_t member = s_signed(entry);
-    nm_record_encode(&nm_signed_shape, &member, NM_BY_TAG, out);
-    return NM_OK;
-}
-
 //  -- Saving. The key of a member is 'm' and its name, the value its signature and body; statements have keys of
 //  their own. What an actor says of itself is not saved: it says it anew.
 
 static nm_rc_t
-s_save_member(entry_t *entry, nm_save_fn *fn, void *arg)
+s_save_member(nm_gossip_entry_t *entry, nm_save_fn *fn, void *arg)
 {
     uint8_t key[1 + NM_NAME_MAX] = { 'm' };
     size_t size = strlen(entry->name);
     memcpy(key + 1, entry->name, size);
-    return fn(arg, nm_bytes(key, 1 + size), nm_bytes(entry->raw, SIGNATURE_SIZE + entry->body_size));
+    return fn(arg, nm_bytes(key, 1 + size), nm_bytes(entry->raw, NM_GOSSIP_SIGNATURE_SIZE + entry->body_size));
 }
 
 nm_rc_t
@@ -672,7 +399,7 @@ nm_gossip_save(nm_gossip_t *self, nm_save_fn *fn, void *arg)
 {
     nm_rc_t rc = NM_OK;
     for (size_t i = 0; i < self->count && self->unsaved && rc == NM_OK; i++) {
-        entry_t *entry = self->entries[i];
+        nm_gossip_entry_t *entry = self->entries[i];
         if (!entry->unsaved)
             continue;
         rc = entry->own ? NM_OK : s_save_member(entry, fn, arg);
@@ -685,7 +412,7 @@ void
 nm_gossip_saved(nm_gossip_t *self)
 {
     for (size_t i = 0; i < self->count && self->unsaved; i++) {
-        entry_t *entry = self->entries[i];
+        nm_gossip_entry_t *entry = self->entries[i];
         if (!entry->given || !entry->unsaved)
             continue;
         entry->unsaved = false;
@@ -697,15 +424,15 @@ nm_gossip_saved(nm_gossip_t *self)
 static nm_signed_t
 s_saved(nm_bytes_t value)
 {
-    return (nm_signed_t){ .body = nm_bytes(value.at + SIGNATURE_SIZE, value.size - SIGNATURE_SIZE),
-                          .signature = nm_bytes(value.at, SIGNATURE_SIZE) };
+    return (nm_signed_t){ .body = nm_bytes(value.at + NM_GOSSIP_SIGNATURE_SIZE, value.size - NM_GOSSIP_SIGNATURE_SIZE),
+                          .signature = nm_bytes(value.at, NM_GOSSIP_SIGNATURE_SIZE) };
 }
 
 bool
 nm_gossip_read_saved(nm_bytes_t value, nm_member_t *member, nm_cert_t *cert)
 {
     nm_certificate_t certificate;
-    if (value.size < SIGNATURE_SIZE || value.size > SIGNATURE_SIZE + NM_MEMBER_MAX)
+    if (value.size < NM_GOSSIP_SIGNATURE_SIZE || value.size > NM_GOSSIP_SIGNATURE_SIZE + NM_MEMBER_MAX)
         return false;
     nm_signed_t from = s_saved(value);
     return s_check_form(&from, member, &certificate, cert, NULL) == NM_OK;
@@ -719,9 +446,9 @@ s_load_member(nm_gossip_t *self, nm_bytes_t value, nm_now_t now)
     if (!nm_gossip_read_saved(value, &member, &cert) || nm_statements_kill(self->statements, &cert, NULL))
         return;
     nm_signed_t from = s_saved(value);
-    entry_t *entry = s_make_entry(&from, &member, cert.name);
-    size_t at = s_place(self, entry->hash);
-    if (self->count >= self->member_max || s_entry_at(self, at, entry->hash)) {
+    nm_gossip_entry_t *entry = s_make_entry(&from, &member, cert.name);
+    size_t at = nm_gossip_place(self, entry->hash);
+    if (self->count >= self->member_max || nm_gossip_entry_at(self, at, entry->hash)) {
         free(entry);
         return;
     }

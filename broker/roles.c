@@ -80,6 +80,7 @@ static const struct {
     { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "keys." },
     { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "providers." },
     { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "limits.lend" },
+    { NM_ROLE_GATEWAY, NM_ROLE_GATEWAY, "guesses.count" },
 };
 
 #define BIT(role) (UINT32_C(1) << (role))

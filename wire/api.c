@@ -118,6 +118,7 @@ const nm_api_t nm_api[] = {
       "Take in what another gateway looked at the key of" },
     { "keys.used", ADMIN, POST, NULL, 204, 0, "When keys were used last", &nm_key_uses_shape },
     { "limits.lend", NOTIFICATIONS_WRITE, POST, NULL, 200, 0, "What is left of a limit" },
+    { "guesses.count", ADMIN, POST, NULL, 200, 0, "A wrong credential that another gateway has seen" },
     { "notifications.account", ADMIN, POST, NULL, 200, 0, "Look for what nobody has, and send it again" },
 };
 const size_t nm_api_count = NM_COUNT(nm_api);

@@ -1,5 +1,6 @@
 #include "actors/gateway/credentials.h"
 
+#include "actors/gateway/guesses.h"
 #include "wire/reader.h"
 
 //  Whoever has no credentials of its own: an operator, or another gateway for one that it has let in.
@@ -50,15 +51,15 @@ s_claimed_service(const nm_ask_headers_t *headers)
 static void
 s_count(nm_case_t *it, nm_credential_t credential)
 {
-    nm_lockout_t *lockout = &it->gateway->lockout;
-    bool wrong = credential == NM_CREDENTIAL_WRONG, right = credential == NM_CREDENTIAL_RIGHT && lockout->taken;
+    bool wrong = credential == NM_CREDENTIAL_WRONG;
+    bool right = credential == NM_CREDENTIAL_RIGHT && it->gateway->lockout.taken;
     if (s_is_trusted(it) || !(wrong || right))
         return;
-    nm_lockout_who_t who = nm_lockout_who(lockout, it->ask, s_claimed_service(&it->ask->headers));
+    nm_lockout_who_t who = nm_lockout_who(it->ask, s_claimed_service(&it->ask->headers));
     if (wrong)
-        nm_lockout_wrong(lockout, &who, it->now_ms);
+        nm_guesses_wrong(it->gateway, it->turn, &who);
     else
-        nm_lockout_right(lockout, &who);
+        nm_guesses_right(it->gateway, it->turn, &who);
 }
 
 static bool
@@ -68,7 +69,7 @@ s_may_try(nm_case_t *it)
     bool tries = NM_HAS(headers, ask_headers, api_key) || NM_HAS(headers, ask_headers, authorization);
     if (!it->gateway->lockout.taken || s_is_trusted(it) || !tries)
         return true;
-    nm_lockout_who_t who = nm_lockout_who(&it->gateway->lockout, it->ask, s_claimed_service(headers));
+    nm_lockout_who_t who = nm_lockout_who(it->ask, s_claimed_service(headers));
     return s_admit(it, &who);
 }
 
@@ -104,15 +105,15 @@ nm_credentials_may_sign_in(nm_case_t *it, nm_lockout_who_t *who)
         if (nm_reader_str(&reader, &service) != NM_OK)
             service = nm_bytes(NULL, 0);
     }
-    *who = nm_lockout_who(&it->gateway->lockout, it->ask, service);
+    *who = nm_lockout_who(it->ask, service);
     return s_admit(it, who);
 }
 
 void
-nm_credentials_signed_in(nm_gateway_t *gateway, const nm_lockout_who_t *who, unsigned status, int64_t now_ms)
+nm_credentials_signed_in(nm_gateway_t *gateway, nm_turn_t *turn, const nm_lockout_who_t *who, unsigned status)
 {
     if (status == 401)
-        nm_lockout_wrong(&gateway->lockout, who, now_ms);
+        nm_guesses_wrong(gateway, turn, who);
     else if (status == 200)
-        nm_lockout_right(&gateway->lockout, who);
+        nm_guesses_right(gateway, turn, who);
 }

@@ -63,6 +63,7 @@ enum {
     NM_TOKEN_RECOVERY = 4,
     NM_TOKEN_PASSING = 5,
     NM_TOKEN_FEED = 6,
+    NM_TOKEN_GUESS = 7,
 };
 
 static inline uint64_t

@@ -5,6 +5,7 @@
 #include "actors/gateway/copies.h"
 #include "actors/gateway/credentials.h"
 #include "actors/gateway/duties.h"
+#include "actors/gateway/guesses.h"
 #include "actors/gateway/ops.h"
 #include "actors/gateway/tables.h"
 #include "wire/reader.h"
@@ -50,6 +51,7 @@ static const nm_op_row_t OPS[] = {
     { "idempotency.find.notifications.broadcast", nm_op_find },
     { "doors", nm_op_doors },
     { "limits.lend", nm_op_lend },
+    { "guesses.count", nm_op_count },
     { "notifications.take", nm_op_take },
     { "notifications.account", nm_op_account },
     { "users.create", .book = NM_SESSIONS_BOOK },
@@ -159,6 +161,7 @@ s_on_reply(void *state, nm_turn_t *turn, const nm_reply_in_t *reply)
     case NM_TOKEN_ERRAND: return nm_errands_reply(state, turn, reply);
     case NM_TOKEN_RECOVERY: return nm_recovery_reply(state, turn, reply);
     case NM_TOKEN_FEED: return nm_feeds_reply(state, turn, reply);
+    case NM_TOKEN_GUESS: return nm_guesses_reply(state, turn, reply);
     case NM_TOKEN_PASSING: return nm_passing_reply(state, turn, reply);
     default: return NM_OK;
     }

@@ -6,17 +6,17 @@
 #include "actors/gateway/ops.h"
 #include "wire/reader.h"
 
-//  The gateways that are there, but for this one.
-static size_t
-s_others(nm_case_t *it, const nm_peer_t *others[NM_OWNERS_MAX])
+const nm_peer_t *
+nm_homes_among(const nm_gateway_t *gateway, nm_turn_t *turn, const nm_id_t *service, nm_bytes_t subject)
 {
     const char *names[NM_OWNERS_MAX];
-    size_t count = nm_turn_alive(it->turn, NM_ROLE_GATEWAY, names, NM_OWNERS_MAX), kept = 0;
+    const nm_peer_t *others[NM_OWNERS_MAX];
+    size_t count = nm_turn_alive(turn, NM_ROLE_GATEWAY, names, NM_OWNERS_MAX), kept = 0;
     for (size_t i = 0; i < count && i < NM_OWNERS_MAX; i++) {
-        others[kept] = nm_directory_find(it->gateway->directory, names[i]);
+        others[kept] = nm_directory_find(gateway->directory, names[i]);
         kept += others[kept] && !others[kept]->draining;
     }
-    return kept;
+    return nm_owners_among(&gateway->owners, service, subject, others, kept);
 }
 
 //  Is there anything about this request that its recipient's owner has to know?
@@ -32,7 +32,6 @@ s_is_placed(nm_case_t *it, nm_bytes_t raw)
 static nm_rc_t
 s_find_owner(nm_case_t *it, nm_bytes_t raw, const nm_peer_t **owner)
 {
-    const nm_peer_t *others[NM_OWNERS_MAX];
     uint8_t text[NM_IDEMPOTENCY_MAX];
     nm_request_t request;
     nm_bytes_t address;
@@ -42,8 +41,7 @@ s_find_owner(nm_case_t *it, nm_bytes_t raw, const nm_peer_t **owner)
     size_t size = address.size < sizeof text ? address.size : sizeof text;
     for (size_t i = 0; i < size; i++)
         text[i] = (uint8_t) tolower(address.at[i]);
-    *owner =
-        nm_owners_among(&it->gateway->owners, &it->who.service, nm_bytes(text, size), others, s_others(it, others));
+    *owner = nm_homes_among(it->gateway, it->turn, &it->who.service, nm_bytes(text, size));
     return NM_OK;
 }
 

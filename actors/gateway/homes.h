@@ -18,6 +18,10 @@
 //  The operation by which a gateway is asked to take in what belongs there.
 #define NM_OP_TAKE "notifications.take"
 
+//  Of the gateways that are there now, the home of a subject of this service; NULL: this gateway.
+const nm_peer_t *nm_homes_among(const nm_gateway_t *gateway, nm_turn_t *turn, const nm_id_t *service,
+                                nm_bytes_t subject);
+
 //  Who has to take this request in; NULL: this gateway. Its key, which is ours and may be empty, is marked.
 nm_rc_t nm_homes_find(nm_case_t *it, nm_bytes_t raw, nm_bytes_t key, const nm_peer_t **owner);
 

@@ -3,7 +3,7 @@
 #include <arpa/inet.h>
 #include <sodium.h>
 
-enum { PLACE_SIZE = NM_LOCKOUT_ID_SIZE + 4 + 8, SET_SIZE = NM_LOCKOUT_WAYS * PLACE_SIZE, ADDRESS_SIZE = 1 + 32 };
+enum { PLACE_SIZE = NM_LOCKOUT_ID_SIZE + 4 + 8, SET_SIZE = NM_LOCKOUT_WAYS * PLACE_SIZE };
 
 const nm_table_t nm_lockouts_table = { NM_TABLE_ROLE + 24, false, "lockouts" };
 
@@ -24,7 +24,7 @@ nm_lockout_free(nm_lockout_t *self)
 
 //  The first byte tells of which kind the rest is.
 static size_t
-s_address(const nm_ask_in_t *ask, uint8_t out[ADDRESS_SIZE])
+s_address(const nm_ask_in_t *ask, uint8_t out[NM_LOCKOUT_ADDRESS_MAX])
 {
     static const uint8_t MAPPED[12] = { [10] = 0xff, [11] = 0xff };
     char text[INET6_ADDRSTRLEN];
@@ -49,26 +49,45 @@ s_address(const nm_ask_in_t *ask, uint8_t out[ADDRESS_SIZE])
     return 1 + 4;
 }
 
-static void
-s_hash(const nm_lockout_t *self, nm_bytes_t address, nm_bytes_t service, uint8_t id[NM_LOCKOUT_ID_SIZE])
+nm_lockout_who_t
+nm_lockout_who(const nm_ask_in_t *ask, nm_bytes_t service)
 {
-    uint8_t text[ADDRESS_SIZE + 64], hash[crypto_generichash_BYTES_MIN];
-    size_t size = service.size < 64 ? service.size : 64;
-    memcpy(text, address.at, address.size);
-    memcpy(text + address.size, size ? service.at : address.at, size);
-    crypto_generichash(hash, sizeof hash, text, address.size + size, self->key, sizeof self->key);
-    memcpy(id, hash, NM_LOCKOUT_ID_SIZE);
+    nm_lockout_who_t who = { .address_size = 0 };
+    who.address_size = s_address(ask, who.address);
+    who.service_size = service.size < sizeof who.service ? service.size : sizeof who.service;
+    if (who.service_size)
+        memcpy(who.service, service.at, who.service_size);
+    return who;
 }
 
-nm_lockout_who_t
-nm_lockout_who(const nm_lockout_t *self, const nm_ask_in_t *ask, nm_bytes_t service)
+//  What one is counted under, by the key of this store: an address alone, or with a service.
+typedef struct {
+    uint8_t at[NM_LOCKOUT_ID_SIZE];
+} subject_t;
+
+static subject_t
+s_id(const nm_lockout_t *self, const nm_lockout_who_t *who, nm_bytes_t service)
 {
-    nm_lockout_who_t who;
-    uint8_t address[ADDRESS_SIZE];
-    nm_bytes_t bytes = nm_bytes(address, s_address(ask, address));
-    s_hash(self, bytes, nm_bytes(NULL, 0), who.address);
-    s_hash(self, bytes, service.size ? service : nm_text("?"), who.pair);
-    return who;
+    uint8_t text[NM_LOCKOUT_ADDRESS_MAX + NM_LOCKOUT_SERVICE_MAX], hash[crypto_generichash_BYTES_MIN];
+    subject_t id;
+    memcpy(text, who->address, who->address_size);
+    if (service.size)
+        memcpy(text + who->address_size, service.at, service.size);
+    crypto_generichash(hash, sizeof hash, text, who->address_size + service.size, self->key, sizeof self->key);
+    memcpy(id.at, hash, sizeof id.at);
+    return id;
+}
+
+static subject_t
+s_address_id(const nm_lockout_t *self, const nm_lockout_who_t *who)
+{
+    return s_id(self, who, nm_bytes(NULL, 0));
+}
+
+static subject_t
+s_pair_id(const nm_lockout_t *self, const nm_lockout_who_t *who)
+{
+    return s_id(self, who, who->service_size ? nm_bytes(who->service, who->service_size) : nm_text("?"));
 }
 
 //  -- The table
@@ -80,11 +99,11 @@ s_set(const uint8_t id[NM_LOCKOUT_ID_SIZE])
 }
 
 static nm_lockout_place_t *
-s_find(const nm_lockout_t *self, const uint8_t id[NM_LOCKOUT_ID_SIZE])
+s_find(const nm_lockout_t *self, subject_t id)
 {
-    nm_lockout_place_t *places = self->sets[s_set(id)];
+    nm_lockout_place_t *places = self->sets[s_set(id.at)];
     for (size_t i = 0; i < NM_LOCKOUT_WAYS; i++)
-        if (places[i].count && memcmp(places[i].id, id, NM_LOCKOUT_ID_SIZE) == 0)
+        if (places[i].count && memcmp(places[i].id, id.at, NM_LOCKOUT_ID_SIZE) == 0)
             return &places[i];
     return NULL;
 }
@@ -97,9 +116,9 @@ s_is_over(const nm_lockout_place_t *place, int64_t now_ms)
 
 //  A free place, else that of the one who failed least, and longest ago among those.
 static nm_lockout_place_t *
-s_make_room(const nm_lockout_t *self, const uint8_t id[NM_LOCKOUT_ID_SIZE], int64_t now_ms)
+s_make_room(const nm_lockout_t *self, subject_t id, int64_t now_ms)
 {
-    nm_lockout_place_t *places = self->sets[s_set(id)], *least = &places[0];
+    nm_lockout_place_t *places = self->sets[s_set(id.at)], *least = &places[0];
     for (size_t i = 0; i < NM_LOCKOUT_WAYS; i++) {
         nm_lockout_place_t *place = &places[i];
         if (!place->count || s_is_over(place, now_ms))
@@ -117,7 +136,7 @@ s_is_locked(const nm_lockout_place_t *place, int64_t now_ms)
 }
 
 static int64_t
-s_left_ms(const nm_lockout_t *self, const uint8_t id[NM_LOCKOUT_ID_SIZE], int64_t now_ms)
+s_left_ms(const nm_lockout_t *self, subject_t id, int64_t now_ms)
 {
     const nm_lockout_place_t *place = s_find(self, id);
     return place && s_is_locked(place, now_ms) ? place->start_ms + NM_LOCKOUT_MS - now_ms : 0;
@@ -126,23 +145,40 @@ s_left_ms(const nm_lockout_t *self, const uint8_t id[NM_LOCKOUT_ID_SIZE], int64_
 int64_t
 nm_lockout_left_ms(const nm_lockout_t *self, const nm_lockout_who_t *who, int64_t now_ms)
 {
-    int64_t pair_ms = s_left_ms(self, who->pair, now_ms), address_ms = s_left_ms(self, who->address, now_ms);
+    int64_t pair_ms = s_left_ms(self, s_pair_id(self, who), now_ms);
+    int64_t address_ms = s_left_ms(self, s_address_id(self, who), now_ms);
     return pair_ms > address_ms ? pair_ms : address_ms;
 }
 
-static void
-s_count(nm_lockout_t *self, const uint8_t id[NM_LOCKOUT_ID_SIZE], int64_t now_ms)
+//  Where this one is counted: at 0, since now, if it was not or its time is over.
+static nm_lockout_place_t *
+s_open(nm_lockout_t *self, subject_t id, int64_t now_ms)
 {
     nm_lockout_place_t *place = s_find(self, id);
-    if (!place || s_is_over(place, now_ms)) {
-        if (!place)
-            place = s_make_room(self, id, now_ms);
-        self->taken += !place->count;
-        *place = (nm_lockout_place_t){ .start_ms = now_ms };
-        memcpy(place->id, id, NM_LOCKOUT_ID_SIZE);
-    }
-    self->changed[s_set(id)] = true;
-    self->urgent |= ++place->count == NM_LOCKOUT_WRONG;
+    if (place && !s_is_over(place, now_ms))
+        return place;
+    if (!place)
+        place = s_make_room(self, id, now_ms);
+    self->taken -= place->count != 0;
+    *place = (nm_lockout_place_t){ .start_ms = now_ms };
+    memcpy(place->id, id.at, NM_LOCKOUT_ID_SIZE);
+    return place;
+}
+
+static void
+s_set_count(nm_lockout_t *self, nm_lockout_place_t *place, uint32_t count)
+{
+    self->taken += !place->count;
+    self->urgent |= place->count < NM_LOCKOUT_WRONG && count >= NM_LOCKOUT_WRONG;
+    place->count = count;
+    self->changed[s_set(place->id)] = true;
+}
+
+static void
+s_count(nm_lockout_t *self, subject_t id, int64_t now_ms)
+{
+    nm_lockout_place_t *place = s_open(self, id, now_ms);
+    s_set_count(self, place, place->count + 1);
 }
 
 size_t
@@ -158,19 +194,56 @@ nm_lockout_count(const nm_lockout_t *self, int64_t now_ms)
 void
 nm_lockout_wrong(nm_lockout_t *self, const nm_lockout_who_t *who, int64_t now_ms)
 {
-    s_count(self, who->pair, now_ms);
-    s_count(self, who->address, now_ms);
+    s_count(self, s_pair_id(self, who), now_ms);
+    s_count(self, s_address_id(self, who), now_ms);
+}
+
+bool
+nm_lockout_right(nm_lockout_t *self, const nm_lockout_who_t *who)
+{
+    subject_t id = s_pair_id(self, who);
+    nm_lockout_place_t *place = s_find(self, id);
+    if (!place)
+        return false;
+    *place = (nm_lockout_place_t){ .count = 0 };
+    self->taken--;
+    self->changed[s_set(id.at)] = true;
+    return true;
+}
+
+//  -- What several gateways know
+
+static nm_lockout_tries_t
+s_tries(const nm_lockout_t *self, subject_t id, int64_t now_ms)
+{
+    const nm_lockout_place_t *place = s_find(self, id);
+    if (!place || s_is_over(place, now_ms))
+        return (nm_lockout_tries_t){ 0 };
+    return (nm_lockout_tries_t){ place->count, now_ms - place->start_ms };
+}
+
+nm_lockout_score_t
+nm_lockout_score(const nm_lockout_t *self, const nm_lockout_who_t *who, int64_t now_ms)
+{
+    return (nm_lockout_score_t){ .pair = s_tries(self, s_pair_id(self, who), now_ms),
+                                 .address = s_tries(self, s_address_id(self, who), now_ms) };
+}
+
+static void
+s_learn(nm_lockout_t *self, subject_t id, const nm_lockout_tries_t *tries, int64_t now_ms)
+{
+    if (tries->count <= s_tries(self, id, now_ms).count || tries->age_ms < 0 || tries->age_ms >= NM_LOCKOUT_MS)
+        return;
+    nm_lockout_place_t *place = s_open(self, id, now_ms);
+    place->start_ms = now_ms - tries->age_ms;
+    s_set_count(self, place, tries->count);
 }
 
 void
-nm_lockout_right(nm_lockout_t *self, const nm_lockout_who_t *who)
+nm_lockout_learn(nm_lockout_t *self, const nm_lockout_who_t *who, const nm_lockout_score_t *score, int64_t now_ms)
 {
-    nm_lockout_place_t *place = s_find(self, who->pair);
-    if (!place)
-        return;
-    *place = (nm_lockout_place_t){ .count = 0 };
-    self->taken--;
-    self->changed[s_set(who->pair)] = true;
+    s_learn(self, s_pair_id(self, who), &score->pair, now_ms);
+    s_learn(self, s_address_id(self, who), &score->address, now_ms);
 }
 
 //  -- On disk

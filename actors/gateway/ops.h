@@ -15,6 +15,7 @@ nm_op_fn nm_op_events, nm_op_feed;                  //  events.c
 nm_op_fn nm_op_dead_letters;                        //  letters.c
 nm_op_fn nm_op_health, nm_op_ready, nm_op_metrics;  //  health.c
 nm_op_fn nm_op_find;                                //  idempotency.c
+nm_op_fn nm_op_count;                               //  guesses.c
 nm_op_fn nm_op_doors;                               //  doors.c
 nm_op_fn nm_op_take;                                //  homes.c
 nm_op_fn nm_op_lend;                                //  quota.c

@@ -89,7 +89,7 @@ static nm_rc_t
 s_pass(nm_case_t *it, const char *book, const char *owner)
 {
     bool signs_in = nm_bytes_is(it->ask->op, "auth.login");
-    nm_lockout_who_t who = { .pair = { 0 } };
+    nm_lockout_who_t who = { .address_size = 0 };
     if (signs_in && !nm_credentials_may_sign_in(it, &who))
         return NM_OK;
     nm_passed_t *item = it->ask->body.size <= NM_PASSING_BODY_MAX ? s_take(&it->gateway->passing) : NULL;
@@ -169,7 +169,7 @@ s_look(nm_gateway_t *gateway, nm_turn_t *turn, nm_passed_t *item)
     if (item->status && (!item->mark[0] || nm_turn_book_reached(turn, item->book, nm_text(item->mark)))) {
         item->done = true;
         if (item->signs_in)
-            nm_credentials_signed_in(gateway, &item->who, item->status, nm_turn_now(turn));
+            nm_credentials_signed_in(gateway, turn, &item->who, item->status);
         return nm_answer_again(&to, item->status, nm_buf_bytes(&item->body));
     }
     if (nm_turn_now(turn) < item->give_up_ms)

@@ -30,17 +30,17 @@ s_teardown(void **state)
 
 //  Somebody behind a bridge.
 static nm_lockout_who_t
-s_who(const nm_lockout_t *self, const char *address, const char *service)
+s_who(const char *address, const char *service)
 {
     nm_ask_in_t ask = { .role = NM_ROLE_BRIDGE };
     NM_PUT(&ask.headers, ask_headers, client_address, nm_text(address));
-    return nm_lockout_who(self, &ask, nm_text(service));
+    return nm_lockout_who(&ask, nm_text(service));
 }
 
 static void
 s_fail(nm_lockout_t *self, const char *address, const char *service, int times)
 {
-    nm_lockout_who_t who = s_who(self, address, service);
+    nm_lockout_who_t who = s_who(address, service);
     while (times--)
         nm_lockout_wrong(self, &who, NOW);
 }
@@ -48,7 +48,7 @@ s_fail(nm_lockout_t *self, const char *address, const char *service, int times)
 static bool
 s_is_locked(const nm_lockout_t *self, const char *address, const char *service, int64_t now_ms)
 {
-    nm_lockout_who_t who = s_who(self, address, service);
+    nm_lockout_who_t who = s_who(address, service);
     return nm_lockout_left_ms(self, &who, now_ms) > 0;
 }
 
@@ -60,7 +60,7 @@ twenty_wrong_ones_lock_the_address_out_for_the_rest_of_two_hours(void **state)
     assert_false(s_is_locked(self, "203.0.113.7", "shop", NOW));
     assert_int_equal(nm_lockout_count(self, NOW), 0);
     s_fail(self, "203.0.113.7", "shop", 1);
-    nm_lockout_who_t who = s_who(self, "203.0.113.7", "shop");
+    nm_lockout_who_t who = s_who("203.0.113.7", "shop");
     assert_int_equal(nm_lockout_left_ms(self, &who, NOW + 1000), NM_LOCKOUT_MS - 1000);
     assert_true(s_is_locked(self, "203.0.113.7", "club", NOW));
     assert_false(s_is_locked(self, "203.0.113.8", "shop", NOW));
@@ -74,7 +74,7 @@ static void
 a_right_one_resets_the_pair_and_not_the_address(void **state)
 {
     nm_lockout_t *self = *state;
-    nm_lockout_who_t who = s_who(self, "203.0.113.7", "shop");
+    nm_lockout_who_t who = s_who("203.0.113.7", "shop");
     for (int round = 0; round < 2; round++) {
         s_fail(self, "203.0.113.7", "shop", 9);
         nm_lockout_right(self, &who);
@@ -111,12 +111,12 @@ at_the_door_a_client_is_its_key_and_its_word_about_the_address_is_nothing(void *
         char address[32];
         snprintf(address, sizeof address, "192.0.2.%u", i);
         NM_PUT(&ask.headers, ask_headers, client_address, nm_text(address));
-        nm_lockout_who_t who = nm_lockout_who(self, &ask, nm_text("shop"));
+        nm_lockout_who_t who = nm_lockout_who(&ask, nm_text("shop"));
         nm_lockout_wrong(self, &who, NOW);
     }
-    nm_lockout_who_t who = nm_lockout_who(self, &ask, nm_text("club"));
+    nm_lockout_who_t who = nm_lockout_who(&ask, nm_text("club"));
     assert_true(nm_lockout_left_ms(self, &who, NOW) > 0);
-    who = nm_lockout_who(self, &other, nm_text("shop"));
+    who = nm_lockout_who(&other, nm_text("shop"));
     assert_int_equal(nm_lockout_left_ms(self, &who, NOW), 0);
     assert_false(s_is_locked(self, "192.0.2.3", "shop", NOW));
 }
@@ -135,6 +135,36 @@ many_addresses_neither_grow_the_table_nor_free_who_is_locked_out(void **state)
     assert_true(self->taken <= (size_t) NM_LOCKOUT_SETS * NM_LOCKOUT_WAYS);
 }
 
+static void
+learns_of_others_what_is_more_and_forgets_it_when_they_do(void **state)
+{
+    nm_lockout_t *self = *state;
+    nm_lockout_who_t who = s_who("203.0.113.7", "shop");
+    s_fail(self, "203.0.113.7", "shop", 5);
+    nm_lockout_score_t score = { .pair = { 4, 60000 }, .address = { NM_LOCKOUT_WRONG, 60000 } };
+    nm_lockout_learn(self, &who, &score, NOW + 1000);
+    nm_lockout_score_t now = nm_lockout_score(self, &who, NOW + 1000);
+    assert_int_equal(now.pair.count, 5);
+    assert_int_equal(now.pair.age_ms, 1000);
+    assert_int_equal(now.address.count, NM_LOCKOUT_WRONG);
+    assert_int_equal(now.address.age_ms, 60000);
+    assert_int_equal(nm_lockout_left_ms(self, &who, NOW + 1000), NM_LOCKOUT_MS - 60000);
+    assert_int_equal(self->taken, 2);
+    score = nm_lockout_score(self, &who, NOW + NM_LOCKOUT_MS - 59000);
+    assert_int_equal(score.address.count, 0);
+}
+
+static void
+what_was_over_before_it_was_heard_counts_nothing(void **state)
+{
+    nm_lockout_t *self = *state;
+    nm_lockout_who_t who = s_who("203.0.113.7", "shop");
+    nm_lockout_score_t old = { .pair = { 50, NM_LOCKOUT_MS }, .address = { 50, -1 } };
+    nm_lockout_learn(self, &who, &old, NOW);
+    assert_int_equal(self->taken, 0);
+    assert_false(s_is_locked(self, "203.0.113.7", "shop", NOW));
+}
+
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
 
 int
@@ -145,6 +175,8 @@ main(void)
         CLAIM(a_right_one_resets_the_pair_and_not_the_address),
         CLAIM(addresses_of_one_network_count_as_one),
         CLAIM(at_the_door_a_client_is_its_key_and_its_word_about_the_address_is_nothing),
+        CLAIM(learns_of_others_what_is_more_and_forgets_it_when_they_do),
+        CLAIM(what_was_over_before_it_was_heard_counts_nothing),
         CLAIM(many_addresses_neither_grow_the_table_nor_free_who_is_locked_out),
     };
     return cmocka_run_group_tests_name("gateway/lockout", tests, NULL, NULL);

@@ -4,6 +4,7 @@ import itertools
 import time
 
 import pytest
+import zmq
 
 from harness.mesh import maildir, one_of_each
 from harness.waiting import until
@@ -164,6 +165,25 @@ def test_a_broadcast_is_one_answer_and_a_notification_for_each(mesh):
     record = web.get(f"/v1/notifications/{answer.body['items'][2]['id']}").body
     assert record["user_id"] == users[2]
     assert web.post("/v1/notifications/broadcast", body).status == 429
+
+
+def test_who_guesses_at_two_doors_has_the_tries_of_one(mesh):
+    key, pair, tries = mesh.service(f"tenant-{next(NUMBERS)}"), zmq.curve_keypair(), 0
+    guessers = [mesh.client(f"{key[:33]}{'0' * 32}", name, pair=pair) for name in GATEWAYS]
+
+    def locked_out():
+        nonlocal tries
+        answers = [guesser.ask("doors").status for guesser in guessers]
+        assert set(answers) <= {401, 429}
+        tries += answers.count(401)
+        return answers == [429, 429]
+
+    until(locked_out, lambda: f"both to lock the guesser out; {tries} wrong ones so far")
+    assert 20 <= tries < 40, "each by itself would let 20 pass"
+    for name in GATEWAYS:
+        refused = mesh.client(key, name, pair=pair).ask("doors")
+        assert refused.status == 429 and 7000 < int(refused.headers["retry-after"]) <= 7200, refused
+        until(lambda: mesh.client(key, name).ask("doors").status == 200, f"{name} to let the tenant in from elsewhere")
 
 
 def test_a_restart_keeps_what_was_used(mesh):
