@@ -225,7 +225,7 @@ s_pack(nm_bridge_t *self, nm_exchange_slot_t *slot)
     size_t mark = nm_writer_map_open(&self->body);
     bool ok = !slot->refusal.status && s_pack_path(self, slot, &count);
     if (ok && api->flags & NM_API_EVENTS)
-        nm_streams_pack(self, slot, &self->body, &count);
+        nm_streams_pack(slot, &self->body, &count);
     if (ok && !body)
         ok = s_pack_query(self, slot, &count);
     if (ok && body && nm_routes_has_query(slot->request->query)) {

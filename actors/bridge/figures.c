@@ -50,13 +50,17 @@ nm_bridge_figures_look(void *state, nm_turn_t *turn)
 {
     (void) turn;
     nm_bridge_t *self = state;
-    uint64_t streams = 0;
-    for (size_t i = 0; i < self->slot_count; i++)
-        streams += self->slots[i].request && self->slots[i].flowing;
+    uint64_t streams = 0, behind = 0;
+    for (size_t i = 0; i < self->slot_count; i++) {
+        bool flows = self->slots[i].request && self->slots[i].flowing;
+        streams += flows;
+        behind += flows && self->slots[i].behind;
+    }
     s_set(self, NM_FAMILY_HTTP_CONNECTIONS, self->gauge.connections);
     s_set(self, NM_FAMILY_HTTP_ACCEPTED, self->gauge.accepted);
     s_set(self, NM_FAMILY_HTTP_CUT, self->gauge.cut);
     s_set(self, NM_FAMILY_HTTP_HEADS_REFUSED, self->gauge.refused);
     s_set(self, NM_FAMILY_HTTP_OPEN, nm_exchanges_count(self));
     s_set(self, NM_FAMILY_HTTP_STREAMS, streams);
+    s_set(self, NM_FAMILY_HTTP_BEHIND, behind);
 }

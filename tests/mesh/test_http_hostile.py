@@ -353,28 +353,78 @@ def test_1000_resting_connections_cost_little(mesh, web):
     until(lambda: mesh["bridge-1"].status()["connections"] < 5, "all have gone")
 
 
-def streams(web):
-    return int(re.search(r"^nmesh_http_streams\{[^}]*\} (\d+)$", web.get("/metrics").raw.decode(), re.M).group(1))
+EVENTS = 6000   # Of 3,000 notifications that wait: accepted, and scheduled
 
 
-def test_a_stream_that_nobody_reads_is_cut_off(make_mesh):
-    """Its pieces lie in the kernel, which would wait a quarter of an hour for it."""
-    mesh = make_mesh(one_of_each(bridge=1))
+@pytest.fixture(scope="module")
+def storied(make_module_mesh):
+    """A web client whose service has many events."""
+    mesh = make_module_mesh(one_of_each(bridge=1))
     web = mesh.web(mesh.service("tenant"))
     for _ in range(3):
         made = web.post("/v1/notifications/batch", {"notifications": [valid(send_at="2999-01-01T00:00:00Z")] * 1000})
         assert made.body["accepted"] == 1000
+    return web
+
+
+def streams(web, name="nmesh_http_streams"):
+    return int(re.search(rf"^{name}\{{[^}}]*\}} (\d+)$", web.get("/metrics").raw.decode(), re.M).group(1))
+
+
+@contextlib.contextmanager
+def narrow_stream(web):
+    """All events, over a connection that takes in little before it is read."""
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect((web.host, web.port))
         connection.sendall(head(key=web.key, method="GET", path="/v1/events?cursor=0"))
-        until(lambda: streams(web) == 1, "the stream flows")
-        until(lambda: streams(web) == 0, "it is cut off", 40)
         connection.settimeout(10)
+        yield connection
+
+
+def pieces(web):
+    """How often the gateway was asked for events."""
+    return sum(int(count) for count in re.findall(r'^nmesh_asks_answered_total\{[^}]*op="events.read"[^}]*\} (\d+)$',
+                                                  web.get("/metrics").raw.decode(), re.M))
+
+
+def stalled(web):
+    """How often the gateway was asked for events, if it is not any more. A scrape is good for a second."""
+    asked = pieces(web)
+    time.sleep(1.1)
+    return streams(web, "nmesh_http_streams_behind") == 1 and pieces(web) == asked and asked
+
+
+def test_a_slow_reader_of_a_stream_is_waited_for_and_misses_nothing(storied):
+    before = pieces(storied)
+    with narrow_stream(storied) as connection:
+        asked = until(lambda: stalled(storied), "no more is asked for than the client reads")
+        assert asked - before < EVENTS / 50 / 4
+        got = b""
+        for _ in range(40):
+            got += connection.recv(2048)
+            time.sleep(0.05)
+        while got.count(b"\nevent: ") < EVENTS:
+            part = connection.recv(65536)
+            assert part, "it was cut off"
+            got += part
+    cursors = re.findall(rb"^id: (\S+)$", got, re.M)
+    assert len(set(cursors)) == len(cursors) == EVENTS
+    ids = re.findall(rb'^data: \{"id":"([^"]+)"', got, re.M)
+    assert len(ids) == EVENTS and all(ids.count(one) == 2 for one in set(ids[::100]))
+    storied.send(valid())
+    until(lambda: streams(storied) == 0, "it has gone")
+
+
+def test_a_stream_that_nobody_reads_is_cut_off(storied):
+    """What was sent of it lies in the kernel, which would wait a quarter of an hour for its reader."""
+    with narrow_stream(storied) as connection:
+        until(lambda: streams(storied) == 1, "the stream flows")
+        until(lambda: streams(storied) == 0, "it is cut off", 40)
         with contextlib.suppress(ConnectionError):
             while connection.recv(65536):
                 pass   # It ends
-    web.send(valid())
+    storied.send(valid())
 
 
 @pytest.fixture(scope="module")
