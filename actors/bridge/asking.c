@@ -179,8 +179,12 @@ s_pack_query(nm_bridge_t *self, nm_exchange_slot_t *slot, size_t *count)
         size_t name_size = self->text.size;
         if (rc == NM_OK)
             rc = nm_routes_resolve(value, true, &self->text);
-        if (rc != NM_OK || *count == QUERY_MAX) {
+        if (rc != NM_OK) {
             slot->refusal = (nm_refusal_t){ 400, "The query is not well-formed." };
+            return false;
+        }
+        if (*count == QUERY_MAX) {
+            slot->refusal = (nm_refusal_t){ 400, "The query has too many parts." };
             return false;
         }
         nm_bytes_t all = nm_buf_bytes(&self->text);

@@ -3,8 +3,8 @@
 #include <assert.h>
 
 //  The first is for all others.
-static const unsigned STATUSES[] = { 0,   200, 201, 202, 204, 400, 401, 403, 404, 405, 406,
-                                     409, 413, 415, 422, 429, 431, 500, 502, 503, 504, 507 };
+static const unsigned STATUSES[] = { 0,   200, 201, 202, 204, 400, 401, 403, 404, 405, 406, 409,
+                                     413, 414, 415, 422, 429, 431, 500, 502, 503, 504, 507 };
 
 void
 nm_bridge_figures_make(nm_bridge_t *self, nm_metrics_t *metrics)

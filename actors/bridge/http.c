@@ -9,7 +9,9 @@
 #include "broker/log.h"
 
 enum {
-    POOL_SIZE = 36 * 1024,  //  A head may have about 32 KiB. Above that libmicrohttpd maps it: whole pages
+    //  Of a connection. It holds the largest head, a record of 56 bytes for each field, and the head of the answer. As it
+    //  is above 32 KiB libmicrohttpd maps it: whole pages.
+    POOL_SIZE = NM_HEAD_MAX + 12 * 1024,
     BACKLOG_COUNT = 1024,
     SPILL_SIZE = 16 * 1024 * 1024,  //  How much more of a body that is too large is read and thrown away
     BODY_SIZE = 256 * 1024,         //  Room for so much of a body is made before it is there
@@ -150,6 +152,17 @@ s_judge(nm_front_t *self, nm_http_request_t *request, const char *method, const 
 
 //  -- What libmicrohttpd calls
 
+//  libmicrohttpd goes on to take the query apart, for which nobody asks here: a record for each part, until the memory of
+//  the connection is full and it closes that without an answer. So we end the query where it begins. The target
+//  lies in that memory, which is ours to write to; its place counts in s_is_plain, its text does not.
+static void
+s_hide_query(const char *target)
+{
+    char *mark = strchr((char *) (uintptr_t) target, '?');
+    if (mark && mark[1])
+        mark[1] = 0;
+}
+
 static void *
 s_on_target(void *arg, const char *target, struct MHD_Connection *connection)
 {
@@ -158,6 +171,7 @@ s_on_target(void *arg, const char *target, struct MHD_Connection *connection)
     request->connection = connection;
     request->client = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
     nm_clients_enter(request->client, NM_CLIENT_HEAD, 0, self->now_ms);
+    s_hide_query(target);
     return request;
 }
 

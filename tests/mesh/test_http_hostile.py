@@ -149,8 +149,42 @@ def test_a_head_of_64_kib_is_431(mesh, web):
     assert resident(mesh) - before < 2 * MIB
 
 
-def test_a_head_of_a_few_kib_is_taken(web):
-    assert statuses(web.raw(head("X-Big: " + "a" * 12 * KIB, "Connection: close", method="GET", path="/health"), 2)) == [200]
+def large_head(size, fields):
+    """GET /health with so many bytes of head in so many fields."""
+    lines = ["Connection: close", *["X: a"] * (fields - 3)]   # Host, and the two of head()
+    short = len(head(*lines, method="GET", path="/health"))
+    return head(*lines[:-1], "X: " + "a" * (size - short + 1), method="GET", path="/health")
+
+
+@pytest.mark.parametrize("fields", [5, 100])
+def test_a_head_of_32_kib_is_taken_and_a_larger_one_is_a_problem(web, fields):
+    assert len(large_head(32 * KIB, fields)) == 32 * KIB
+    assert statuses(web.raw(large_head(32 * KIB, fields), 3)) == [200]
+    assert_refused(web, large_head(32 * KIB + 1, fields), 431)
+    assert_refused(web, large_head(36 * KIB, fields), 431)
+
+
+def test_a_target_of_8_kib_is_taken_and_a_longer_one_is_a_problem(web):
+    def request(size):
+        return head("Connection: close", key=web.key, method="GET", path="/v1/notifications?a=" + "x" * (size - 20))
+    assert statuses(web.raw(request(8 * KIB), 3)) == [422]
+    assert_refused(web, request(8 * KIB + 1), 414)
+    assert_refused(web, request(30 * KIB), 414)
+
+
+def test_fields_beyond_100_are_a_problem(web):
+    for count in (101, 300):
+        assert_refused(web, head(*["X: a"] * (count - 2), method="GET", path="/health"), 431)
+
+
+def assert_refused(web, request, status):
+    """With a problem, and the connection ends."""
+    answer = web.raw(request, 3)
+    assert statuses(answer) == [status] and b"Connection: close" in answer, answer
+    fields, body = answer.split(b"\r\n\r\n", 1)
+    problem = json.loads(body)
+    assert b"Content-Type: application/problem+json" in fields and problem["status"] == status
+    assert problem["title"] == {414: "URI Too Long", 431: "Request Header Fields Too Large"}[status]
 
 
 def test_a_body_of_1_gib_is_refused_before_it_is_sent(mesh, web):
