@@ -75,6 +75,8 @@ typedef enum { NM_METRIC_COUNTER, NM_METRIC_GAUGE, NM_METRIC_HISTOGRAM } nm_metr
     G(HTTP_OPEN, "nmesh_http_requests_open", 0, NULL, NULL, "Requests that wait for an answer, streams included")      \
     C(HTTP_REQUESTS, "nmesh_http_requests_total", "route", "status", "Requests answered, by path and status")          \
     G(HTTP_STREAMS, "nmesh_http_streams", 0, NULL, NULL, "Streams of events that flow")                                \
+    G(HTTP_BEHIND, "nmesh_http_streams_behind", 0, NULL, NULL,                                                         \
+      "Streams whose clients have not read all that they were sent")                                                   \
     G(INBOX_PENDING, "nmesh_inbox_pending", 0, "peer_role", NULL, "Mail on offer from peers, not taken in yet")        \
     C(INPUTS, "nmesh_inputs_total", NULL, NULL, "Inputs of turns: frames, asks, replies, results")                     \
     G(LINKS, "nmesh_links", 0, "peer_role", "state", "Links to other actors")                                          \

@@ -5,7 +5,8 @@
  *  request holds is between the front and its role; the loop, the actor and the turn only hand it on.
  *
  *  A request stays with its front, at its address, until it is answered. Its role answers in the same turn or in a
- *  later one, in one piece or in several. Not for other threads.
+ *  later one, in one piece or in several; of several it gives the next when the client has taken the last, so that a slow
+ *  one costs a piece of memory, however long it takes. Not for other threads.
  */
 #ifndef NM_FRONT_H
 #define NM_FRONT_H
@@ -14,8 +15,8 @@
 
 typedef struct nm_front nm_front_t;
 
-//  Defined by the front. A request comes a second time when nobody waits for the rest of its answer any more: only when
-//  the first piece of an answer has said that more will follow.
+//  Defined by the front. When a piece of an answer has said that more follow, the request comes again: each time that the
+//  client has taken all there is, and a last time when nobody waits for the rest any more.
 typedef struct nm_front_request nm_front_request_t;
 
 //  The answer, or a piece of it.
@@ -23,6 +24,7 @@ typedef struct {
     uint64_t request;  //  The number of the request; one that is gone is passed over
     unsigned status;   //  As in HTTP; 0: a further piece of the body
     bool open;         //  More pieces follow
+    uint64_t token;    //  ... and the request brings this with it when it comes again
     nm_buf_t headers;  //  Name and value by turns, each ended by a NUL
     nm_buf_t body;
     nm_bytes_t lasting;  //  Instead of body: bytes that outlive the front

@@ -115,5 +115,5 @@ NM_RECORD_VARIANT(users_page, page_ask, 0, 0, NULL, 0);
 NM_RECORD_VARIANT(user_new, user_ask, 0, NM_BIT(user_ask, id), NULL, 0);
 NM_RECORD_VARIANT(user_change, user_ask, NM_BIT(user_ask, id), NM_BIT(user_ask, service_id), NULL, 0);
 NM_RECORD_VARIANT(provider_new, provider_ask, NM_BIT(provider_ask, name) | NM_BIT(provider_ask, kind), 0, NULL, 0);
-NM_RECORD_VARIANT(provider_change, provider_ask, NM_BIT(provider_ask, name), 0, NULL, 0);
-NM_RECORD_VARIANT(provider_ref, provider_ask, NM_BIT(provider_ask, name), ~NM_BIT(provider_ask, name), NULL, 0);
+NM_RECORD_NAMING(provider_change, provider_ask, 0, 0, name);
+NM_RECORD_NAMING(provider_ref, provider_ask, 0, ~NM_BIT(provider_ask, name), name);

@@ -166,6 +166,12 @@ s_refuse_unknown(nm_decoder_t *self, const nm_at_t *here, const nm_shape_t *shap
         nm_decoder_fault(self, &place, "is not a field of %s", shape->name);
 }
 
+static bool
+s_names(const nm_shape_t *shape, const nm_field_t *field)
+{
+    return shape->naming >> (field - shape->fields) & 1;
+}
+
 //  A key written as a text. False if there is no such field; its value is gone then.
 static bool
 s_open_name(nm_decoder_t *self, const nm_at_t *here, const nm_shape_t *shape, nm_bytes_t name, size_t *next,
@@ -179,7 +185,7 @@ s_open_name(nm_decoder_t *self, const nm_at_t *here, const nm_shape_t *shape, nm
         s_refuse_unknown(self, here, shape, name);
         return false;
     }
-    *key = (nm_named_t){ field, alias ? alias->alias : field->name, true };
+    *key = (nm_named_t){ field, alias ? alias->alias : field->name, true, s_names(shape, field) };
     return true;
 }
 
@@ -193,7 +199,7 @@ s_open_tag(nm_decoder_t *self, const nm_shape_t *shape, uint64_t tag, size_t *ne
         nm_reader_raw(&self->reader, &unknown);
         return false;
     }
-    *key = (nm_named_t){ field, field->name, false };
+    *key = (nm_named_t){ field, field->name, false, s_names(shape, field) };
     return true;
 }
 

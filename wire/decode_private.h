@@ -27,6 +27,7 @@ typedef struct {
     const nm_field_t *field;
     const char *name;  //  As written: an alias, perhaps
     bool by_name;
+    bool names;  //  What is meant: see NM_RECORD_NAMING
 } nm_named_t;
 
 enum { NM_DECODER_DETAIL_SIZE = 160 };

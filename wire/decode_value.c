@@ -388,7 +388,8 @@ nm_decoder_take_value(nm_decoder_t *self, const nm_at_t *here, const nm_named_t 
     case NM_FIELD_ID: return s_take_id(self, here, key->by_name, value);
     case NM_FIELD_ENUM: return s_take_enum(self, here, key, value);
     case NM_FIELD_STR: return s_take_str(self, here, field->limit, value);
-    case NM_FIELD_LINE: return s_take_line(self, here, field->limit, value);
+    case NM_FIELD_LINE:
+        return key->names ? s_take_ref(self, here, field->limit, value) : s_take_line(self, here, field->limit, value);
     case NM_FIELD_REF: return s_take_ref(self, here, field->limit, value);
     case NM_FIELD_BIN: return s_take_bin(self, here, field->limit, value);
     case NM_FIELD_BASE64: return s_take_base64(self, here, field->limit, value);

@@ -26,8 +26,9 @@ static const char DESCRIPTION[] =
     "**Lists** are newest first: `limit` and `cursor` in, `items` and `next_cursor` out.\n\n"
     "**Methods.** HEAD is where GET is. OPTIONS is answered 204 with `Allow`, a method that is not there 405 with "
     "`Allow`. A "
-    "head of a request that is too large is 431, one that two servers could read differently 400, and the connection "
-    "ends.";
+    "head of a request that is too large (32 KiB, 100 fields) is 431, its target (8 KiB) 414, one that two servers "
+    "could "
+    "read differently 400, and the connection ends.";
 
 //  -- Paths
 

@@ -105,6 +105,7 @@ typedef struct nm_shape {
     size_t alias_count;
     uint64_t must;                          //  A bit for each further field that must be there
     uint64_t without;                       //  A bit for each field that this shape does not have
+    uint64_t naming;                        //  A bit for each LINE that is read as a REF: it names what is meant
     const struct nm_shape *const *choices;  //  A record is of one of these, until NULL, and nothing of the above holds
 } nm_shape_t;
 
@@ -159,6 +160,16 @@ nm_shape_wants(const nm_shape_t *self, size_t field)
                                               .alias_count = name_count,       \
                                               .must = more,                    \
                                               .without = less }
+
+//  One of which a field, a LINE, names what there is already: what cannot be a name is no fault there, and names nothing.
+#define NM_RECORD_NAMING(variant, record, more, less, name)                          \
+    const nm_shape_t nm_##variant##_shape = { #variant,                              \
+                                              s_##record##_fields,                   \
+                                              NM_COUNT(s_##record##_fields),         \
+                                              .size = sizeof(nm_##record##_t),       \
+                                              .must = (more) | NM_BIT(record, name), \
+                                              .without = less,                       \
+                                              .naming = NM_BIT(record, name) }
 
 #define NM_HAS(it, record, name) (((it)->has >> NM_AT_##record##_##name) & 1)
 #define NM_PUT(it, record, name, value) ((it)->name = (value), (void) ((it)->has |= NM_BIT(record, name)))

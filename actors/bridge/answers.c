@@ -22,10 +22,12 @@ static const struct {
     { 404, "Not Found" },
     { 405, "Method Not Allowed" },
     { 413, "Content Too Large" },
+    { 414, "URI Too Long" },
     { 415, "Unsupported Media Type" },
     { 417, "Expectation Failed" },
     { 422, "Unprocessable Content" },
     { 429, "Too Many Requests" },
+    { 431, "Request Header Fields Too Large" },
     { 500, "Internal Server Error" },
     { 503, "Service Unavailable" },
 };
@@ -72,6 +74,16 @@ s_member(nm_buf_t *out, const char *name, nm_bytes_t text)
     nm_convert_text(text, out);
 }
 
+//  As much of the path that was asked as the document allows.
+static nm_bytes_t
+s_instance(const struct nm_front_request *request)
+{
+    nm_bytes_t path = request->path;
+    if (path.size > NM_URL_MAX)
+        path.size = NM_URL_MAX;
+    return path;
+}
+
 static void
 s_errors(const nm_faults_t *faults, nm_buf_t *out)
 {
@@ -103,7 +115,7 @@ nm_answers_problem(const struct nm_front_request *request, const nm_refusal_t *r
     nm_buf_format(out, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,", TITLES[row].title, refusal->status);
     s_member(out, "detail", nm_text(refusal->detail));
     nm_buf_add_text(out, ",");
-    s_member(out, "instance", request->path);
+    s_member(out, "instance", s_instance(request));
     nm_buf_add_text(out, ",");
     s_member(out, "correlation_id", request->headers.correlation_id);
     if (faults)
@@ -173,7 +185,7 @@ nm_answers_reply(const struct nm_front_request *request, unsigned status, nm_byt
     bool object = nm_reader_peek(&reader) == NM_KIND_MAP;
     nm_convert_value(body, &answer->body);
     if (object && status >= 400 && !nm_reader_find_text(body, "instance").size)
-        s_append(&answer->body, "instance", request->path);
+        s_append(&answer->body, "instance", s_instance(request));
     if (object && status < 300 && (request->api->flags & NM_API_LEGACY))
         s_append_legacy(request, body, &answer->body);
 }

@@ -179,8 +179,12 @@ s_pack_query(nm_bridge_t *self, nm_exchange_slot_t *slot, size_t *count)
         size_t name_size = self->text.size;
         if (rc == NM_OK)
             rc = nm_routes_resolve(value, true, &self->text);
-        if (rc != NM_OK || *count == QUERY_MAX) {
+        if (rc != NM_OK) {
             slot->refusal = (nm_refusal_t){ 400, "The query is not well-formed." };
+            return false;
+        }
+        if (*count == QUERY_MAX) {
+            slot->refusal = (nm_refusal_t){ 400, "The query has too many parts." };
             return false;
         }
         nm_bytes_t all = nm_buf_bytes(&self->text);
@@ -225,7 +229,7 @@ s_pack(nm_bridge_t *self, nm_exchange_slot_t *slot)
     size_t mark = nm_writer_map_open(&self->body);
     bool ok = !slot->refusal.status && s_pack_path(self, slot, &count);
     if (ok && api->flags & NM_API_EVENTS)
-        nm_streams_pack(self, slot, &self->body, &count);
+        nm_streams_pack(slot, &self->body, &count);
     if (ok && !body)
         ok = s_pack_query(self, slot, &count);
     if (ok && body && nm_routes_has_query(slot->request->query)) {

@@ -18,6 +18,7 @@ nm_bridge_answer(nm_bridge_t *self, nm_turn_t *turn, nm_exchange_slot_t *slot, n
         nm_turn_time(turn, self->request_us, slot->came_ms);
     if (!answer->open)
         nm_exchanges_end(self, slot);
+    answer->token = (uint64_t) (slot - self->slots);
     nm_turn_answer(turn, answer);
 }
 
@@ -83,14 +84,17 @@ s_refuse_query_at_once(nm_bridge_t *self, nm_turn_t *turn, const struct nm_front
     nm_turn_answer(turn, &answer);
 }
 
-//  A client that has left its stream. The last word, which nobody hears, gives the request back.
+//  A client has read what there was of its stream, or has left it: then the last word, which nobody hears, gives the
+//  request back.
 static nm_rc_t
-s_take_gone(nm_bridge_t *self, nm_turn_t *turn, const struct nm_front_request *request)
+s_take_again(nm_bridge_t *self, nm_turn_t *turn, const struct nm_front_request *request)
 {
     nm_front_answer_t answer = { .request = request->id };
-    for (size_t i = 0; i < self->slot_count; i++)
-        if (self->slots[i].request == request && !self->slots[i].done)
-            nm_bridge_answer(self, turn, &self->slots[i], &answer);
+    nm_exchange_slot_t *slot = nm_exchanges_again(self, request);
+    if (slot && request->gone)
+        nm_bridge_answer(self, turn, slot, &answer);
+    else if (slot)
+        nm_streams_taken(self, turn, slot);
     return NM_OK;
 }
 
@@ -114,8 +118,8 @@ static nm_rc_t
 s_on_request(void *state, nm_turn_t *turn, const nm_front_request_t *request)
 {
     nm_bridge_t *self = state;
-    if (request->gone)
-        return s_take_gone(self, turn, request);
+    if (request->gone || request->taken)
+        return s_take_again(self, turn, request);
     if (request->api->flags & NM_API_EDGE)
         return s_show_page(self, turn, request);
     if (nm_turn_leaving(turn)) {
@@ -195,7 +199,7 @@ s_look(nm_bridge_t *self, nm_turn_t *turn)
 {
     for (size_t i = 0; i < self->slot_count; i++) {
         nm_exchange_slot_t *slot = &self->slots[i];
-        if (!slot->request || slot->done || slot->request->gone)
+        if (!slot->request || slot->done || slot->told || slot->request->gone)
             continue;
         if (slot->resting && !slot->flowing)
             nm_asking_send(self, turn, slot);

@@ -59,6 +59,14 @@ nm_clients_enter(nm_client_t *client, nm_client_phase_t phase, uint64_t size, in
 }
 
 void
+nm_clients_pace(nm_client_t *client)
+{
+    int size = NM_CLIENTS_PACE_SIZE;
+    setsockopt(client->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &size, sizeof size);
+    nm_clients_enter(client, NM_CLIENT_WAIT, 0, 0);
+}
+
+void
 nm_clients_cut(nm_clients_t *self, nm_client_t *client)
 {
     if (client->cut)

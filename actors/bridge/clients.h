@@ -18,6 +18,7 @@ enum {
     NM_CLIENTS_LINGER_MS = 2000,        //  How long what a client still sends is read and thrown away
     NM_CLIENTS_TRIM_MS = 1000,          //  How long one rests before its memory is looked at
     NM_CLIENTS_KERNEL_MS = 10000,       //  How long the kernel waits for one that reads nothing of what it was sent
+    NM_CLIENTS_PACE_SIZE = 64 * 1024,   //  What the kernel takes of a stream beyond what is on the way
 };
 
 typedef enum {
@@ -63,6 +64,10 @@ nm_client_t *nm_clients_add(nm_clients_t *self, int fd, int64_t now_ms);
 void nm_clients_remove(nm_clients_t *self, nm_client_t **client_p);
 
 void nm_clients_enter(nm_client_t *client, nm_client_phase_t phase, uint64_t size, int64_t now_ms);
+
+//  It is sent a stream now, at its own pace: the kernel ends it when it reads nothing at all, and takes little beyond
+//  what its client has room for.
+void nm_clients_pace(nm_client_t *client);
 
 //  Ends the connection: its library notices that with the next read or write.
 void nm_clients_cut(nm_clients_t *self, nm_client_t *client);

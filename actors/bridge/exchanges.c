@@ -40,6 +40,14 @@ nm_exchanges_add(nm_bridge_t *self, const struct nm_front_request *request)
     return slot;
 }
 
+//  The slot of a request that comes again.
+nm_exchange_slot_t *
+nm_exchanges_again(nm_bridge_t *self, const struct nm_front_request *request)
+{
+    nm_exchange_slot_t *slot = request->token < self->slot_count ? &self->slots[request->token] : NULL;
+    return slot && slot->request == request && !slot->done ? slot : NULL;
+}
+
 nm_exchange_slot_t *
 nm_exchanges_of(nm_bridge_t *self, uint64_t token)
 {
@@ -63,16 +71,43 @@ nm_exchanges_end(nm_bridge_t *self, nm_exchange_slot_t *slot)
     s_note_change(self, slot);
 }
 
+void
+nm_exchanges_tell(nm_bridge_t *self, nm_exchange_slot_t *slot)
+{
+    slot->told = true;
+    s_note_change(self, slot);
+}
+
+static void
+s_free_cursors(nm_exchange_slot_t *slot)
+{
+    nm_buf_free(&slot->cursor);
+    nm_buf_free(&slot->next);
+}
+
+//  The gateway has nothing to do for the stream until it is asked again.
+static void
+s_settle_piece(nm_exchange_slot_t *slot)
+{
+    slot->flowing = slot->behind = true;
+    slot->gateway = NULL;
+    nm_buf_clear(&slot->cursor);
+    nm_buf_add_bytes(&slot->cursor, nm_buf_bytes(&slot->next));
+}
+
 static void
 s_settle(nm_bridge_t *self, bool committed)
 {
     for (size_t i = 0; i < self->changed_count; i++) {
         nm_exchange_slot_t *slot = &self->slots[self->changed[i]];
         bool over = committed ? slot->done : slot->fresh;
-        slot->changed = slot->fresh = slot->done = false;
+        if (committed && slot->told)
+            s_settle_piece(slot);
+        slot->changed = slot->fresh = slot->done = slot->told = false;
         if (!over)
             continue;
         slot->request = NULL;
+        s_free_cursors(slot);
         self->free_slots[self->free_count++] = self->changed[i];
     }
     self->changed_count = 0;
@@ -94,6 +129,8 @@ nm_exchanges_undo(nm_bridge_t *self)
 void
 nm_exchanges_free(nm_bridge_t *self)
 {
+    for (size_t i = 0; i < self->slot_count; i++)
+        s_free_cursors(&self->slots[i]);
     free(self->slots);
     free(self->free_slots);
     free(self->changed);

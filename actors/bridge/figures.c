@@ -3,8 +3,8 @@
 #include <assert.h>
 
 //  The first is for all others.
-static const unsigned STATUSES[] = { 0,   200, 201, 202, 204, 400, 401, 403, 404, 405, 406,
-                                     409, 413, 415, 422, 429, 431, 500, 502, 503, 504, 507 };
+static const unsigned STATUSES[] = { 0,   200, 201, 202, 204, 400, 401, 403, 404, 405, 406, 409,
+                                     413, 414, 415, 422, 429, 431, 500, 502, 503, 504, 507 };
 
 void
 nm_bridge_figures_make(nm_bridge_t *self, nm_metrics_t *metrics)
@@ -50,13 +50,17 @@ nm_bridge_figures_look(void *state, nm_turn_t *turn)
 {
     (void) turn;
     nm_bridge_t *self = state;
-    uint64_t streams = 0;
-    for (size_t i = 0; i < self->slot_count; i++)
-        streams += self->slots[i].request && self->slots[i].flowing;
+    uint64_t streams = 0, behind = 0;
+    for (size_t i = 0; i < self->slot_count; i++) {
+        bool flows = self->slots[i].request && self->slots[i].flowing;
+        streams += flows;
+        behind += flows && self->slots[i].behind;
+    }
     s_set(self, NM_FAMILY_HTTP_CONNECTIONS, self->gauge.connections);
     s_set(self, NM_FAMILY_HTTP_ACCEPTED, self->gauge.accepted);
     s_set(self, NM_FAMILY_HTTP_CUT, self->gauge.cut);
     s_set(self, NM_FAMILY_HTTP_HEADS_REFUSED, self->gauge.refused);
     s_set(self, NM_FAMILY_HTTP_OPEN, nm_exchanges_count(self));
     s_set(self, NM_FAMILY_HTTP_STREAMS, streams);
+    s_set(self, NM_FAMILY_HTTP_BEHIND, behind);
 }

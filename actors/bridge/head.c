@@ -153,6 +153,16 @@ s_read_fields(case_t *it)
     return true;
 }
 
+static bool
+s_read_sizes(case_t *it)
+{
+    if (it->head->target.size > NM_HEAD_TARGET_MAX)
+        return s_refuse(it, NM_HEAD_BREAK, 414, "The request target may have %d bytes.", NM_HEAD_TARGET_MAX);
+    if (it->head->size > NM_HEAD_MAX)
+        return s_refuse(it, NM_HEAD_BREAK, 431, "The head of a request may have %d bytes.", NM_HEAD_MAX);
+    return true;
+}
+
 //  How long the body is must be beyond doubt.
 static bool
 s_read_framing(case_t *it)
@@ -334,6 +344,6 @@ nm_head_judge(const nm_head_rules_t *rules, const nm_head_t *head, nm_head_resul
     *result = (nm_head_result_t){ .verdict = NM_HEAD_GO };
     bool whole = s_read_fields(&it);
     s_read_texts(&it);
-    if (whole && s_read_framing(&it) && s_find_route(&it) && s_read_credentials(&it))
+    if (whole && s_read_sizes(&it) && s_read_framing(&it) && s_find_route(&it) && s_read_credentials(&it))
         s_judge_body(&it);
 }

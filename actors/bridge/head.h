@@ -8,7 +8,11 @@
 
 #include "actors/bridge/request.h"
 
-enum { NM_HEAD_FIELD_MAX = 100 };
+enum {
+    NM_HEAD_MAX = 32 * 1024,        //  Bytes of a whole head ...
+    NM_HEAD_TARGET_MAX = 8 * 1024,  //  ... of its request target
+    NM_HEAD_FIELD_MAX = 100,
+};
 
 typedef struct {
     nm_bytes_t name;
@@ -22,6 +26,7 @@ typedef struct {
     nm_bytes_t version;  //  HTTP/1.1
     nm_head_field_t fields[NM_HEAD_FIELD_MAX];
     size_t field_count;
+    size_t size;  //  Of all of it, in bytes
 } nm_head_t;
 
 //  What is so for all requests.

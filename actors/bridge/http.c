@@ -9,10 +9,12 @@
 #include "broker/log.h"
 
 enum {
-    POOL_SIZE = 36 * 1024,  //  A head may have about 32 KiB. Above that libmicrohttpd maps it: whole pages
+    //  Of a connection. It holds the largest head, a record of 56 bytes for each field, and the head of the answer. As it
+    //  is above 32 KiB libmicrohttpd maps it: whole pages.
+    POOL_SIZE = NM_HEAD_MAX + 12 * 1024,
     BACKLOG_COUNT = 1024,
     SPILL_SIZE = 16 * 1024 * 1024,  //  How much more of a body that is too large is read and thrown away
-    FLOW_SIZE = 256 * 1024,         //  What may wait for a slow reader of a stream
+    BODY_SIZE = 256 * 1024,         //  Room for so much of a body is made before it is there
     FLOW_BLOCK_SIZE = 4096,
 };
 
@@ -34,6 +36,17 @@ s_free_body(void *bytes)
     free(bytes);
 }
 
+//  Its client has taken all there was of a stream: over to the role, for more.
+static void
+s_rest_flow(nm_http_request_t *request)
+{
+    nm_buf_free(&request->answer.body);
+    request->sent = 0;
+    request->public.taken = true;
+    nm_http_suspend(request);
+    nm_http_enqueue(request->front, request);
+}
+
 static ssize_t
 s_read_flow(void *arg, uint64_t position, char *out, size_t max)
 {
@@ -44,10 +57,7 @@ s_read_flow(void *arg, uint64_t position, char *out, size_t max)
     if (!size && request->state == NM_HTTP_ANSWERED)
         return MHD_CONTENT_READER_END_OF_STREAM;
     if (!size) {
-        nm_buf_clear(body);
-        request->sent = 0;
-        nm_clients_enter(request->client, NM_CLIENT_WAIT, 0, 0);
-        nm_http_suspend(request);
+        s_rest_flow(request);
         return 0;
     }
     if (size > max)
@@ -85,7 +95,10 @@ s_send(nm_front_t *self, nm_http_request_t *request)
         MHD_add_response_header(response, "Connection", "close");
     enum MHD_Result result = MHD_queue_response(request->connection, request->answer.status, response);
     MHD_destroy_response(response);
-    nm_clients_enter(request->client, NM_CLIENT_ANSWER, size, self->now_ms);
+    if (request->flows)
+        nm_clients_pace(request->client);
+    else
+        nm_clients_enter(request->client, NM_CLIENT_ANSWER, size, self->now_ms);
     if (request->unread)
         nm_clients_linger(&self->clients, request->client, self->now_ms);
     return result;
@@ -132,12 +145,23 @@ s_judge(nm_front_t *self, nm_http_request_t *request, const char *method, const 
         return MHD_YES;
     }
     if (result.has_body && result.body_size != UINT64_MAX)
-        nm_buf_reserve(&request->body, result.body_size < FLOW_SIZE ? (size_t) result.body_size : FLOW_SIZE);
+        nm_buf_reserve(&request->body, result.body_size < BODY_SIZE ? (size_t) result.body_size : BODY_SIZE);
     nm_clients_enter(request->client, NM_CLIENT_BODY, 0, self->now_ms);
     return MHD_YES;
 }
 
 //  -- What libmicrohttpd calls
+
+//  libmicrohttpd goes on to take the query apart, for which nobody asks here: a record for each part, until the memory of
+//  the connection is full and it closes that without an answer. So we end the query where it begins. The target
+//  lies in that memory, which is ours to write to; its place counts in s_is_plain, its text does not.
+static void
+s_hide_query(const char *target)
+{
+    char *mark = strchr((char *) (uintptr_t) target, '?');
+    if (mark && mark[1])
+        mark[1] = 0;
+}
 
 static void *
 s_on_target(void *arg, const char *target, struct MHD_Connection *connection)
@@ -147,6 +171,7 @@ s_on_target(void *arg, const char *target, struct MHD_Connection *connection)
     request->connection = connection;
     request->client = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
     nm_clients_enter(request->client, NM_CLIENT_HEAD, 0, self->now_ms);
+    s_hide_query(target);
     return request;
 }
 
@@ -396,26 +421,11 @@ s_run(nm_front_t *self, int64_t mono_ms)
 static const nm_front_request_t *
 s_take(nm_front_t *self)
 {
-    nm_http_request_t *request = self->queue;
+    nm_http_request_t *request = nm_http_dequeue(self);
     if (!request)
         return NULL;
-    self->queue = request->next;
-    if (!self->queue)
-        self->queue_end = &self->queue;
     request->state = NM_HTTP_GIVEN;
     return &request->public;
-}
-
-//  A piece of a stream. Who does not read it in time, or lets too much of it wait, is cut off.
-static void
-s_flow(nm_front_t *self, nm_http_request_t *request, nm_front_answer_t *answer)
-{
-    if (request->answer.body.size - request->sent + answer->body.size > FLOW_SIZE)
-        nm_clients_cut(&self->clients, request->client);
-    else
-        nm_buf_add_bytes(&request->answer.body, nm_buf_bytes(&answer->body));
-    if (request->client->phase == NM_CLIENT_WAIT)
-        nm_clients_enter(request->client, NM_CLIENT_ANSWER, answer->body.size, self->now_ms);
 }
 
 static void
@@ -436,13 +446,15 @@ s_answer(nm_front_t *self, nm_front_answer_t *answer)
         nm_front_answer_free(answer);
         return;
     }
+    request->public.token = answer->token;
+    request->public.taken = false;
     if (answer->status) {
         nm_front_answer_free(&request->answer);
         request->answer = *answer;
         request->flows = answer->open;
         *answer = (nm_front_answer_t){ .request = 0 };
     } else {
-        s_flow(self, request, answer);
+        nm_buf_add_bytes(&request->answer.body, nm_buf_bytes(&answer->body));
         nm_front_answer_free(answer);
     }
     nm_http_resume(request);

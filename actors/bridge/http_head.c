@@ -25,10 +25,8 @@ s_take_field(void *arg, enum MHD_ValueKind kind, const char *name, size_t name_s
 static bool
 s_is_plain(const nm_http_request_t *request, const nm_head_t *head, const char *method, const char *version)
 {
-    const union MHD_ConnectionInfo *size =
-        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     const char *at = method + head->method.size + 1;
-    if (!size || at != request->target_at || version != at + head->target.size + 1)
+    if (at != request->target_at || version != at + head->target.size + 1)
         return false;
     at = version + strlen(version) + 2;
     for (size_t i = 0; i < head->field_count; i++) {
@@ -41,7 +39,7 @@ s_is_plain(const nm_http_request_t *request, const nm_head_t *head, const char *
                 return false;
         at = value + field->value.size + 2;
     }
-    return at + 2 == method + size->header_size;
+    return at + 2 == method + head->size;
 }
 
 static void
@@ -87,6 +85,9 @@ nm_http_read_head(nm_front_t *self, nm_http_request_t *request, const char *meth
     head->method = nm_text(method);
     head->target = nm_text(request->target);
     head->version = nm_text(version);
+    const union MHD_ConnectionInfo *size =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    head->size = size ? size->header_size : 0;
     MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, s_take_field, head);
     bool many = head->field_count > NM_HEAD_FIELD_MAX;
     if (many)
@@ -95,7 +96,7 @@ nm_http_read_head(nm_front_t *self, nm_http_request_t *request, const char *meth
     s_set_correlation(request, result->correlation_id);
     s_set_address(self, request, result->forwarded);
     if (many)
-        *result = (nm_head_result_t){ NM_HEAD_BREAK, { 431, "There are too many header fields." } };
+        *result = (nm_head_result_t){ NM_HEAD_BREAK, { 431, "A request may have 100 header fields." } };
     else if (!s_is_plain(request, head, method, version))
         *result = (nm_head_result_t){ NM_HEAD_BREAK, { 400, "The head of the request is not well-formed." } };
 }

@@ -15,13 +15,15 @@ enum { NM_HTTP_CORRELATION_SIZE = 32 };
 typedef enum {
     NM_HTTP_READING,   //  Its head was read, its body comes in
     NM_HTTP_QUEUED,    //  Whole, and not taken yet
-    NM_HTTP_GIVEN,     //  Its role has it
+    NM_HTTP_GIVEN,     //  Its role has it; in the queue again once its client has taken a piece of the answer, or left
     NM_HTTP_ANSWERED,  //  The whole answer is here
 } nm_http_state_t;
 
 typedef struct nm_http_request {
     struct nm_front_request public;  //  What the role sees
     struct nm_http_request *next;    //  In the queue
+    struct nm_http_request **back;   //  ... what points to it there; NULL: it is not in it
+    nm_front_t *front;
     struct MHD_Connection *connection;
     nm_client_t *client;
     uint32_t place;
@@ -70,7 +72,8 @@ nm_http_request_t *nm_http_request_new(nm_front_t *self, const char *target);
 void nm_http_request_free(nm_front_t *self, nm_http_request_t *request);
 nm_http_request_t *nm_http_request(nm_front_t *self, uint64_t id);  //  NULL: it is gone
 void nm_http_drop_body(nm_front_t *self, nm_http_request_t *request);
-void nm_http_enqueue(nm_front_t *self, nm_http_request_t *request);
+void nm_http_enqueue(nm_front_t *self, nm_http_request_t *request);  //  If it is not there
+nm_http_request_t *nm_http_dequeue(nm_front_t *self);                //  NULL: there is none
 void nm_http_suspend(nm_http_request_t *request);
 void nm_http_resume(nm_http_request_t *request);
 void nm_http_complete(nm_front_t *self, nm_http_request_t *request);  //  Over to the role

@@ -19,6 +19,7 @@ nm_http_request_new(nm_front_t *self, const char *target)
     }
     memcpy(request->target, target, size);
     request->target_at = target;
+    request->front = self;
     request->place = self->free_places[--self->free_count];
     request->public.id = ++self->serial << PLACE_BITS | request->place;
     self->places[request->place] = request;
@@ -33,6 +34,19 @@ nm_http_request(nm_front_t *self, uint64_t id)
     return request && request->public.id == id ? request : NULL;
 }
 
+static void
+s_unqueue(nm_front_t *self, nm_http_request_t *request)
+{
+    if (!request->back)
+        return;
+    *request->back = request->next;
+    if (request->next)
+        request->next->back = request->back;
+    else
+        self->queue_end = request->back;
+    request->back = NULL;
+}
+
 void
 nm_http_drop_body(nm_front_t *self, nm_http_request_t *request)
 {
@@ -43,6 +57,7 @@ nm_http_drop_body(nm_front_t *self, nm_http_request_t *request)
 void
 nm_http_request_free(nm_front_t *self, nm_http_request_t *request)
 {
+    s_unqueue(self, request);
     self->places[request->place] = NULL;
     self->free_places[self->free_count++] = request->place;
     nm_front_answer_free(&request->answer);
@@ -53,9 +68,21 @@ nm_http_request_free(nm_front_t *self, nm_http_request_t *request)
 void
 nm_http_enqueue(nm_front_t *self, nm_http_request_t *request)
 {
+    if (request->back)
+        return;
     request->next = NULL;
+    request->back = self->queue_end;
     *self->queue_end = request;
     self->queue_end = &request->next;
+}
+
+nm_http_request_t *
+nm_http_dequeue(nm_front_t *self)
+{
+    nm_http_request_t *request = self->queue;
+    if (request)
+        s_unqueue(self, request);
+    return request;
 }
 
 void

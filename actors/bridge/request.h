@@ -18,6 +18,8 @@ typedef struct {
 struct nm_front_request {
     uint64_t id;
     bool gone;                 //  Nobody waits for more of its answer; the rest means nothing
+    bool taken;                //  The client has taken all pieces of its answer so far
+    uint64_t token;            //  Of the last of them
     const nm_api_t *api;       //  What is asked
     nm_route_t route;          //  ... and the values of the path
     nm_bytes_t path;           //  As it came, without the query

@@ -13,7 +13,6 @@
 enum {
     NM_BRIDGE_PATIENCE_MS = 30000,
     NM_BRIDGE_GATEWAY_MAX = 64,
-    NM_BRIDGE_CURSOR_SIZE = 256,
     NM_BRIDGE_ROW_MAX = 96,     //  Rows of wire/api.h
     NM_BRIDGE_STATUS_MAX = 24,  //  Statuses that are counted one by one
 };
@@ -45,9 +44,12 @@ typedef struct {
     bool resting;  //  Asked when somebody is there; a stream, when at_ms has come
 
     //  Of a stream of events.
+    bool told;     //  A piece of it was answered in this turn
     bool flowing;  //  Its first piece has left
+    bool behind;   //  Its client has not taken the last piece yet: nobody is asked for another
     int64_t at_ms;
-    char cursor[NM_BRIDGE_CURSOR_SIZE];
+    nm_buf_t cursor;  //  Where the next piece begins
+    nm_buf_t next;    //  ... once this turn is committed
 } nm_exchange_slot_t;
 
 //  A gateway, and which process of it is there; 0: none.
@@ -96,8 +98,10 @@ enum { NM_BRIDGE_TOKEN_EXCHANGE = 1, NM_BRIDGE_TOKEN_PAGE = 2 };
 //  exchanges.c: the places of open requests
 nm_exchange_slot_t *nm_exchanges_add(nm_bridge_t *self, const struct nm_front_request *request);
 nm_exchange_slot_t *nm_exchanges_of(nm_bridge_t *self, uint64_t token);  //  NULL: its request is over
+nm_exchange_slot_t *nm_exchanges_again(nm_bridge_t *self, const struct nm_front_request *request);  //  Likewise
 uint64_t nm_exchanges_token(nm_bridge_t *self, const nm_exchange_slot_t *slot);
 void nm_exchanges_end(nm_bridge_t *self, nm_exchange_slot_t *slot);
+void nm_exchanges_tell(nm_bridge_t *self, nm_exchange_slot_t *slot);  //  A piece, and more follow
 void nm_exchanges_commit(nm_bridge_t *self);
 void nm_exchanges_undo(nm_bridge_t *self);
 void nm_exchanges_free(nm_bridge_t *self);
@@ -128,9 +132,10 @@ void nm_bridge_refuse_as_said(nm_bridge_t *self, nm_turn_t *turn, nm_exchange_sl
 
 //  streams.c: events as they happen
 nm_rc_t nm_streams_reply(nm_bridge_t *self, nm_turn_t *turn, nm_exchange_slot_t *slot, const nm_reply_in_t *reply);
-void nm_streams_lost(nm_turn_t *turn, nm_exchange_slot_t *slot);                    //  The gateway has gone
-void nm_streams_due(nm_bridge_t *self, nm_turn_t *turn, nm_exchange_slot_t *slot);  //  It has begun, and time passed
-void nm_streams_pack(nm_bridge_t *self, nm_exchange_slot_t *slot, nm_buf_t *out, size_t *count);
+void nm_streams_taken(nm_bridge_t *self, nm_turn_t *turn, nm_exchange_slot_t *slot);  //  Its client can take more
+void nm_streams_lost(nm_turn_t *turn, nm_exchange_slot_t *slot);                      //  The gateway has gone
+void nm_streams_due(nm_bridge_t *self, nm_turn_t *turn, nm_exchange_slot_t *slot);    //  It has begun, and time passed
+void nm_streams_pack(nm_exchange_slot_t *slot, nm_buf_t *out, size_t *count);
 bool nm_streams_packs(nm_bytes_t name);  //  Does that put this value of the query in?
 
 #endif

@@ -5,31 +5,30 @@
 #include "wire/writer.h"
 
 //  A stream of events is asked for piece by piece: each ask waits at the gateway until there is something, and says where the
-//  next is to begin. A comment shows that the stream lives while nothing happens.
+//  next is to begin. It is made when the client has taken the piece before. A comment shows that the stream lives while
+//  nothing happens.
 enum { COMMENT_MS = 15000, REST_MS = 1000 };
 
 static const char TYPE_EVENTS[] = "text/event-stream";
 
 //  Where a client wants to go on: what it had last, else what it says.
 static void
-s_begin(nm_bridge_t *self, nm_exchange_slot_t *slot)
+s_begin(nm_exchange_slot_t *slot)
 {
     nm_bytes_t rest = slot->request->query, name, value;
-    nm_bytes_to_text(slot->request->last_event, slot->cursor, sizeof slot->cursor);
-    while (!slot->cursor[0] && nm_routes_next(&rest, &name, &value)) {
-        nm_buf_clear(&self->text);
-        if (nm_bytes_is(name, "cursor") && nm_routes_resolve(value, true, &self->text) == NM_OK)
-            nm_bytes_to_text(nm_buf_bytes(&self->text), slot->cursor, sizeof slot->cursor);
-    }
+    nm_buf_add_bytes(&slot->cursor, slot->request->last_event);
+    while (!slot->cursor.size && nm_routes_next(&rest, &name, &value))
+        if (nm_bytes_is(name, "cursor"))
+            nm_routes_resolve(value, true, &slot->cursor);
 }
 
 void
-nm_streams_pack(nm_bridge_t *self, nm_exchange_slot_t *slot, nm_buf_t *out, size_t *count)
+nm_streams_pack(nm_exchange_slot_t *slot, nm_buf_t *out, size_t *count)
 {
-    if (!slot->flowing && !slot->cursor[0])
-        s_begin(self, slot);
-    if (slot->cursor[0]) {
-        nm_writer_pair_text(out, "cursor", slot->cursor);
+    if (!slot->flowing && !slot->cursor.size)
+        s_begin(slot);
+    if (slot->cursor.size) {
+        nm_writer_pair_str(out, "cursor", nm_buf_bytes(&slot->cursor));
         ++*count;
     }
     if (slot->flowing) {
@@ -135,17 +134,24 @@ nm_streams_reply(nm_bridge_t *self, nm_turn_t *turn, nm_exchange_slot_t *slot, c
         nm_answers_begin(slot->request, 200, TYPE_EVENTS, &answer);
         nm_answers_field(&answer, "X-Correlation-ID", slot->request->headers.correlation_id);
     }
-    if (cursor.size)
-        nm_bytes_to_text(cursor, slot->cursor, sizeof slot->cursor);
+    nm_buf_clear(&slot->next);
+    nm_buf_add_bytes(&slot->next, cursor.size ? cursor : nm_buf_bytes(&slot->cursor));
     if (!s_print_events(reply->body, &answer.body))
         nm_buf_add_text(&answer.body, ":\n\n");
-    slot->flowing = true;
     answer.open = !done && !nm_turn_leaving(turn);
-    bool open = answer.open;
+    if (answer.open)
+        nm_exchanges_tell(self, slot);
     nm_bridge_answer(self, turn, slot, &answer);
-    if (open)
-        s_ask_again(self, turn, slot);
     return NM_OK;
+}
+
+//  Comes again after a turn that was undone; what was asked before does not count any more then.
+void
+nm_streams_taken(nm_bridge_t *self, nm_turn_t *turn, nm_exchange_slot_t *slot)
+{
+    slot->behind = false;
+    slot->serial = ++self->serial;
+    s_ask_again(self, turn, slot);
 }
 
 void

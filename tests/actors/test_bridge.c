@@ -410,6 +410,26 @@ s_answer_events(fixture_t *it, size_t n, const char *event, bool done)
     nm_buf_free(&body);
 }
 
+//  The front says so once the client has taken the n-th piece.
+static void
+s_take(fixture_t *it, struct nm_front_request *request, size_t n)
+{
+    request->taken = true;
+    request->token = nm_bench_answered(it->bench, n)->token;
+    nm_bench_request(it->bench, request);
+    assert_int_equal(nm_bench_turn(it->bench), NM_OK);
+    request->taken = false;
+}
+
+static void
+s_leave(fixture_t *it, struct nm_front_request *request, size_t n)
+{
+    request->gone = true;
+    request->token = nm_bench_answered(it->bench, n)->token;
+    nm_bench_request(it->bench, request);
+    assert_int_equal(nm_bench_turn(it->bench), NM_OK);
+}
+
 static void
 a_stream_goes_on_from_cursor_to_cursor_until_the_end(void **state)
 {
@@ -424,6 +444,7 @@ a_stream_goes_on_from_cursor_to_cursor_until_the_end(void **state)
     assert_true(s_answered(it, 0, 200)->open);
     assert_string_equal(s_field(s_answered(it, 0, 200), "Content-Type"), "text/event-stream");
     assert_true(nm_bytes_is(nm_buf_bytes(&s_answered(it, 0, 200)->body), ":\n\n"));
+    s_take(it, request, 0);
     s_assert_text(s_asked(it, 1)->body, "cursor", "1-8");
 
     s_answer_events(it, 1, "sent", true);
@@ -431,6 +452,77 @@ a_stream_goes_on_from_cursor_to_cursor_until_the_end(void **state)
     assert_false(last->open);
     assert_true(s_body_has(last, "id: 1-7\nevent: notification.sent\ndata: {\"id\":\"note\","));
     assert_int_equal(nm_bench_asks(it->bench), 2);
+}
+
+//  So a client that reads slowly costs one piece, and nothing is asked for twice.
+static void
+nothing_is_asked_for_while_the_client_has_not_taken_the_last_piece(void **state)
+{
+    fixture_t *it = *state;
+    struct nm_front_request *request = s_request(it, NM_HTTP_GET, "/v1/events", "", "");
+    nm_bench_turn(it->bench);
+    s_answer_events(it, 0, "queued", false);
+    for (size_t i = 0; i < 100; i++) {
+        nm_bench_wait(it->bench, 1000);
+        nm_bench_turn(it->bench);
+    }
+    assert_int_equal(nm_bench_asks(it->bench), 1);
+    assert_int_equal(nm_bench_answers(it->bench), 1);
+    s_take(it, request, 0);
+    assert_int_equal(nm_bench_asks(it->bench), 2);
+    s_assert_text(s_asked(it, 1)->body, "cursor", "1-8");
+    s_answer_events(it, 1, "sent", false);
+    assert_true(s_body_has(s_answered(it, 1, 0), "notification.sent"));
+    assert_int_equal(nm_bench_asks(it->bench), 2);
+}
+
+static void
+a_client_that_is_behind_does_not_notice_that_its_gateway_goes(void **state)
+{
+    fixture_t *it = *state;
+    struct nm_front_request *request = s_request(it, NM_HTTP_GET, "/v1/events", "", "");
+    nm_bench_turn(it->bench);
+    char first[NM_NAME_MAX + 1];
+    snprintf(first, sizeof first, "%s", s_asked(it, 0)->peer);
+    s_answer_events(it, 0, "queued", false);
+    s_silence(it, first);
+    nm_bench_wait(it->bench, 5000);
+    nm_bench_turn(it->bench);
+    assert_int_equal(nm_bench_asks(it->bench), 1);
+    s_take(it, request, 0);
+    assert_int_equal(nm_bench_asks(it->bench), 2);
+    assert_string_not_equal(s_asked(it, 1)->peer, first);
+    s_assert_text(s_asked(it, 1)->body, "cursor", "1-8");
+}
+
+//  The front tells it again after a turn that was undone: what was asked in that turn does not count then.
+static void
+a_piece_that_is_told_to_be_taken_twice_is_followed_by_one_piece(void **state)
+{
+    fixture_t *it = *state;
+    struct nm_front_request *request = s_request(it, NM_HTTP_GET, "/v1/events", "", "");
+    nm_bench_turn(it->bench);
+    s_answer_events(it, 0, "queued", false);
+    s_take(it, request, 0);
+    s_take(it, request, 0);
+    s_answer_events(it, 1, "sent", false);
+    assert_int_equal(nm_bench_answers(it->bench), 1);
+    s_answer_events(it, 2, "sent", false);
+    assert_int_equal(nm_bench_answers(it->bench), 2);
+}
+
+//  Where a stream stands in a mesh of many gateways takes some thousand bytes.
+static void
+a_long_cursor_is_kept_whole(void **state)
+{
+    fixture_t *it = *state;
+    char cursor[NM_STREAM_CURSOR_MAX + 1];
+    memset(cursor, 'c', sizeof cursor - 1);
+    cursor[sizeof cursor - 1] = 0;
+    struct nm_front_request *request = s_request(it, NM_HTTP_GET, "/v1/events", "", "");
+    request->last_event = nm_text(cursor);
+    nm_bench_turn(it->bench);
+    s_assert_text(s_asked(it, 0)->body, "cursor", cursor);
 }
 
 static void
@@ -448,9 +540,10 @@ static void
 a_stream_survives_its_gateway(void **state)
 {
     fixture_t *it = *state;
-    s_request(it, NM_HTTP_GET, "/v1/events", "", "");
+    struct nm_front_request *request = s_request(it, NM_HTTP_GET, "/v1/events", "", "");
     nm_bench_turn(it->bench);
     s_answer_events(it, 0, NULL, false);
+    s_take(it, request, 0);
     char first[NM_NAME_MAX + 1];
     snprintf(first, sizeof first, "%s", s_asked(it, 1)->peer);
     s_silence(it, first);
@@ -469,9 +562,8 @@ a_client_that_has_left_its_stream_is_forgotten(void **state)
     struct nm_front_request *request = s_request(it, NM_HTTP_GET, "/v1/events", "", "");
     nm_bench_turn(it->bench);
     s_answer_events(it, 0, NULL, false);
-    request->gone = true;
-    nm_bench_request(it->bench, request);
-    nm_bench_turn(it->bench);
+    s_take(it, request, 0);
+    s_leave(it, request, 0);
     assert_false(s_answered(it, 1, 0)->open);
     s_answer_events(it, 1, "sent", false);
     assert_int_equal(nm_bench_answers(it->bench), 2);
@@ -485,12 +577,12 @@ a_stream_whose_client_has_just_left_is_not_asked_for_again(void **state)
     struct nm_front_request *request = s_request(it, NM_HTTP_GET, "/v1/events", "", "");
     nm_bench_turn(it->bench);
     s_answer_events(it, 0, NULL, false);
+    s_take(it, request, 0);
     request->gone = true;  //  The front has not said so yet, and the texts of the request are gone already
     request->headers.correlation_id = nm_bytes((const uint8_t *) 1, 8);
     s_answer_events(it, 1, "sent", false);
     assert_int_equal(nm_bench_asks(it->bench), 2);
-    nm_bench_request(it->bench, request);
-    nm_bench_turn(it->bench);
+    s_leave(it, request, 0);
     assert_int_equal(nm_bench_answers(it->bench), 2);
 }
 
@@ -631,6 +723,10 @@ main(void)
         TEST(without_a_gateway_a_request_waits_a_second_and_is_answered_503),
         TEST(what_nobody_answers_ends_with_503),
         TEST(a_stream_goes_on_from_cursor_to_cursor_until_the_end),
+        TEST(nothing_is_asked_for_while_the_client_has_not_taken_the_last_piece),
+        TEST(a_client_that_is_behind_does_not_notice_that_its_gateway_goes),
+        TEST(a_piece_that_is_told_to_be_taken_twice_is_followed_by_one_piece),
+        TEST(a_long_cursor_is_kept_whole),
         TEST(a_stream_that_may_not_be_is_refused_like_anything),
         TEST(a_stream_survives_its_gateway),
         TEST(a_client_that_has_left_its_stream_is_forgotten),

@@ -103,6 +103,15 @@ one_that_waits_for_its_answer_is_left_alone(void **state)
 }
 
 static void
+one_that_is_sent_a_stream_is_left_alone_too(void **state)
+{
+    fixture_t *it = *state;
+    nm_clients_pace(it->client);
+    s_wait(it, 3600 * 1000);
+    assert_false(it->client->cut);
+}
+
+static void
 nobody_is_looked_at_before_it_is_due(void **state)
 {
     fixture_t *it = *state;
@@ -198,6 +207,7 @@ main(void)
         TEST(an_answer_has_so_too),
         TEST(a_resting_one_has_as_long_as_is_set),
         TEST(one_that_waits_for_its_answer_is_left_alone),
+        TEST(one_that_is_sent_a_stream_is_left_alone_too),
         TEST(nobody_is_looked_at_before_it_is_due),
         TEST(pages_of_zeros_are_given_back_and_others_kept),
         TEST(what_is_no_pool_is_left_alone),

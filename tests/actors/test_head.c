@@ -151,6 +151,27 @@ a_target_is_a_path_of_plain_characters(void **state)
 }
 
 static void
+a_head_and_its_target_have_their_sizes(void **state)
+{
+    fixture_t *it = *state;
+    static char target[NM_HEAD_TARGET_MAX + 2];
+    memset(target, 'x', sizeof target - 1);
+    memcpy(target, "/health?", 8);
+    s_begin(it, "GET", target);
+    assert_int_equal(s_judge(it), NM_HEAD_BREAK);
+    assert_int_equal(it->result.refusal.status, 414);
+    s_begin(it, "GET", target);
+    it->head.target.size = NM_HEAD_TARGET_MAX;
+    it->head.size = NM_HEAD_MAX;
+    assert_int_equal(s_judge(it), NM_HEAD_GO);
+    s_begin(it, "GET", "/health");
+    it->head.size = NM_HEAD_MAX + 1;
+    assert_int_equal(s_judge(it), NM_HEAD_BREAK);
+    assert_int_equal(it->result.refusal.status, 431);
+    it->head.size = 0;
+}
+
+static void
 a_host_is_needed_but_by_old_clients(void **state)
 {
     fixture_t *it = *state;
@@ -287,6 +308,7 @@ main(void)
         cmocka_unit_test(an_honest_head_goes_on),
         cmocka_unit_test(what_two_servers_could_read_differently_is_refused),
         cmocka_unit_test(a_target_is_a_path_of_plain_characters),
+        cmocka_unit_test(a_head_and_its_target_have_their_sizes),
         cmocka_unit_test(a_host_is_needed_but_by_old_clients),
         cmocka_unit_test(refusals_come_in_the_order_that_is_promised),
         cmocka_unit_test(faults_of_the_body_wait_for_the_gateway),

@@ -233,18 +233,17 @@ def test_odd_queries_are_refused_quickly(web):
                           ("limit=1&limit=2", 422), ("limit[]=1", 422), ("limit", 422), ("colour=red", 422), ("=", 422),
                           ("status=sent&status=failed", 422), ("status=SENT", 422), ("channel=", 422), ("user_id=me", 422),
                           ("created_after=yesterday", 422), ("cursor=x", 400), ("cursor=" + "a" * 5000, 400),
-                          ("%00=1", 422), ("a=1&" * 60, 422), ("a=1&" * 120, 400)):
+                          ("%00=1", 400), ("a=1&" * 60, 422), ("a=1&" * 120, 400)):
         began = time.monotonic()
         answer = web.get(f"/v1/notifications?{query}")
-        assert answer.status in {status, 400, 414, 431}, (query[:40], answer)
+        assert answer.status == status, (query[:40], answer)
         assert time.monotonic() - began < 2, query[:40]
 
 
-def test_thousands_of_parameters_are_refused_or_cut_off(web):
-    for count in (300, 1000, 7000):
-        query = "a=1&" * count
-        raw = web.raw(f"GET /v1/notifications?{query} HTTP/1.1\r\nHost: h\r\nX-API-Key: {web.key}\r\n\r\n".encode(), 0.3)
-        assert set(statuses(raw)) <= {400, 414, 431}, raw[:200]
+def test_thousands_of_parameters_are_refused(web):
+    for count, status in ((300, 400), (1000, 400), (2000, 400), (7000, 414)):
+        answer = web.get("/v1/notifications?" + "a=1&" * count)
+        assert answer.status == status and answer.headers["content-type"] == "application/problem+json", answer
         assert web.get("/v1/notifications").status == 200
 
 

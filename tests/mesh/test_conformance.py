@@ -133,8 +133,9 @@ def test_what_is_not_there_is_404(world):
         if one.named("path"):
             body = {"priority": 1} if one.method == "PATCH" and "providers" in one.path else {} if has_json(one) else None
             assert world.ask(one.method, world.path(one, False), body).status == 404, one
-            malformed = one.path.format(**{part["name"]: "no-id" for part in one.named("path")})
-            assert world.ask(one.method, malformed, body).status == 404, one
+            for odd in ("no-id", "x" * 3000, "a%0Ab", "%20", "%00", "%C2%80", "%ff"):
+                malformed = one.path.format(**{part["name"]: odd for part in one.named("path")})
+                assert world.ask(one.method, malformed, body).status == 404, (one, odd)
         elif not has_json(one):
             assert world.ask(one.method, f"{one.path}?service_id={NOBODY}", web=world.kept).status == 404, one
         else:

@@ -149,8 +149,42 @@ def test_a_head_of_64_kib_is_431(mesh, web):
     assert resident(mesh) - before < 2 * MIB
 
 
-def test_a_head_of_a_few_kib_is_taken(web):
-    assert statuses(web.raw(head("X-Big: " + "a" * 12 * KIB, "Connection: close", method="GET", path="/health"), 2)) == [200]
+def large_head(size, fields):
+    """GET /health with so many bytes of head in so many fields."""
+    lines = ["Connection: close", *["X: a"] * (fields - 3)]   # Host, and the two of head()
+    short = len(head(*lines, method="GET", path="/health"))
+    return head(*lines[:-1], "X: " + "a" * (size - short + 1), method="GET", path="/health")
+
+
+@pytest.mark.parametrize("fields", [5, 100])
+def test_a_head_of_32_kib_is_taken_and_a_larger_one_is_a_problem(web, fields):
+    assert len(large_head(32 * KIB, fields)) == 32 * KIB
+    assert statuses(web.raw(large_head(32 * KIB, fields), 3)) == [200]
+    assert_refused(web, large_head(32 * KIB + 1, fields), 431)
+    assert_refused(web, large_head(36 * KIB, fields), 431)
+
+
+def test_a_target_of_8_kib_is_taken_and_a_longer_one_is_a_problem(web):
+    def request(size):
+        return head("Connection: close", key=web.key, method="GET", path="/v1/notifications?a=" + "x" * (size - 20))
+    assert statuses(web.raw(request(8 * KIB), 3)) == [422]
+    assert_refused(web, request(8 * KIB + 1), 414)
+    assert_refused(web, request(30 * KIB), 414)
+
+
+def test_fields_beyond_100_are_a_problem(web):
+    for count in (101, 300):
+        assert_refused(web, head(*["X: a"] * (count - 2), method="GET", path="/health"), 431)
+
+
+def assert_refused(web, request, status):
+    """With a problem, and the connection ends."""
+    answer = web.raw(request, 3)
+    assert statuses(answer) == [status] and b"Connection: close" in answer, answer
+    fields, body = answer.split(b"\r\n\r\n", 1)
+    problem = json.loads(body)
+    assert b"Content-Type: application/problem+json" in fields and problem["status"] == status
+    assert problem["title"] == {414: "URI Too Long", 431: "Request Header Fields Too Large"}[status]
 
 
 def test_a_body_of_1_gib_is_refused_before_it_is_sent(mesh, web):
@@ -353,28 +387,78 @@ def test_1000_resting_connections_cost_little(mesh, web):
     until(lambda: mesh["bridge-1"].status()["connections"] < 5, "all have gone")
 
 
-def streams(web):
-    return int(re.search(r"^nmesh_http_streams\{[^}]*\} (\d+)$", web.get("/metrics").raw.decode(), re.M).group(1))
+EVENTS = 6000   # Of 3,000 notifications that wait: accepted, and scheduled
 
 
-def test_a_stream_that_nobody_reads_is_cut_off(make_mesh):
-    """Its pieces lie in the kernel, which would wait a quarter of an hour for it."""
-    mesh = make_mesh(one_of_each(bridge=1))
+@pytest.fixture(scope="module")
+def storied(make_module_mesh):
+    """A web client whose service has many events."""
+    mesh = make_module_mesh(one_of_each(bridge=1))
     web = mesh.web(mesh.service("tenant"))
     for _ in range(3):
         made = web.post("/v1/notifications/batch", {"notifications": [valid(send_at="2999-01-01T00:00:00Z")] * 1000})
         assert made.body["accepted"] == 1000
+    return web
+
+
+def streams(web, name="nmesh_http_streams"):
+    return int(re.search(rf"^{name}\{{[^}}]*\}} (\d+)$", web.get("/metrics").raw.decode(), re.M).group(1))
+
+
+@contextlib.contextmanager
+def narrow_stream(web):
+    """All events, over a connection that takes in little before it is read."""
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect((web.host, web.port))
         connection.sendall(head(key=web.key, method="GET", path="/v1/events?cursor=0"))
-        until(lambda: streams(web) == 1, "the stream flows")
-        until(lambda: streams(web) == 0, "it is cut off", 40)
         connection.settimeout(10)
+        yield connection
+
+
+def pieces(web):
+    """How often the gateway was asked for events."""
+    return sum(int(count) for count in re.findall(r'^nmesh_asks_answered_total\{[^}]*op="events.read"[^}]*\} (\d+)$',
+                                                  web.get("/metrics").raw.decode(), re.M))
+
+
+def stalled(web):
+    """How often the gateway was asked for events, if it is not any more. A scrape is good for a second."""
+    asked = pieces(web)
+    time.sleep(1.1)
+    return streams(web, "nmesh_http_streams_behind") == 1 and pieces(web) == asked and asked
+
+
+def test_a_slow_reader_of_a_stream_is_waited_for_and_misses_nothing(storied):
+    before = pieces(storied)
+    with narrow_stream(storied) as connection:
+        asked = until(lambda: stalled(storied), "no more is asked for than the client reads")
+        assert asked - before < EVENTS / 50 / 4
+        got = b""
+        for _ in range(40):
+            got += connection.recv(2048)
+            time.sleep(0.05)
+        while got.count(b"\nevent: ") < EVENTS:
+            part = connection.recv(65536)
+            assert part, "it was cut off"
+            got += part
+    cursors = re.findall(rb"^id: (\S+)$", got, re.M)
+    assert len(set(cursors)) == len(cursors) == EVENTS
+    ids = re.findall(rb'^data: \{"id":"([^"]+)"', got, re.M)
+    assert len(ids) == EVENTS and all(ids.count(one) == 2 for one in set(ids[::100]))
+    storied.send(valid())
+    until(lambda: streams(storied) == 0, "it has gone")
+
+
+def test_a_stream_that_nobody_reads_is_cut_off(storied):
+    """What was sent of it lies in the kernel, which would wait a quarter of an hour for its reader."""
+    with narrow_stream(storied) as connection:
+        until(lambda: streams(storied) == 1, "the stream flows")
+        until(lambda: streams(storied) == 0, "it is cut off", 40)
         with contextlib.suppress(ConnectionError):
             while connection.recv(65536):
                 pass   # It ends
-    web.send(valid())
+    storied.send(valid())
 
 
 @pytest.fixture(scope="module")

@@ -103,6 +103,25 @@ nil_fields_are_there_by_name_without_a_value(void **state)
     nm_buf_free(&lacking);
 }
 
+NM_RECORD_NAMING(twig, tree, 0, NM_BIT(tree, id), line);
+extern const nm_shape_t nm_twig_shape;
+
+static void
+what_cannot_be_a_name_is_no_fault_where_it_names_what_there_is(void **state)
+{
+    (void) state;
+    nm_tree_t tree;
+    nm_buf_t raw = { 0 };
+    s_expect_of(&nm_twig_shape, "{'line': 'short'}", "");
+    s_expect_of(&nm_twig_shape, "{'line': 'more than twenty bytes of it'}", "");
+    s_expect_of(&nm_twig_shape, "{'line': 7}", "/line: must be a text");
+    s_expect_of(&nm_twig_shape, "{'text': 'x'}", "/line: is missing");
+    s_pack_text("{'line': 'more than twenty bytes of it'}", &raw);
+    assert_int_equal(nm_record_decode(&nm_twig_shape, &tree, nm_buf_bytes(&raw), NULL, ""), NM_OK);
+    assert_true(NM_HAS(&tree, tree, line) && tree.line.size == 0);
+    nm_buf_free(&raw);
+}
+
 static void
 a_variant_wants_more_and_knows_less(void **state)
 {
@@ -460,6 +479,7 @@ main(void)
         cmocka_unit_test(long_names_are_cut_between_characters),
         cmocka_unit_test(packs_only_what_is_set),
         cmocka_unit_test(a_variant_wants_more_and_knows_less),
+        cmocka_unit_test(what_cannot_be_a_name_is_no_fault_where_it_names_what_there_is),
         cmocka_unit_test(nil_fields_are_there_by_name_without_a_value),
     };
     return cmocka_run_group_tests_name("wire/record", tests, NULL, NULL);

@@ -10,7 +10,7 @@ ROW = re.compile(r'\{ "([\w.]+)",\s*(?:NM_SCOPE_)?(\w+),\s*(\w+),\s*"([^"]+)",\s
                  r'(?:,\s*(&nm_\w+_shape|NULL))?')
 FIELDS = re.compile(r"#define NM_(\w+)_FIELDS\(F, R\)((?:.*\\\n)*.*\n)")
 FIELD = re.compile(r"F\(R, \d+, (\w+), (\w+), [^,]+, (MUST|MAY), ([&\w]+),")
-VARIANT = re.compile(r"NM_RECORD_VARIANT\((\w+), (\w+),")
+VARIANT = re.compile(r"NM_RECORD_(?:VARIANT|NAMING)\((\w+), (\w+),")
 
 Row = collections.namedtuple("Row", "op scope method path status flags shape")
 Field = collections.namedtuple("Field", "name type must shape")
