@@ -411,6 +411,14 @@ nm_gossip_save(nm_gossip_t *self, nm_save_fn *fn, void *arg)
     return rc == NM_OK ? nm_statements_save(self->statements, fn, arg) : rc;
 }
 
+nm_rc_t
+nm_gossip_save_statements(nm_gossip_t *self, nm_save_fn *fn, void *arg)
+{
+    for (size_t i = 0; i < self->count && self->unsaved; i++)
+        self->entries[i]->given = false;  //  Also what a turn was given that was undone
+    return nm_statements_save(self->statements, fn, arg);
+}
+
 void
 nm_gossip_saved(nm_gossip_t *self)
 {
