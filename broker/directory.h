@@ -103,9 +103,11 @@ nm_rc_t nm_directory_renew(nm_directory_t *self, nm_now_t now, nm_error_t *error
 //  True once a statement has ended the own certificate: this actor has no business here any more.
 bool nm_directory_is_out(const nm_directory_t *self, nm_error_t *error);
 
-//  -- Keeping it. In a turn's transaction; saved says that the turn is on disk.
+//  -- Keeping it. In a turn's transaction; saved says that the turn is on disk. What actors said can wait while a store is
+//  short of room; the authority's word is saved all the same.
 nm_rc_t nm_directory_load(nm_directory_t *self, nm_txn_t *txn, nm_now_t now);
 nm_rc_t nm_directory_save(nm_directory_t *self, nm_txn_t *txn);
+nm_rc_t nm_directory_save_statements(nm_directory_t *self, nm_txn_t *txn);
 void nm_directory_saved(nm_directory_t *self);
 
 #endif

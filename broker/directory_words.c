@@ -241,6 +241,12 @@ nm_directory_save(nm_directory_t *self, nm_txn_t *txn)
     return nm_gossip_save(self->gossip, s_save_piece, txn);
 }
 
+nm_rc_t
+nm_directory_save_statements(nm_directory_t *self, nm_txn_t *txn)
+{
+    return nm_gossip_save_statements(self->gossip, s_save_piece, txn);
+}
+
 void
 nm_directory_saved(nm_directory_t *self)
 {

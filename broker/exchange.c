@@ -406,8 +406,10 @@ nm_exchange_run(nm_actor_t *self)
         s_sync(self);
     bool news = nm_gossip_has_news(nm_directory_gossip(exchange->directory));
     exchange->push_wake_ms = news ? exchange->push_at_ms : INT64_MAX;
-    //  What others said is no reason to keep a store that is nearly full from draining
-    return self->room.tight ? NM_OK : nm_directory_save(exchange->directory, self->turn.txn);
+    //  What others said is no reason to keep a store that is nearly full from draining. Who publishes a statement
+    //  is told that it is kept.
+    return self->room.tight ? nm_directory_save_statements(exchange->directory, self->turn.txn)
+                            : nm_directory_save(exchange->directory, self->turn.txn);
 }
 
 void

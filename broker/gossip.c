@@ -232,6 +232,9 @@ s_check_signature(nm_gossip_t *self, const nm_signed_t *from, const nm_cert_t *c
     memcpy(text + sizeof DOMAIN - 1, from->body.at, from->body.size);
     nm_rc_t rc = nm_checks_run(&self->checks, from->signature.at, nm_bytes(text, sizeof DOMAIN - 1 + from->body.size),
                                cert->sign_key, now.mono_ms);
+#ifdef NM_MUTANT_UNSIGNED_MEMBER
+    rc = NM_OK;  //  A deliberate fault: anybody may speak for anybody
+#endif
     return rc == NM_ERR_REFUSED ? nm_fail(error, rc, "what %s is to have said is not signed by it", cert->name) : rc;
 }
 
@@ -406,6 +409,14 @@ nm_gossip_save(nm_gossip_t *self, nm_save_fn *fn, void *arg)
         entry->given = rc == NM_OK;
     }
     return rc == NM_OK ? nm_statements_save(self->statements, fn, arg) : rc;
+}
+
+nm_rc_t
+nm_gossip_save_statements(nm_gossip_t *self, nm_save_fn *fn, void *arg)
+{
+    for (size_t i = 0; i < self->count && self->unsaved; i++)
+        self->entries[i]->given = false;  //  Also what a turn was given that was undone
+    return nm_statements_save(self->statements, fn, arg);
 }
 
 void

@@ -98,8 +98,10 @@ bool nm_gossip_has_news(const nm_gossip_t *self);
 //  The own member alone, as `signed`; NM_ERR_MISSING if nothing was said yet.
 nm_rc_t nm_gossip_write_own(const nm_gossip_t *self, nm_buf_t *out);
 
-//  -- Saving: everything but heartbeats. fn gets each piece that was not saved yet.
+//  -- Saving: everything but heartbeats. fn gets each piece that was not saved yet; of a store that is short of room
+//  the statements alone.
 nm_rc_t nm_gossip_save(nm_gossip_t *self, nm_save_fn *fn, void *arg);
+nm_rc_t nm_gossip_save_statements(nm_gossip_t *self, nm_save_fn *fn, void *arg);
 void nm_gossip_saved(nm_gossip_t *self);  //  What save gave is on disk
 
 //  Takes a piece that was saved: what it says was checked then. What no longer reads is passed over.

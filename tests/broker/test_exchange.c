@@ -30,6 +30,7 @@ typedef struct {
     nm_store_t *store;
     nm_actor_t *actor;
     nm_now_t now;
+    bool tight, full;  //  What the store looks like, and what its commits find
     nm_output_t outputs[64];
     size_t output_count;
 } fixture_t;
@@ -56,6 +57,13 @@ s_wait(fixture_t *self, int64_t ms)
 {
     self->now.wall_ms += ms;
     self->now.mono_ms += ms;
+}
+
+static nm_rc_t
+s_store_fault(void *arg, nm_store_point_t point)
+{
+    const fixture_t *self = arg;
+    return (point == NM_STORE_AT_ROOM ? self->tight : self->full) ? NM_ERR_FULL : NM_OK;
 }
 
 static int
@@ -86,7 +94,9 @@ s_setup(void **state)
                                 .table_count = nm_actor_tables(&ROUTER, tables, NM_COUNT(tables)),
                                 .keys = &KEY,
                                 .key_count = 1,
-                                .volatile_for_tests = true };
+                                .volatile_for_tests = true,
+                                .fault = s_store_fault,
+                                .fault_arg = self };
     self->store = nm_store_new(&store, &error);
     assert_string_equal(error.text, "");
     nm_directory_own_t own = { .actor = nm_mesh_find(self->mesh, "router-1"),
@@ -409,6 +419,61 @@ an_actor_whose_certificate_is_ended_stops(void **state)
     nm_buf_free(&statement);
 }
 
+static nm_rc_t
+s_count_saved(nm_txn_t *txn, void *arg)
+{
+    *(uint64_t *) arg = nm_table_count(txn, &nm_directory_table);
+    return NM_OK;
+}
+
+//  Members and statements on disk.
+static uint64_t
+s_saved(const fixture_t *self)
+{
+    uint64_t count = 0;
+    assert_int_equal(nm_store_view(self->store, s_count_saved, &count), NM_OK);
+    return count;
+}
+
+//  An operator who was answered does not publish it a second time.
+static void
+what_is_published_is_on_disk_even_where_the_store_is_tight(void **state)
+{
+    fixture_t *self = *state;
+    nm_buf_t statement = { 0 };
+    s_write_statement(self, &self->others[1], NULL, &statement);
+    self->tight = true;
+    s_wait(self, 200);
+    assert_int_equal(s_ask(self, "anna", NM_ROLE_OPERATOR, "directory.publish", nm_buf_bytes(&statement), NULL), 200);
+    assert_int_equal(s_saved(self), 1);
+    nm_buf_free(&statement);
+}
+
+static void
+a_member_of_a_turn_that_was_undone_is_saved_once_there_is_room(void **state)
+{
+    fixture_t *self = *state;
+    nm_cert_t cert;
+    nm_buf_t knock = { 0 };
+    nm_cert_make(&cert, "email-7", NM_ROLE_EMAIL, FOLDER_NOW_MS - 2000, FOLDER_NOW_MS + 3000000);
+    nm_cert_sign(&cert, self->folder.authority_secret);
+    s_write_knock(&cert, &knock);
+    nm_input_t input = {
+        .kind = NM_IN_KNOCK, .peer = "", .client_key = cert.public_key, .bytes = nm_buf_bytes(&knock)
+    };
+    self->full = true;
+    assert_int_equal(nm_actor_turn(self->actor, &input, 1, self->now), NM_ERR_FULL);
+    self->full = false;
+    self->tight = true;
+    s_wait(self, 200);
+    s_turn(self, NULL, 0);
+    self->tight = false;
+    s_wait(self, 200);
+    s_turn(self, NULL, 0);
+    assert_int_equal(s_saved(self), 1);
+    nm_buf_free(&knock);
+}
+
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, s_setup, s_teardown)
 
 int
@@ -424,6 +489,8 @@ main(void)
         WITH_FIXTURE(an_actor_that_nobody_answers_knocks_at_a_lobby),
         WITH_FIXTURE(an_operator_publishes_and_another_authority_does_not),
         WITH_FIXTURE(an_actor_whose_certificate_is_ended_stops),
+        WITH_FIXTURE(what_is_published_is_on_disk_even_where_the_store_is_tight),
+        WITH_FIXTURE(a_member_of_a_turn_that_was_undone_is_saved_once_there_is_room),
     };
     return cmocka_run_group_tests_name("broker/exchange", tests, NULL, NULL);
 }

@@ -11,12 +11,18 @@ enum {
 };
 
 //  What an ask was about; its number says so, so that a late reply is understood as well.
-typedef enum { S_CREATE, S_GET, S_FOREIGN, S_CANCEL, S_LETTERS, S_REPLAY } s_about_t;
+typedef enum { S_CREATE, S_GET, S_FOREIGN, S_CANCEL, S_LETTERS, S_REPLAY, S_PUBLISH } s_about_t;
 
 static uint64_t
 s_ask_id(sim_t *self, s_about_t about, size_t note)
 {
     return self->next_ask++ << 16 | (uint64_t) note << 4 | about;
+}
+
+uint64_t
+sim_client_publish_id(sim_t *self, size_t statement, size_t host)
+{
+    return s_ask_id(self, S_PUBLISH, statement << 4 | host);
 }
 
 //  -- Asks
@@ -29,7 +35,7 @@ s_on_ask(sim_t *self, sim_event_t *event)
                                      .peer = "",
                                      .role = NM_ROLE_CLIENT,
                                      .client_key = SIM_CLIENT_KEY,
-                                     .caller = { .socket = 2, .route_size = 8 } },
+                                     .caller = { .socket = SIM_FROM_DOOR, .route_size = 8 } },
                           .bytes = event->bytes };
     nm_put_u64(input.input.caller.route, event->number);
     if (sim_host_give(gateway, &input))
@@ -285,12 +291,15 @@ sim_client_reply(sim_t *self, nm_bytes_t frame)
         return;
     }
     size_t about = (size_t) (reply.id >> 4 & 0xfff);
-    sim_note_t *note = &self->notes[about];
     switch ((s_about_t) (reply.id & 15)) {
-    case S_CREATE: s_take_created(self, note, &reply); break;
-    case S_GET: s_take_status(self, note, &reply); break;
-    case S_FOREIGN: s_take_foreign(self, note, &reply); break;
+    case S_CREATE: s_take_created(self, &self->notes[about], &reply); break;
+    case S_GET: s_take_status(self, &self->notes[about], &reply); break;
+    case S_FOREIGN: s_take_foreign(self, &self->notes[about], &reply); break;
     case S_LETTERS: s_take_letters(self, about, &reply); break;
+    case S_PUBLISH:
+        if (reply.status == 200)
+            sim_directory_published(self, about >> 4, about & 15);
+        break;
     case S_CANCEL:
     case S_REPLAY: break;
     }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sodium.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,20 +23,30 @@ static const struct {
     const char *name;
     const nm_role_t *role;
     unsigned number;
+    bool lobby;
+    bool newcomer;
 } SEATS[] = {
-    { "gateway-1", &nm_gateway_role, 1 },       { "gateway-2", &nm_gateway_role, 2 },
-    { "router-1", &nm_router_role, 0 },         { "router-2", &nm_router_role, 0 },
-    { "email-1", &nm_email_role, 0 },           { "email-2", &nm_email_role, 0 },
-    { "email-3", &nm_email_role, 0 },           { "deadletter-1", &nm_deadletter_role, 0 },
-    { "deadletter-2", &nm_deadletter_role, 0 }, { "user-1", &nm_user_role, 0 },
+    { "gateway-1", &nm_gateway_role, 1, true, false },        { "gateway-2", &nm_gateway_role, 2, false, false },
+    { "router-1", &nm_router_role, 0, true, false },          { "router-2", &nm_router_role, 0, false, false },
+    { "email-1", &nm_email_role, 0, false, false },           { "email-2", &nm_email_role, 0, false, false },
+    { "email-3", &nm_email_role, 0, false, false },           { "deadletter-1", &nm_deadletter_role, 0, false, false },
+    { "deadletter-2", &nm_deadletter_role, 0, false, false }, { "user-1", &nm_user_role, 0, false, false },
+    { "router-3", &nm_router_role, 0, false, true },          { "email-4", &nm_email_role, 0, false, true },
 };
+_Static_assert(NM_COUNT(SEATS) <= SIM_SEAT_MAX, "a seat for each");
+
+//  Who begins the books.
+#define OWNER "user-1"
 
 //  Waits are short, so that a delivery comes to its end within a simulated minute.
 static const char MESH[] = "mesh\n"
                            "    name = \"sim\"\n"
-                           "    authority = \"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a\"\n"
+                           "    authority = \"%s\"\n"
                            "    admin_key_hash = \"" NM_BENCH_ADMIN_HASH "\"\n"
                            "    public_domain = \"sim.test\"\n"
+                           "directory\n"
+                           "    beat = \"2s\"\n"
+                           "    expiry = \"7s\"\n"
                            "providers\n"
                            "    first\n"
                            "        kind = \"smtp\"\n"
@@ -173,35 +184,115 @@ sim_seat_backup_path(const sim_seat_t *self, char path[160])
 //  -- The mesh
 
 static void
-s_write_mesh(const sim_ground_t *self)
+s_write_place(size_t seat, const char *indent, nm_buf_t *out)
+{
+    size_t port = 7000 + 4 * seat;
+    nm_buf_format(out, "%srole = \"%s\"\n", indent, SEATS[seat].role->name);
+    nm_buf_format(out, "%smailbox = \"tcp://127.0.0.1:%zu\"\n", indent, port);
+    nm_buf_format(out, "%sdesk = \"tcp://127.0.0.1:%zu\"\n", indent, port + 1);
+    if (SEATS[seat].number)
+        nm_buf_format(out, "%snumber = %u\n%sdoor = \"tcp://127.0.0.1:%zu\"\n", indent, SEATS[seat].number, indent,
+                      port + 2);
+    if (SEATS[seat].lobby)
+        nm_buf_format(out, "%slobby = \"tcp://127.0.0.1:%zu\"\n", indent, port + 3);
+}
+
+static void
+s_write_mesh(const sim_ground_t *self, const char *folder)
 {
     nm_buf_t text = { 0 };
-    char path[128];
-    nm_buf_format(&text, MESH, SIM_BACKLOG);
+    char path[128], authority[2 * NM_SIGN_PUBLIC_SIZE + 1];
+    sodium_bin2hex(authority, sizeof authority, self->authority.public_key, NM_SIGN_PUBLIC_SIZE);
+    nm_buf_format(&text, MESH, authority, SIM_BACKLOG);
     for (size_t i = 0; i < NM_COUNT(SEATS); i++) {
-        nm_buf_format(&text, "    %s\n        role = \"%s\"\n", SEATS[i].name, SEATS[i].role->name);
-        nm_buf_format(&text, "        mailbox = \"tcp://127.0.0.1:%zu\"\n", 7000 + 3 * i);
-        nm_buf_format(&text, "        desk = \"tcp://127.0.0.1:%zu\"\n", 7001 + 3 * i);
-        if (SEATS[i].number)
-            nm_buf_format(&text, "        number = %u\n        door = \"tcp://127.0.0.1:%zu\"\n", SEATS[i].number,
-                          7002 + 3 * i);
+        if (SEATS[i].newcomer)
+            continue;
+        nm_buf_format(&text, "    %s\n", SEATS[i].name);
+        s_write_place(i, "        ", &text);
     }
-    snprintf(path, sizeof path, "%s/mesh.zpl", self->folder);
+    snprintf(path, sizeof path, "%s/mesh.zpl", folder);
     s_write_file(path, nm_buf_bytes(&text));
     nm_buf_free(&text);
-    snprintf(path, sizeof path, "%s/certs", self->folder);
+    snprintf(path, sizeof path, "%s/certs", folder);
     mkdir(path, 0700);
+}
+
+static void
+s_write_cert(const sim_seat_t *seat, const char *folder)
+{
+    char path[160];
+    nm_error_t error = { .text = "" };
+    snprintf(path, sizeof path, "%s/certs/%s.cert", folder, seat->certs[0].name);
+    if (nm_cert_save(&seat->certs[0], path, false, &error) != NM_OK)
+        s_die("%s", error.text);
+}
+
+//  The certificates of the roster, and of one beside; NULL: of none.
+static void
+s_write_certs(const sim_ground_t *self, const char *folder, const sim_seat_t *beside)
+{
+    for (size_t i = 0; i < NM_COUNT(SEATS); i++)
+        if (!SEATS[i].newcomer || &self->seats[i] == beside)
+            s_write_cert(&self->seats[i], folder);
+}
+
+static nm_mesh_t *
+s_load_mesh(const char *folder)
+{
+    nm_error_t error = { .text = "" };
+    nm_mesh_t *mesh = nm_mesh_load(folder, &error);
+    if (!mesh)
+        s_die("%s", error.text);
+    return mesh;
+}
+
+//  The machine of a newcomer: the roster is known there, and itself.
+static nm_mesh_t *
+s_make_machine(const sim_ground_t *self, size_t seat)
+{
+    char folder[96], path[160];
+    nm_buf_t text = { 0 };
+    snprintf(folder, sizeof folder, "%s/far-%s", self->folder, SEATS[seat].name);
+    mkdir(folder, 0700);
+    s_write_mesh(self, folder);
+    s_write_certs(self, folder, &self->seats[seat]);
+    snprintf(path, sizeof path, "%s/actors", folder);
+    mkdir(path, 0700);
+    snprintf(path, sizeof path, "%s/actors/%s.zpl", folder, SEATS[seat].name);
+    s_write_place(seat, "", &text);
+    s_write_file(path, nm_buf_bytes(&text));
+    nm_buf_free(&text);
+    return s_load_mesh(folder);
+}
+
+static void
+s_take_seat(sim_ground_t *self, size_t number, nm_mesh_t *mesh)
+{
+    sim_seat_t *seat = &self->seats[number];
+    seat->mesh = mesh;
+    seat->entry = nm_mesh_find(mesh, SEATS[number].name);
+    seat->table_count = nm_actor_tables(seat->role, seat->tables, NM_COUNT(seat->tables));
+    nm_mesh_path(mesh, SEATS[number].name, seat->path, sizeof seat->path);
 }
 
 static void
 s_take_seats(sim_ground_t *self)
 {
+    self->seat_count = NM_COUNT(SEATS);
     for (size_t i = 0; i < NM_COUNT(SEATS); i++) {
-        sim_seat_t *seat = &self->seats[self->seat_count++];
+        sim_seat_t *seat = &self->seats[i];
         seat->role = SEATS[i].role;
-        seat->entry = nm_mesh_find(self->mesh, SEATS[i].name);
-        seat->table_count = nm_actor_tables(seat->role, seat->tables, NM_COUNT(seat->tables));
-        nm_mesh_path(self->mesh, SEATS[i].name, seat->path, sizeof seat->path);
+        seat->newcomer = SEATS[i].newcomer;
+        for (size_t n = 0; n < SIM_CERT_COUNT; n++)
+            sim_authority_certify(&self->authority, SEATS[i].name, seat->role->id, &seat->certs[n]);
+    }
+    s_write_mesh(self, self->folder);
+    s_write_certs(self, self->folder, NULL);
+    self->mesh = s_load_mesh(self->folder);
+    for (size_t i = 0; i < NM_COUNT(SEATS); i++) {
+        if (SEATS[i].newcomer)
+            self->far[self->far_count++] = s_make_machine(self, i);
+        s_take_seat(self, i, SEATS[i].newcomer ? self->far[self->far_count - 1] : self->mesh);
     }
 }
 
@@ -351,7 +442,7 @@ s_make_store(sim_ground_t *self, const sim_seat_t *owner, sim_seat_t *seat)
         s_copy_books(owner, seat, store);
     nm_actor_config_t actor_config = {
         .role = seat->role,
-        .setup = { .mesh = self->mesh, .directory = self->directory, .self = seat->entry, .metrics = metrics },
+        .setup = { .mesh = seat->mesh, .directory = self->directory, .self = seat->entry, .metrics = metrics },
         .store = store,
         .boot = 1,
         .seed = 1
@@ -381,6 +472,15 @@ s_set_admin_key(sim_ground_t *self)
     memcpy(self->admin_key + size, "-" NM_BENCH_ADMIN_SECRET, sizeof "-" NM_BENCH_ADMIN_SECRET);
 }
 
+static sim_seat_t *
+s_owner(sim_ground_t *self)
+{
+    size_t i = 0;
+    while (strcmp(SEATS[i].name, OWNER) != 0)
+        i++;
+    return &self->seats[i];
+}
+
 sim_ground_t *
 sim_ground_new(void)
 {
@@ -391,18 +491,16 @@ sim_ground_new(void)
         s_die("%s: %s", self->folder, strerror(errno));
     sim_dice_sow(1);
     s_set_admin_key(self);
-    s_write_mesh(self);
-    self->mesh = nm_mesh_load(self->folder, &error);
-    if (!self->mesh)
-        s_die("%s", error.text);
+    sim_authority_make(&self->authority);
+    s_take_seats(self);
     self->directory = nm_directory_new(self->mesh, SIM_START_MS, &error);
     if (!self->directory)
         s_die("%s", error.text);
-    s_take_seats(self);
-    sim_seat_t *owner = &self->seats[self->seat_count - 1];
+    sim_seat_t *owner = s_owner(self);
     s_make_store(self, owner, owner);
-    for (size_t i = 0; i < self->seat_count - 1; i++)
-        s_make_store(self, owner, &self->seats[i]);
+    for (size_t i = 0; i < self->seat_count; i++)
+        if (&self->seats[i] != owner)
+            s_make_store(self, owner, &self->seats[i]);
     return self;
 }
 
@@ -415,6 +513,8 @@ sim_ground_destroy(sim_ground_t **self_p)
     for (size_t i = 0; i < self->seat_count; i++)
         sim_disk_free(&self->seats[i].fresh);
     nm_directory_destroy(&self->directory);
+    for (size_t i = 0; i < self->far_count; i++)
+        nm_mesh_destroy(&self->far[i]);
     nm_mesh_destroy(&self->mesh);
     s_remove_folder(self->folder);
     free(self);

@@ -3,14 +3,25 @@
  *  Made once per process, in a folder of its own under /dev/shm. Each simulation begins with
  *  copies of the stores: opened once by their actors, with two tenants, a key for each
  *  at every gateway, and users of each at the user actor.
+ *
+ *  Newcomers do not stand in the mesh file: each has a machine of its own, which is a folder beside, and nobody else
+ *  has its certificate.
  */
 #ifndef SIM_GROUND_H
 #define SIM_GROUND_H
 
 #include "broker/actor.h"
+#include "tests/sim/authority.h"
 #include "wire/id.h"
 
-enum { SIM_SEAT_MAX = 12, SIM_TENANT_COUNT = 2, SIM_PEOPLE_COUNT = 24, SIM_API_KEY_SIZE = 65, SIM_BACKLOG = 12 };
+enum {
+    SIM_SEAT_MAX = 12,
+    SIM_CERT_COUNT = 2,
+    SIM_TENANT_COUNT = 2,
+    SIM_PEOPLE_COUNT = 24,
+    SIM_API_KEY_SIZE = 65,
+    SIM_BACKLOG = 12
+};
 
 //  2026-11-21T00:00:00Z: when every simulation begins.
 #define SIM_START_MS INT64_C(1795219200000)
@@ -24,8 +35,11 @@ typedef struct {
 //  The place of one actor.
 typedef struct {
     const nm_role_t *role;
+    const nm_mesh_t *mesh;  //  As it stands on its machine
     const nm_mesh_actor_t *entry;
-    char path[128];  //  Of its store
+    bool newcomer;
+    nm_cert_t certs[SIM_CERT_COUNT];  //  With secrets. A later one is for when the one before was revoked
+    char path[128];                   //  Of its store
     const nm_table_t *tables[64];
     size_t table_count;
     sim_disk_t fresh;
@@ -34,8 +48,11 @@ typedef struct {
 
 typedef struct {
     char folder[64];
+    sim_authority_t authority;
     nm_mesh_t *mesh;
-    nm_directory_t *directory;
+    nm_mesh_t *far[SIM_SEAT_MAX];  //  Of newcomers
+    size_t far_count;
+    nm_directory_t *directory;  //  Of the mesh file alone, where actors have none of their own
     sim_seat_t seats[SIM_SEAT_MAX];
     size_t seat_count;
     char admin_key[SIM_API_KEY_SIZE + 1];

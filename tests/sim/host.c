@@ -91,6 +91,7 @@ s_end(sim_host_t *self)
 {
     s_drop_inputs(self);
     nm_actor_destroy(&self->actor);
+    nm_directory_destroy(&self->directory);
     nm_store_destroy(&self->store);
     nm_metrics_destroy(&self->metrics);
     self->turn_ms = INT64_MAX;
@@ -103,8 +104,8 @@ s_on_start(sim_t *sim, sim_event_t *event)
     sim_host_start(&sim->hosts[event->to]);
 }
 
-static void
-s_start_later(sim_host_t *self, int64_t down_ms)
+void
+sim_host_start_later(sim_host_t *self, int64_t down_ms)
 {
     sim_at(self->sim, self->sim->now_ms + down_ms, (sim_event_t){ .run = s_on_start, .to = self->index });
 }
@@ -118,40 +119,62 @@ sim_host_crash(sim_host_t *self, int64_t down_ms)
     self->sim->tally->crashes++;
     sim_provider_crashed(self);
     s_end(self);
-    s_start_later(self, down_ms);
+    sim_host_start_later(self, down_ms);
 }
 
 //  -- Outputs
 
+static sim_host_t *
+s_find(sim_t *sim, const char *name)
+{
+    size_t at = 0;
+    while (strcmp(sim->hosts[at].seat->entry->name, name) != 0)
+        at++;
+    return &sim->hosts[at];
+}
+
+//  A frame, an ask or a knock. Who is asked answers to this process.
 static void
-s_release_one(sim_host_t *self, nm_output_t *output)
+s_send(sim_host_t *self, nm_output_t *output)
 {
     sim_t *sim = self->sim;
-    size_t to = 0;
-    if (output->kind == NM_OUT_EFFECT) {
-        sim_provider_start(self, output->effect);
-        return;
-    }
-    if (output->kind == NM_OUT_REPLY && output->caller.socket == 2) {
+    sim_host_t *to = s_find(sim, output->peer->actor.name);
+    nm_input_kind_t kind = output->kind == NM_OUT_FRAME ? NM_IN_FRAME
+                           : output->kind == NM_OUT_ASK ? NM_IN_ASK
+                                                        : NM_IN_KNOCK;
+    nm_caller_t caller = { .socket = kind == NM_IN_KNOCK ? SIM_FROM_LOBBY : SIM_FROM_DESK,
+                           .route_size = SIM_ROUTE_SIZE,
+                           .route = { (uint8_t) self->index } };
+    nm_put_u32(caller.route + 1, self->life);
+    if (sim_directory_reaches(self, output, to))
+        sim_net_send(sim, self->index, to->index, kind, &caller, output->bytes);
+    else
+        nm_buf_free(&output->bytes);
+}
+
+static void
+s_answer(sim_host_t *self, nm_output_t *output)
+{
+    sim_t *sim = self->sim;
+    const nm_caller_t *caller = &output->caller;
+    if (caller->socket == SIM_FROM_DOOR) {
         if (!sim_dice_odds(&sim->dice, sim->client_loss))
             sim_client_reply(sim, nm_buf_bytes(&output->bytes));
         nm_buf_free(&output->bytes);
         return;
     }
-    if (output->kind == NM_OUT_REPLY)
-        to = output->caller.route[0];
-    else
-        while (strcmp(sim->hosts[to].seat->entry->name, output->peer->actor.name) != 0)
-            to++;
-    nm_input_kind_t kind = output->kind == NM_OUT_FRAME ? NM_IN_FRAME
-                           : output->kind == NM_OUT_ASK ? NM_IN_ASK
-                                                        : NM_IN_REPLY;
-    nm_caller_t caller = output->caller;
-    if (kind == NM_IN_ASK) {
-        caller = (nm_caller_t){ .socket = 1, .route_size = 5, .route = { (uint8_t) self->index } };
-        nm_put_u32(caller.route + 1, self->life);
+    nm_input_kind_t kind = caller->socket == SIM_FROM_LOBBY ? NM_IN_WELCOME : NM_IN_REPLY;
+    sim_net_send(sim, self->index, caller->route[0], kind, caller, output->bytes);
+}
+
+static void
+s_release_one(sim_host_t *self, nm_output_t *output)
+{
+    switch (output->kind) {
+    case NM_OUT_EFFECT: sim_provider_start(self, output->effect); break;
+    case NM_OUT_REPLY: s_answer(self, output); break;
+    default: s_send(self, output);
     }
-    sim_net_send(sim, self->index, to, kind, &caller, output->bytes);
 }
 
 //  Lets at most count outputs go.
@@ -201,21 +224,25 @@ sim_host_start(sim_host_t *self)
     self->clock = (nm_clock_t){ .started = false };
     self->life++;
     self->crash_at_commit = sim_dice_odds(&sim->dice, self->crash_odds);
+    nm_now_t now = s_now(self);
+    if (sim->gossips)
+        self->directory = sim_directory_open(self, now);
     nm_actor_config_t actor = { .role = &self->role,
-                                .setup = { .mesh = sim->ground->mesh,
-                                           .directory = sim->ground->directory,
-                                           .self = self->seat->entry,
+                                .setup = { .mesh = self->seat->mesh,
+                                           .directory = sim->gossips ? self->directory : sim->ground->directory,
+                                           .self = &self->place,
                                            .metrics = self->metrics },
                                 .store = self->store,
+                                .directory = self->directory,
                                 .boot = sim_dice(&sim->dice) | 1,
                                 .seed = sim_dice(&sim->dice) | 1 };
-    self->actor = nm_actor_new(&actor, s_now(self), &error);
+    self->actor = sim->fault[0] ? NULL : nm_actor_new(&actor, now, &error);
     self->crash_at_commit = false;
     sim_say(sim, "%s %s (life %u)", self->seat->entry->name, self->actor ? "starts" : "fails in its first turn",
             self->life);
     if (!self->actor) {
         s_end(self);
-        s_start_later(self, STORE_WAIT_MS);
+        sim_host_start_later(self, STORE_WAIT_MS);
         return;
     }
 #ifdef NM_MUTANT_ACK_BEFORE_COMMIT
@@ -260,7 +287,7 @@ s_go(sim_host_t *self)
     s_release(self, SIZE_MAX);
     self->sim->tally->stops++;
     s_end(self);
-    s_start_later(self, sim_dice_between(&self->sim->dice, 20, 600));
+    sim_host_start_later(self, sim_dice_between(&self->sim->dice, 20, 600));
 }
 
 //  -- Old disks
@@ -279,6 +306,7 @@ sim_host_roll_back(sim_host_t *self)
     sim->rolled_back = true;
     sim->tally->rollbacks++;
     sim_ledger_excuse(sim);
+    sim_directory_unheard(self);
 }
 
 static void
@@ -297,6 +325,7 @@ s_on_restore(sim_t *sim, sim_event_t *event)
     self->has_copy = false;  //  With its marker it would take the same epoch a second time
     sim->tally->restores++;
     sim_ledger_excuse(sim);
+    sim_directory_unheard(self);
     sim_host_start(self);
 }
 
@@ -305,17 +334,39 @@ static void
 s_stop_rolled(sim_host_t *self)
 {
     sim_t *sim = self->sim;
+    if (self->state != SIM_STORE_ROLLED)
+        sim_fault(sim, "I9", "%s ended, and its store was not rolled back", self->seat->entry->name);
+    sim_net_forget(sim, self->index);
+    sim_at(sim, sim->now_ms + sim_dice_between(&sim->dice, 20, RESTORE_MS),
+           (sim_event_t){ .run = s_on_restore, .to = self->index });
+}
+
+//  The authority has ended its certificate. Now and then somebody starts it all the same.
+static void
+s_stop_out(sim_host_t *self)
+{
+    sim_t *sim = self->sim;
+    if (!sim_directory_is_revoked(self))
+        sim_fault(sim, "directory", "%s left the mesh, and nobody had revoked it", self->seat->entry->name);
+    if (sim_dice_odds(&sim->dice, 500))
+        sim_host_start_later(self, sim_dice_between(&sim->dice, 20, 2000));
+}
+
+static void
+s_stop(sim_host_t *self)
+{
     int code = nm_actor_exit(self->actor);
-    sim_say(sim, "%s ends with %d", self->seat->entry->name, code);
-    if (code != NM_ACTOR_EXIT_ROLLED || self->state != SIM_STORE_ROLLED)
-        sim_fault(sim, "I9", "%s ended with %d, and its store was not rolled back", self->seat->entry->name, code);
+    sim_say(self->sim, "%s ends with %d", self->seat->entry->name, code);
     nm_actor_goodbye(self->actor, "it cannot go on");
     s_release(self, SIZE_MAX);
     sim_provider_crashed(self);
     s_end(self);
-    sim_net_forget(sim, self->index);
-    sim_at(sim, sim->now_ms + sim_dice_between(&sim->dice, 20, RESTORE_MS),
-           (sim_event_t){ .run = s_on_restore, .to = self->index });
+    if (code == NM_ACTOR_EXIT_ROLLED)
+        s_stop_rolled(self);
+    else if (code == NM_ACTOR_EXIT_OUT)
+        s_stop_out(self);
+    else
+        sim_fault(self->sim, "I9", "%s ended with %d", self->seat->entry->name, code);
 }
 
 //  -- A turn
@@ -396,14 +447,16 @@ sim_host_turn(sim_host_t *self)
             s_keep_results(self);
         }
     }
-    if (rc == NM_OK || rc == NM_ERR_FULL)
+    if (rc == NM_OK || rc == NM_ERR_FULL) {
         sim_ledger_check(self);
+        sim_directory_check(self);
+    }
     if (sim->fault[0])
         return;
     if (stop != S_LIVES) {
         sim_host_crash(self, sim_dice_between(&sim->dice, 20, 800));
     } else if (nm_actor_exit(self->actor)) {
-        s_stop_rolled(self);
+        s_stop(self);
     } else {
         nm_actor_rest(self->actor, self->clock.last.mono_ms);
         s_schedule_wake(self);
@@ -414,6 +467,16 @@ sim_host_turn(sim_host_t *self)
 
 //  -- All of them
 
+//  The last of the e-mail actors and of those for dead letters are not always there, and newcomers only where there is
+//  somebody to hear of them.
+static bool
+s_is_present(sim_t *self, const sim_seat_t *seat, bool wide)
+{
+    if (seat->newcomer)
+        return self->gossips && sim_dice_odds(&self->dice, 600);
+    return wide || (strcmp(seat->entry->name, "email-3") != 0 && strcmp(seat->entry->name, "deadletter-2") != 0);
+}
+
 void
 sim_hosts_open(sim_t *self)
 {
@@ -423,15 +486,14 @@ sim_hosts_open(sim_t *self)
         sim_host_t *host = &self->hosts[i];
         *host = (sim_host_t){ .sim = self, .index = i, .seat = &self->ground->seats[i], .turn_ms = INT64_MAX };
         host->role = *host->seat->role;
+        host->place = *host->seat->entry;
         sim_ledger_watch(host);
-        //  The last of the e-mail actors and of those for dead letters are not always there.
-        bool last =
-            strcmp(host->seat->entry->name, "email-3") == 0 || strcmp(host->seat->entry->name, "deadletter-2") == 0;
-        host->present = wide || !last;
+        host->present = s_is_present(self, host->seat, wide);
         if (!host->present)
             continue;
         sim_disk_put(&host->seat->fresh, host->seat);
-        s_start_later(host, sim_dice_between(&self->dice, 0, 30));
+        if (!host->seat->newcomer)
+            sim_host_start_later(host, sim_dice_between(&self->dice, 0, 30));
     }
 }
 

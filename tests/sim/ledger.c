@@ -413,7 +413,7 @@ s_close_streams(sim_host_t *host)
         const nm_link_t *far = s_link_to(peer, host);
         seen += near->seen.seen;
         handled += sim->ledger.handled[host->index][peer->index];
-        if (near->known && far->next - 1 != near->seen.seen)
+        if (near->known && far && far->next - 1 != near->seen.seen)
             sim_fault(sim, "custody", "%s gave %llu mails to %s, which has seen %llu", peer->seat->entry->name,
                       (unsigned long long) far->next - 1, host->seat->entry->name,
                       (unsigned long long) near->seen.seen);

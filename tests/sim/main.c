@@ -100,7 +100,8 @@ s_tell(const s_options_t *options, const s_board_t *boards, int64_t began_ms, co
     double took_s = (double) (s_now_ms() - began_ms) / 1000;
     printf("%s: %llu seeds in %.1f s (%.2f ms of a core each), %llu h simulated: %llu turns, %llu commits, %llu mails; "
            "%llu crashes, %llu stops, %llu full, %llu rolled back, %llu restored; %llu notifications, %llu sent, "
-           "%llu failed, %llu excused; %llu taken by servers, %llu duplicates, all explained\n",
+           "%llu failed, %llu excused; %llu taken by servers, %llu duplicates, all explained; "
+           "%llu with own directories, %llu newcomers, %llu statements, %llu lies\n",
            word, (unsigned long long) sum.seeds, took_s,
            sum.seeds ? took_s * 1000 * options->jobs / (double) sum.seeds : 0.0,
            (unsigned long long) sum.simulated_ms / 3600000, (unsigned long long) sum.turns,
@@ -108,7 +109,8 @@ s_tell(const s_options_t *options, const s_board_t *boards, int64_t began_ms, co
            (unsigned long long) sum.stops, (unsigned long long) sum.full, (unsigned long long) sum.rollbacks,
            (unsigned long long) sum.restores, (unsigned long long) sum.notes, (unsigned long long) sum.sent,
            (unsigned long long) sum.failed, (unsigned long long) sum.excused, (unsigned long long) sum.gots,
-           (unsigned long long) sum.duplicates);
+           (unsigned long long) sum.duplicates, (unsigned long long) sum.directories,
+           (unsigned long long) sum.newcomers, (unsigned long long) sum.statements, (unsigned long long) sum.lies);
     fflush(stdout);
 }
 

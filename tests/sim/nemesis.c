@@ -21,13 +21,16 @@ typedef enum {
     S_CLOCK,      //  The wall clock of a host is stepped
     S_PROVIDERS,  //  The mail servers are bad
     S_LIES,       //  They take mail and do not say so
+    S_REVOKE,     //  The certificate of a host is ended
+    S_FORGE,      //  An actor tells another what nobody has said
     S_ROLL_BACK,  //  A host gets an old copy of its disk
     S_KIND_COUNT,
 } s_kind_t;
 
-static const char *const NAMES[] = { "cut",   "split", "deaf",  "mute",      "halves",    "swizzle",  "loss",
-                                     "twice", "slow",  "crash", "crashes",   "crash-all", "leave",    "freeze",
-                                     "full",  "tight", "clock", "providers", "lies",      "roll-back" };
+static const char *const NAMES[] = { "cut",   "split",  "deaf",  "mute",     "halves",  "swizzle",
+                                     "loss",  "twice",  "slow",  "crash",    "crashes", "crash-all",
+                                     "leave", "freeze", "full",  "tight",    "clock",   "providers",
+                                     "lies",  "revoke", "forge", "roll-back" };
 _Static_assert(NM_COUNT(NAMES) == S_KIND_COUNT, "a name for each fault");
 
 //  -- Wires
@@ -143,6 +146,8 @@ s_begin(sim_t *self, sim_event_t *event)
         self->providers.vanished = 100;
         self->providers.late = 100;
         break;
+    case S_REVOKE: sim_directory_revoke(host); break;
+    case S_FORGE: sim_directory_lie(&self->hosts[event->from], host); break;
     case S_ROLL_BACK: s_copy(host); break;
     case S_KIND_COUNT: break;
     }
@@ -205,14 +210,38 @@ s_on_heal(sim_t *self, sim_event_t *event)
     }
 }
 
+//  One of those that take part.
+static size_t
+s_draw_host(sim_t *self)
+{
+    size_t host;
+    do
+        host = sim_dice_below(&self->dice, self->host_count);
+    while (!self->hosts[host].present);
+    return host;
+}
+
+//  Newcomers come while all is going on.
+static void
+s_launch_newcomers(sim_t *self)
+{
+    for (size_t i = 0; i < self->host_count; i++) {
+        sim_host_t *host = &self->hosts[i];
+        if (!host->present || !host->seat->newcomer)
+            continue;
+        self->tally->newcomers++;
+        sim_host_start_later(host, sim_dice_between(&self->dice, 0, self->heal_ms));
+    }
+}
+
 static void
 s_draw_spell(sim_t *self, bool may_roll_back)
 {
     sim_dice_t *dice = &self->dice;
     sim_event_t event = { .run = s_on_begin };
     event.number = sim_dice_below(dice, may_roll_back ? S_KIND_COUNT : S_ROLL_BACK);
-    event.from = sim_dice_below(dice, self->host_count);
-    event.to = sim_dice_below(dice, self->host_count);
+    event.from = s_draw_host(self);
+    event.to = s_draw_host(self);
     int64_t from_ms = sim_dice_between(dice, 20, self->heal_ms - 100);
     int64_t until_ms = sim_dice_between(dice, from_ms + 50, self->heal_ms - 1);
     event.kind = (uint64_t) until_ms;
@@ -233,5 +262,6 @@ sim_nemesis_open(sim_t *self)
     bool may_roll_back = sim_dice_odds(dice, 250);
     for (size_t i = 0; i < count; i++)
         s_draw_spell(self, may_roll_back);
+    s_launch_newcomers(self);
     sim_at(self, self->heal_ms, (sim_event_t){ .run = s_on_heal });
 }

@@ -69,15 +69,20 @@ s_on_frame(sim_t *self, sim_event_t *event)
     if (event->order <= self->forgotten[event->from])
         return;
     //  A reply belongs to the connection of the process that asked.
-    if (event->kind == NM_IN_REPLY && nm_get_u32(event->caller.route + 1) != to->life)
+    bool answers = event->kind == NM_IN_REPLY || event->kind == NM_IN_WELCOME;
+    if (answers && nm_get_u32(event->caller.route + 1) != to->life)
         return;
     if (self->wires[event->from][event->to].cut || !to->actor) {
         s_wait(self, event);
         return;
     }
+    bool knocks = event->kind == NM_IN_KNOCK;
+    if (!answers && !knocks && !sim_directory_admits(to, from))
+        return;
     sim_input_t input = { .input = { .kind = (nm_input_kind_t) event->kind,
-                                     .peer = from->seat->entry->name,
-                                     .role = from->seat->role->id,
+                                     .peer = knocks ? "" : from->seat->entry->name,
+                                     .role = knocks ? NM_ROLE_NONE : from->seat->role->id,
+                                     .client_key = sim_directory_cert(from)->public_key,
                                      .caller = event->caller },
                           .bytes = event->bytes };
     if (sim_host_give(to, &input))

@@ -1,5 +1,7 @@
 #include "tests/sim/sim.h"
 
+enum { GOSSIP_ODDS = 333 };  //  Per mille of the simulations in which each actor has a directory of its own
+
 //  -- Events: a binary heap by time, then by the order they were put in.
 
 static bool
@@ -113,14 +115,18 @@ static void
 s_look(sim_t *self, sim_event_t *event)
 {
     enum { LOOK_MS = 200 };
+    char why[160] = "";
     (void) event;
-    self->done = self->healed && sim_ledger_is_quiet(self);
+    bool settled = sim_directory_is_settled(self, why);
+    self->done = self->healed && settled && sim_ledger_is_quiet(self);
     if (self->done)
         return;
+    int64_t since_ms = self->up_ms > self->heal_ms ? self->up_ms : self->heal_ms;
+    if (!settled && self->now_ms > since_ms + SIM_SETTLE_MS)
+        sim_fault(self, "directory", "%s, %d s after all is healed", why, SIM_SETTLE_MS / 1000);
     if (self->now_ms > self->heal_ms + SIM_HEAL_MS) {
         sim_ledger_close(self);
         sim_fault(self, "I7", "the healed mesh did not come to rest within %d s", SIM_HEAL_MS / 1000);
-        return;
     }
     sim_at(self, self->now_ms + LOOK_MS, (sim_event_t){ .run = s_look });
 }
@@ -130,6 +136,8 @@ s_free(sim_t *self)
 {
     for (size_t i = 0; i < self->event_count; i++)
         nm_buf_free(&self->events[i].bytes);
+    for (size_t i = 0; i < self->statement_count; i++)
+        nm_buf_free(&self->statements[i].news);
     free(self->events);
     free(self->calls);
     free(self->ledger.marks);
@@ -148,6 +156,8 @@ sim_run(const sim_ground_t *ground, uint64_t seed, bool verbose, sim_tally_t *ta
     self->dice.state = seed * UINT64_C(0xd1342543de82ef95) + 1;
     self->next_ask = 1;
     sim_dice_sow(sim_dice(&self->dice));
+    self->gossips = sim_dice_odds(&self->dice, GOSSIP_ODDS);
+    tally->directories += self->gossips;
     sim_hosts_open(self);
     sim_nemesis_open(self);
     sim_clients_open(self);

@@ -20,7 +20,9 @@ enum {
     SIM_NOTE_MAX = SIM_PEOPLE_COUNT,
     SIM_GOT_MAX = 32,
     SIM_SPELL_MAX = 12,
-    SIM_HEAL_MS = 90000,  //  After the faults: everything must be final and empty within this
+    SIM_STATEMENT_MAX = 4,
+    SIM_HEAL_MS = 90000,    //  After the faults: everything must be final and empty within this
+    SIM_SETTLE_MS = 25000,  //  ... and everybody known to everybody within this once all are up
 };
 
 typedef struct sim sim_t;
@@ -77,6 +79,11 @@ struct sim_host {
     uint32_t life;    //  Grows at each start
     bool present;     //  Takes part in this simulation
     bool leaving;
+    nm_directory_t *directory;  //  Its own; NULL: it is down, or all share the ground's
+    nm_mesh_actor_t place;      //  Where it is found now
+    unsigned moves;
+    size_t cert;        //  Which of the seat's certificates it goes by ...
+    size_t revoked;     //  ... and how many of them are revoked
     int64_t turn_ms;    //  When it has its next turn; INT64_MAX: not running
     int64_t frozen_ms;  //  It has none before this
     sim_input_t *inputs;
@@ -102,6 +109,7 @@ void sim_hosts_close(sim_t *self);
 
 //  Starts it on its disk as it is. If that fails (a crash in its first turn) it tries again later.
 void sim_host_start(sim_host_t *self);
+void sim_host_start_later(sim_host_t *self, int64_t down_ms);
 
 //  It stops between two instructions; the disk stays. It starts again after down_ms.
 void sim_host_crash(sim_host_t *self, int64_t down_ms);
@@ -130,7 +138,10 @@ typedef struct {
     int64_t delay_ms;                 //  At most, beside the usual few
 } sim_weather_t;
 
-//  Takes the bytes over. kind: NM_IN_FRAME, NM_IN_ASK or NM_IN_REPLY.
+//  Which socket of an actor something came to; the route of an asker is its index and life.
+enum { SIM_FROM_DESK = 1, SIM_FROM_DOOR, SIM_FROM_LOBBY, SIM_ROUTE_SIZE = 5 };
+
+//  Takes the bytes over.
 void sim_net_send(sim_t *self, size_t from, size_t to, nm_input_kind_t kind, const nm_caller_t *caller, nm_buf_t bytes);
 
 //  What this host has sent and what has not arrived is gone.
@@ -210,12 +221,52 @@ typedef struct {
 
 void sim_clients_open(sim_t *self);
 
+//  The number of an operator's ask to publish a statement at a host.
+uint64_t sim_client_publish_id(sim_t *self, size_t statement, size_t host);
+
 //  A reply at the door.
 void sim_client_reply(sim_t *self, nm_bytes_t frame);
 
 //  The content of a note, as its client sent it.
 void sim_note_text(const sim_t *self, const sim_note_t *note, nm_buf_t *out);
 size_t sim_note_find(const sim_t *self, const nm_id_t *id);  //  SIZE_MAX: no such
+
+//  -- directory.c: who is on the mesh. In some simulations each actor has a directory of its own, evened out by what the
+//  actors say to each other; newcomers come, actors move, certificates are revoked. In the others all share one.
+
+//  What the authority states, and whether some actor has said that it has heard so.
+typedef struct {
+    nm_buf_t news;  //  As it is published
+    bool heard;
+    size_t heard_by;
+} sim_statement_t;
+
+//  That of a host that starts, entered with where it is now. NULL: there is a fault.
+nm_directory_t *sim_directory_open(sim_host_t *host, nm_now_t now);
+const nm_cert_t *sim_directory_cert(const sim_host_t *host);
+
+//  Is the other found where this one looks for it, under the key that it knows?
+bool sim_directory_reaches(const sim_host_t *host, const nm_output_t *output, const sim_host_t *to);
+
+//  Does the key of the sender get past the handshake?
+bool sim_directory_admits(const sim_host_t *to, const sim_host_t *from);
+
+//  The certificate of the host is ended; later it gets another one.
+void sim_directory_revoke(sim_host_t *host);
+bool sim_directory_is_revoked(const sim_host_t *host);
+void sim_directory_published(sim_t *self, size_t statement, size_t host);
+
+//  The host may have lost what it has heard.
+void sim_directory_unheard(sim_host_t *host);
+
+//  An actor pushes what nobody has said.
+void sim_directory_lie(sim_host_t *liar, sim_host_t *to);
+
+//  After each turn: nothing is believed that was not said.
+void sim_directory_check(const sim_host_t *host);
+
+//  Does everybody know everybody as he is now? Else why says who does not.
+bool sim_directory_is_settled(sim_t *self, char why[160]);
 
 //  -- nemesis.c: faults
 
@@ -266,7 +317,7 @@ void sim_ledger_close(sim_t *self);
 //  What many runs add up to.
 typedef struct {
     uint64_t seeds, turns, commits, crashes, rollbacks, stops, restores, full, notes, excused, sent, failed, gots,
-        duplicates, mails, simulated_ms;
+        duplicates, mails, simulated_ms, directories, newcomers, statements, lies;
 } sim_tally_t;
 
 struct sim {
@@ -297,6 +348,11 @@ struct sim {
     size_t note_count;
     uint64_t next_ask;
     unsigned client_loss;  //  Per mille of asks and replies at the doors
+
+    bool gossips;   //  Each host has a directory of its own
+    int64_t up_ms;  //  Since when no host is down
+    sim_statement_t statements[SIM_STATEMENT_MAX];
+    size_t statement_count;
 
     bool rolled_back;  //  Some store was, in this run
     sim_ledger_t ledger;
