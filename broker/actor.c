@@ -567,6 +567,8 @@ nm_actor_destroy(nm_actor_t **self_p)
     }
     free(self->links);
     free(self->peers);
+    for (size_t i = 0; i < self->lane_count; i++)
+        nm_tags_free(&self->lanes[i].tags);
     free(self->lanes);
     nm_watches_free(&self->watches);
     nm_asks_free(&self->asks);

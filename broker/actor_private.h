@@ -10,6 +10,7 @@
 #include "broker/link.h"
 #include "broker/offenders.h"
 #include "broker/outbox.h"
+#include "broker/tags.h"
 #include "broker/turn.h"
 #include "broker/watches.h"
 #include "wire/id.h"
@@ -22,6 +23,8 @@ typedef struct {
     nm_role_id_t role;  //  NM_ROLE_NONE if it waits for one peer
     const char *peer;
     uint64_t count;
+    bool tagged;  //  tags has all that waits
+    nm_tags_t tags;
 } nm_lane_t;
 
 //  A frame that is being filled: mail to a peer, replies on a route, asks to a peer.
@@ -188,6 +191,9 @@ nm_rc_t nm_posting_load(nm_actor_t *self, nm_txn_t *txn);
 nm_rc_t nm_posting_add_link(nm_actor_t *self, nm_txn_t *txn, nm_link_t *link);  //  One that came later
 nm_lane_t *nm_posting_lane(nm_actor_t *self, nm_role_id_t role, const char *peer);
 nm_rc_t nm_posting_put(nm_actor_t *self, const nm_mail_out_t *mail);
+nm_rc_t nm_posting_wait(nm_actor_t *self, nm_lane_t *lane, uint64_t rank, const nm_outbox_mail_t *mail);
+nm_rc_t nm_posting_drop(nm_actor_t *self, nm_lane_t *lane, nm_place_t place, const nm_outbox_mail_t *mail);
+nm_rc_t nm_posting_find(nm_actor_t *self, nm_lane_t *lane, nm_bytes_t tag, nm_place_t *place, nm_outbox_mail_t *mail);
 void nm_posting_receipted(nm_actor_t *self, nm_link_t *link, const nm_spans_t *spans);
 void nm_posting_void(nm_actor_t *self, nm_link_t *link, uint64_t seq);  //  Sends that the number holds nothing
 nm_rc_t nm_posting_finish(nm_actor_t *self);                     //  Before the commit: resend, assign, forget, save

@@ -73,9 +73,7 @@ s_readdress(nm_actor_t *self, const nm_link_t *gone, uint64_t rank, const nm_out
         if (link == gone || link->peer->actor.role != gone->peer->actor.role || link->peer->forgotten)
             continue;
         nm_lane_t *lane = nm_posting_lane(self, NM_ROLE_NONE, link->peer->actor.name);
-        rc = nm_outbox_wait(self->turn.txn, nm_text(lane->text), rank, mail);
-        if (rc == NM_OK)
-            lane->count++;
+        rc = nm_posting_wait(self, lane, rank, mail);
     }
     return rc;
 }
@@ -88,11 +86,7 @@ s_give_back(nm_actor_t *self, nm_link_t *link, const nm_outbox_mail_t *mail)
         return NM_OK;  //  A void
     if (!mail->shared)
         return s_readdress(self, link, rank, mail);
-    nm_lane_t *lane = nm_posting_lane(self, link->peer->actor.role, NULL);
-    nm_rc_t rc = nm_outbox_wait(self->turn.txn, nm_text(lane->text), rank, mail);
-    if (rc == NM_OK)
-        lane->count++;
-    return rc;
+    return nm_posting_wait(self, nm_posting_lane(self, link->peer->actor.role, NULL), rank, mail);
 }
 
 //  What is open, granted or not: its receipt will never come.
@@ -128,8 +122,7 @@ s_empty_lane(nm_actor_t *self, nm_link_t *link, size_t *left)
         if (rc == NM_OK)
             rc = s_readdress(self, link, place.rank, &mail);
         if (rc == NM_OK)
-            rc = nm_outbox_drop(self->turn.txn, nm_text(lane->text), place);
-        lane->count--;
+            rc = nm_posting_drop(self, lane, place, &mail);
     }
     return rc == NM_ERR_MISSING ? NM_ERR_CORRUPT : rc;
 }

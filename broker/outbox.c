@@ -369,9 +369,9 @@ nm_outbox_end_link(nm_txn_t *txn, const nm_link_t *link)
 //  -- Lanes.
 
 nm_rc_t
-nm_outbox_wait(nm_txn_t *txn, nm_bytes_t lane, uint64_t rank, const nm_outbox_mail_t *mail)
+nm_outbox_wait(nm_txn_t *txn, nm_bytes_t lane, uint64_t rank, const nm_outbox_mail_t *mail, nm_place_t *place)
 {
-    return nm_queue_put(txn, &nm_outbox_waiting, lane, rank, s_pack(txn, mail), NULL);
+    return nm_queue_put(txn, &nm_outbox_waiting, lane, rank, s_pack(txn, mail), place);
 }
 
 nm_rc_t
@@ -400,19 +400,29 @@ nm_outbox_drop(nm_txn_t *txn, nm_bytes_t lane, nm_place_t place)
 }
 
 nm_rc_t
-nm_outbox_find(nm_txn_t *txn, nm_bytes_t lane, nm_bytes_t tag, nm_place_t *place, nm_outbox_mail_t *mail)
+nm_outbox_get(nm_txn_t *txn, nm_bytes_t lane, nm_place_t place, nm_outbox_mail_t *mail)
+{
+    nm_bytes_t value;
+    nm_rc_t rc = nm_queue_get(txn, &nm_outbox_waiting, lane, place, &value);
+    return rc == NM_OK ? s_unpack(value, mail) : rc;
+}
+
+nm_rc_t
+nm_outbox_each_tag(nm_txn_t *txn, nm_bytes_t lane, nm_outbox_tag_fn *fn, void *arg)
 {
     nm_cursor_t cursor;
+    nm_outbox_mail_t mail;
+    nm_place_t place;
     nm_bytes_t value;
     nm_rc_t rc;
     nm_queue_open(&cursor, txn, &nm_outbox_waiting, lane);
-    while ((rc = nm_queue_next(&cursor, place, &value)) == NM_OK) {
-        rc = s_unpack(value, mail);
-        if (rc != NM_OK || nm_bytes_equal(mail->tag, tag))
-            break;
+    nm_txn_mark_t mark = nm_txn_mark(txn);
+    while ((rc = nm_queue_next(&cursor, &place, &value)) == NM_OK && (rc = s_unpack(value, &mail)) == NM_OK) {
+        fn(arg, mail.tag, place);
+        nm_txn_rewind(txn, mark);
     }
     nm_cursor_close(&cursor);
-    return rc;
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
 }
 
 //  -- Everything
@@ -434,8 +444,9 @@ nm_outbox_each_waiting(nm_txn_t *txn, nm_mail_mine_fn *fn, void *arg)
     nm_bytes_t key, value;
     nm_rc_t rc;
     nm_cursor_open(&cursor, txn, &nm_outbox_waiting, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
+    nm_txn_mark_t mark = nm_txn_mark(txn);
     while ((rc = nm_cursor_next(&cursor, &key, &value)) == NM_OK && (rc = s_show(value, fn, arg)) == NM_OK)
-        ;
+        nm_txn_rewind(txn, mark);
     nm_cursor_close(&cursor);
     return rc == NM_ERR_MISSING ? NM_OK : rc;
 }
@@ -448,9 +459,12 @@ nm_outbox_each_open(nm_txn_t *txn, const nm_link_t *link, nm_mail_mine_fn *fn, v
     nm_bytes_t key, value;
     nm_rc_t rc;
     nm_cursor_open(&cursor, txn, &nm_outbox_open, nm_key_view(&prefix), nm_bytes(NULL, 0), false);
-    while ((rc = nm_cursor_next(&cursor, &key, &value)) == NM_OK)
+    nm_txn_mark_t mark = nm_txn_mark(txn);
+    while ((rc = nm_cursor_next(&cursor, &key, &value)) == NM_OK) {
         if (!nm_spans_has(&link->receipted, nm_get_u64(key.at + 4)) && (rc = s_show(value, fn, arg)) != NM_OK)
             break;
+        nm_txn_rewind(txn, mark);
+    }
     nm_cursor_close(&cursor);
     return rc == NM_ERR_MISSING ? NM_OK : rc;
 }

@@ -70,17 +70,22 @@ nm_rc_t nm_outbox_delete_open(nm_txn_t *txn, const nm_link_t *link, uint64_t seq
 nm_rc_t nm_outbox_end_link(nm_txn_t *txn, const nm_link_t *link);
 
 //  -- Lanes: text keys "role:email" or "peer:gateway-1".
-nm_rc_t nm_outbox_wait(nm_txn_t *txn, nm_bytes_t lane, uint64_t rank, const nm_outbox_mail_t *mail);
+nm_rc_t nm_outbox_wait(nm_txn_t *txn, nm_bytes_t lane, uint64_t rank, const nm_outbox_mail_t *mail, nm_place_t *place);
 nm_rc_t nm_outbox_first(nm_txn_t *txn, nm_bytes_t lane, nm_place_t *place, nm_outbox_mail_t *mail);
 nm_rc_t nm_outbox_drop(nm_txn_t *txn, nm_bytes_t lane, nm_place_t place);
 
 //  When the mail came that is next in line (wall clock). What has less priority may have waited a little longer.
 nm_rc_t nm_outbox_first_came(nm_txn_t *txn, nm_bytes_t lane, int64_t *came_ms);
 
-//  Finds the first waiting mail with a tag. Walks the lane: for rare use.
-nm_rc_t nm_outbox_find(nm_txn_t *txn, nm_bytes_t lane, nm_bytes_t tag, nm_place_t *place, nm_outbox_mail_t *mail);
+//  The waiting mail that stands there.
+nm_rc_t nm_outbox_get(nm_txn_t *txn, nm_bytes_t lane, nm_place_t place, nm_outbox_mail_t *mail);
 
-//  -- Everything: mail that waits, and mail to one peer that has no receipt.
+//  Walks a whole lane, for its tags; views live until fn returns.
+typedef void(nm_outbox_tag_fn)(void *arg, nm_bytes_t tag, nm_place_t place);
+nm_rc_t nm_outbox_each_tag(nm_txn_t *txn, nm_bytes_t lane, nm_outbox_tag_fn *fn, void *arg);
+
+//  -- Everything: mail that waits, and mail to one peer that has no receipt. Views live until fn returns, which opens no
+//  cursor and keeps no memory of the transaction.
 nm_rc_t nm_outbox_each_waiting(nm_txn_t *txn, nm_mail_mine_fn *fn, void *arg);
 nm_rc_t nm_outbox_each_open(nm_txn_t *txn, const nm_link_t *link, nm_mail_mine_fn *fn, void *arg);
 

@@ -35,11 +35,64 @@ s_count_lane(nm_txn_t *txn, nm_lane_t *lane)
     nm_place_t place;
     nm_rc_t rc;
     lane->count = 0;
+    lane->tagged = false;
+    nm_tags_free(&lane->tags);
     nm_queue_open(&cursor, txn, &nm_outbox_waiting, nm_text(lane->text));
     while ((rc = nm_queue_next(&cursor, &place, NULL)) == NM_OK)
         lane->count++;
     nm_cursor_close(&cursor);
     return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+//  Puts mail into the lane, and takes it out.
+nm_rc_t
+nm_posting_wait(nm_actor_t *self, nm_lane_t *lane, uint64_t rank, const nm_outbox_mail_t *mail)
+{
+    nm_place_t place;
+    nm_rc_t rc = nm_outbox_wait(self->turn.txn, nm_text(lane->text), rank, mail, &place);
+    if (rc != NM_OK)
+        return rc;
+    lane->count++;
+    if (lane->tagged)
+        nm_tags_add(&lane->tags, mail->tag, place);
+    return NM_OK;
+}
+
+nm_rc_t
+nm_posting_drop(nm_actor_t *self, nm_lane_t *lane, nm_place_t place, const nm_outbox_mail_t *mail)
+{
+    nm_rc_t rc = nm_outbox_drop(self->turn.txn, nm_text(lane->text), place);
+    if (rc != NM_OK)
+        return rc;
+    lane->count--;
+    if (lane->tagged)
+        nm_tags_drop(&lane->tags, mail->tag, place);
+    if (!lane->count)
+        nm_tags_free(&lane->tags);
+    return NM_OK;
+}
+
+static void
+s_add_tag(void *arg, nm_bytes_t tag, nm_place_t place)
+{
+    nm_lane_t *lane = arg;
+    nm_tags_add(&lane->tags, tag, place);
+}
+
+//  The first time in a lane it is walked as a whole.
+nm_rc_t
+nm_posting_find(nm_actor_t *self, nm_lane_t *lane, nm_bytes_t tag, nm_place_t *place, nm_outbox_mail_t *mail)
+{
+    nm_rc_t rc = NM_OK;
+    if (!lane->tagged)
+        rc = nm_outbox_each_tag(self->turn.txn, nm_text(lane->text), s_add_tag, lane);
+    lane->tagged = true;
+    if (rc == NM_OK)
+        rc = nm_tags_first(&lane->tags, tag, place);
+    if (rc != NM_OK)
+        return rc;
+    rc = nm_outbox_get(self->turn.txn, nm_text(lane->text), *place, mail);
+    return rc == NM_ERR_MISSING ? NM_ERR_CORRUPT : rc;  //  The tags follow the lane
 }
 
 //  Every lane that mail of ours could wait in: each role and each peer that we are linked to.
@@ -251,11 +304,7 @@ nm_posting_put(nm_actor_t *self, const nm_mail_out_t *mail)
     nm_link_t *link = lane->count ? NULL : s_choose(self, lane, mail->body.size);
     if (link)
         return s_assign(self, link, &kept, mail->body);
-    nm_rc_t rc =
-        nm_outbox_wait(self->turn.txn, nm_text(lane->text), nm_rank(self->turn.now.wall_ms, mail->priority), &kept);
-    if (rc == NM_OK)
-        lane->count++;
-    return rc;
+    return nm_posting_wait(self, lane, nm_rank(self->turn.now.wall_ms, mail->priority), &kept);
 }
 
 //  The body of kept mail: its own, or what the role finds by the reference.
@@ -291,8 +340,7 @@ s_assign_lane(nm_actor_t *self, nm_lane_t *lane)
             return NM_OK;
         rc = s_assign(self, link, &mail, body);
         if (rc == NM_OK)
-            rc = nm_outbox_drop(self->turn.txn, nm_text(lane->text), place);
-        lane->count--;
+            rc = nm_posting_drop(self, lane, place, &mail);
     }
     return rc;
 }

@@ -27,12 +27,11 @@ s_take_one(nm_actor_t *self, nm_link_t *link, nm_lane_t *lane, uint64_t seq, siz
         nm_claims_set(&link->claim, seq, NM_CLAIM_CLAIMED);  //  For this peer and no other
         return NM_OK;
     }
-    rc = nm_outbox_wait(self->turn.txn, nm_text(lane->text), nm_rank(0, mail.priority), &mail);
+    rc = nm_posting_wait(self, lane, nm_rank(0, mail.priority), &mail);
     if (rc == NM_OK)
         rc = nm_outbox_void(self->turn.txn, link, seq, mail.body.size);
     if (rc != NM_OK)
         return rc;
-    lane->count++;
     (*taken)++;
     return NM_OK;
 }

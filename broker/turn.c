@@ -64,15 +64,12 @@ nm_turn_mail_withdraw(nm_turn_t *turn, nm_role_id_t role, nm_bytes_t tag, nm_byt
     nm_lane_t *lane = nm_posting_lane(turn->actor, role, NULL);
     if (!lane || !lane->count)
         return NM_ERR_MISSING;
-    nm_rc_t rc = nm_outbox_find(turn->txn, nm_text(lane->text), tag, &place, &mail);
+    nm_rc_t rc = nm_posting_find(turn->actor, lane, tag, &place, &mail);
     if (rc == NM_OK)
-        rc = nm_outbox_drop(turn->txn, nm_text(lane->text), place);
-    if (rc != NM_OK)
-        return rc;
-    lane->count--;
-    if (body)
+        rc = nm_posting_drop(turn->actor, lane, place, &mail);
+    if (rc == NM_OK && body)
         *body = mail.body;
-    return NM_OK;
+    return rc;
 }
 
 nm_rc_t

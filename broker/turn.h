@@ -52,7 +52,7 @@ nm_rc_t nm_turn_mail(nm_turn_t *turn, const nm_mail_out_t *mail);
 
 //  Takes the first mail that still waits for a peer (not assigned) and has this tag or ref out of the
 //  outbox. body (may be NULL) gets what was kept of it, until the turn ends. NM_ERR_MISSING: it was
-//  assigned already, or never was. Walks the waiting mail of the role: for rare use.
+//  assigned already, or never was. The first time it walks all that waits for the role.
 nm_rc_t nm_turn_mail_withdraw(nm_turn_t *turn, nm_role_id_t role, nm_bytes_t tag, nm_bytes_t *body);
 
 //  Walks all mail of ours that is not on the disk of a peer yet, waiting or open, in no order; stops at the

@@ -69,6 +69,23 @@ nm_arena_alloc(nm_arena_t *self, size_t size)
     return at;
 }
 
+nm_arena_mark_t
+nm_arena_mark(const nm_arena_t *self)
+{
+    return (nm_arena_mark_t){ self->current, self->used };
+}
+
+void
+nm_arena_rewind(nm_arena_t *self, nm_arena_mark_t mark)
+{
+    nm_arena_block_t *block = mark.block ? mark.block : self->first;
+    size_t used = mark.block ? mark.used : 0;
+    self->current = mark.block;
+    self->used = mark.used;
+    for (; block; block = block->next, used = 0)
+        ASAN_POISON_MEMORY_REGION(block->at + used, block->size - used);
+}
+
 void
 nm_arena_reset(nm_arena_t *self)
 {

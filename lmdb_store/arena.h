@@ -20,7 +20,15 @@ typedef struct {
 //  Memory for size bytes, aligned for any type, not cleared.
 void *nm_arena_alloc(nm_arena_t *self, size_t size);
 
-//  Takes everything back. Under the address sanitizer a use of it afterwards is reported.
+//  Where it stands; what is given out after that is taken back by a rewind.
+typedef struct {
+    nm_arena_block_t *block;
+    size_t used;
+} nm_arena_mark_t;
+nm_arena_mark_t nm_arena_mark(const nm_arena_t *self);
+void nm_arena_rewind(nm_arena_t *self, nm_arena_mark_t mark);
+
+//  Takes everything back. Under the address sanitizer a use of either afterwards is reported.
 void nm_arena_reset(nm_arena_t *self);
 void nm_arena_free(nm_arena_t *self);
 

@@ -184,6 +184,15 @@ uint64_t nm_txn_next(nm_txn_t *txn, unsigned counter);
 //  Scratch memory of the transaction: lives until it ends, is never freed singly.
 void *nm_txn_alloc(nm_txn_t *txn, size_t size);
 
+//  For a walk over much: gives back what was taken since the mark, values that were read included. No cursor may have been
+//  opened in between that is open still.
+typedef struct {
+    void *block;
+    size_t used;
+} nm_txn_mark_t;
+nm_txn_mark_t nm_txn_mark(const nm_txn_t *txn);
+void nm_txn_rewind(nm_txn_t *txn, nm_txn_mark_t mark);
+
 //  True once this transaction wrote anything.
 bool nm_txn_changed(const nm_txn_t *txn);
 

@@ -289,6 +289,19 @@ nm_txn_alloc(nm_txn_t *txn, size_t size)
     return nm_arena_alloc(&txn->store->arena, size);
 }
 
+nm_txn_mark_t
+nm_txn_mark(const nm_txn_t *txn)
+{
+    nm_arena_mark_t mark = nm_arena_mark(&txn->store->arena);
+    return (nm_txn_mark_t){ mark.block, mark.used };
+}
+
+void
+nm_txn_rewind(nm_txn_t *txn, nm_txn_mark_t mark)
+{
+    nm_arena_rewind(&txn->store->arena, (nm_arena_mark_t){ mark.block, mark.used });
+}
+
 bool
 nm_txn_changed(const nm_txn_t *txn)
 {

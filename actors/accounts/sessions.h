@@ -77,7 +77,7 @@ nm_rc_t nm_sessions_put_signer(nm_turn_t *turn, const nm_signer_t *signer);
 //  Voids one token. NM_ERR_FULL: too many are void already.
 nm_rc_t nm_sessions_void_token(const nm_sessions_t *self, nm_turn_t *turn, const nm_jwt_claims_t *claims);
 
-//  Voids what was issued to a user up to now.
+//  Voids what was issued to a user up to now. NM_ERR_FULL: the book is full, and nothing is changed.
 nm_rc_t nm_sessions_void_user(const nm_sessions_t *self, nm_turn_t *turn, const nm_id_t *user);
 
 //  Forgets what has expired, a bounded number of entries.

@@ -51,8 +51,9 @@ s_place(const nm_quota_t *self, const nm_id_t *service)
     return low;
 }
 
+//  The clock may have been set back since it was stored: what was used then was used by now, and comes back from now on.
 static nm_rc_t
-s_load_purse(nm_txn_t *txn, const nm_id_t *service, nm_purse_t *purse)
+s_load_purse(nm_txn_t *txn, const nm_id_t *service, int64_t now_ms, nm_purse_t *purse)
 {
     nm_spent_t spent;
     nm_bytes_t value;
@@ -62,19 +63,20 @@ s_load_purse(nm_txn_t *txn, const nm_id_t *service, nm_purse_t *purse)
         return rc == NM_ERR_MISSING ? NM_OK : rc;
     if (nm_record_decode(&nm_spent_shape, &spent, value, NULL, "") != NM_OK)
         return NM_ERR_CORRUPT;
-    purse->minute = (nm_bucket_t){ (double) spent.tokens / THOUSANDTHS, spent.at };
-    purse->day = (nm_count_t){ spent.day, spent.used };
+    uint64_t today = (uint64_t) (now_ms / NM_DAY_MS);
+    purse->minute = (nm_bucket_t){ (double) spent.tokens / THOUSANDTHS, spent.at < now_ms ? spent.at : now_ms };
+    purse->day = (nm_count_t){ spent.day < today ? spent.day : today, spent.used };
     return NM_OK;
 }
 
 static nm_rc_t
-s_find_purse(nm_quota_t *self, nm_txn_t *txn, const nm_id_t *service, nm_purse_t **purse)
+s_find_purse(nm_quota_t *self, nm_txn_t *txn, const nm_id_t *service, int64_t now_ms, nm_purse_t **purse)
 {
     size_t at = s_place(self, service);
     nm_rc_t rc = NM_OK;
     if (at == self->purse_count || !nm_id_equal(&self->purses[at].service, service)) {
         nm_purse_t loaded;
-        rc = s_load_purse(txn, service, &loaded);
+        rc = s_load_purse(txn, service, now_ms, &loaded);
         if (self->purse_count == self->purse_room) {
             self->purse_room = self->purse_room ? self->purse_room * 2 : 16;
             self->purses = nm_realloc(self->purses, self->purse_room * sizeof *self->purses);
@@ -274,7 +276,7 @@ nm_quota_open(nm_case_t *it)
     use->service = service;
     use->rate = nm_rate_make(service->per_minute, service->burst, gateway->quota.share);
     use->per_day = nm_share_of(service->per_day, gateway->quota.share);
-    nm_rc_t rc = s_find_purse(&gateway->quota, it->txn, &it->who.service, &use->purse);
+    nm_rc_t rc = s_find_purse(&gateway->quota, it->txn, &it->who.service, it->now_ms, &use->purse);
     if (rc == NM_OK && it->errand)
         s_take_loans(it);
     return rc;

@@ -222,9 +222,20 @@ s_set_password(nm_act_t *it, const nm_user_ask_t *ask, nm_person_t *person)
     return NM_OK;
 }
 
+//  Voids the user's tokens, before anything else is changed. NM_ERR_REFUSED: answered.
+static nm_rc_t
+s_sign_out(nm_act_t *it, const nm_id_t *id)
+{
+    nm_rc_t rc = nm_sessions_void_user(&nm_deed(it)->user->sessions, it->turn, id);
+    if (rc != NM_ERR_FULL)
+        return rc;
+    nm_act_problem(it, 503, "Too many accounts were changed or deleted today; try again later.");
+    return NM_ERR_REFUSED;
+}
+
 //  Answers what is wrong with it, or saves it and shows it.
 static nm_rc_t
-s_save(nm_act_t *it, unsigned status, const nm_user_ask_t *ask, nm_person_t *person)
+s_save(nm_act_t *it, unsigned status, const nm_user_ask_t *ask, nm_person_t *person, bool signs_out)
 {
     bool taken;
     if (it->faults->count)
@@ -237,6 +248,8 @@ s_save(nm_act_t *it, unsigned status, const nm_user_ask_t *ask, nm_person_t *per
     if (nm_turn_tight(it->turn))
         return nm_act_full(it);
     rc = s_set_password(it, ask, person);
+    if (rc == NM_OK && signs_out)
+        rc = s_sign_out(it, &person->id);
     if (rc != NM_OK)
         return rc == NM_ERR_BUSY || rc == NM_ERR_REFUSED ? NM_OK : rc;
     NM_PUT(person, person, updated_at, it->now_ms);
@@ -265,7 +278,7 @@ nm_act_users_create(nm_act_t *it)
     s_apply_roles(it, &ask, &person);
     if (NM_HAS(&ask, user_ask, password) && !NM_HAS(&ask, user_ask, email))
         nm_faults_add(it->faults, "", "email", "is missing: it is what one signs in with");
-    return s_save(it, 201, &ask, &person);
+    return s_save(it, 201, &ask, &person, false);
 }
 
 nm_rc_t
@@ -350,10 +363,7 @@ nm_act_users_patch(nm_act_t *it)
     if (NM_HAS(&person, person, password_hash) && !NM_HAS(&person, person, email))
         nm_faults_add(it->faults, "", "email", "is what one signs in with: clear the password too");
     bool signs_out = NM_HAS(&ask, user_ask, password) || nm_act_is_null(it, "password") || roles != person.roles;
-    rc = s_save(it, 200, &ask, &person);
-    return rc == NM_OK && it->status == 200 && signs_out
-               ? nm_sessions_void_user(&nm_deed(it)->user->sessions, it->turn, &person.id)
-               : rc;
+    return s_save(it, 200, &ask, &person, signs_out);
 }
 
 nm_rc_t
@@ -366,9 +376,10 @@ nm_act_users_delete(nm_act_t *it)
     nm_rc_t rc = s_find(it, ask.id, &person);
     if (rc != NM_OK)
         return rc == NM_ERR_REFUSED ? NM_OK : rc;
-    nm_id_t id = person.id;
-    rc = nm_people_delete(it->turn, &person);
+    rc = s_sign_out(it, &person.id);
     if (rc == NM_OK)
-        rc = nm_sessions_void_user(&nm_deed(it)->user->sessions, it->turn, &id);
-    return rc == NM_OK ? nm_act_nothing(it) : rc;
+        rc = nm_people_delete(it->turn, &person);
+    if (rc != NM_OK)
+        return rc == NM_ERR_REFUSED ? NM_OK : rc;
+    return nm_act_nothing(it);
 }

@@ -165,6 +165,28 @@ a_burst_goes_and_the_next_is_429_until_a_token_is_back(void **state)
     s_expect(self, 5, 1, 429);
 }
 
+//  Days ahead when a limit was used up, and put right while the gateway was down: what was used counts from now.
+static void
+a_clock_that_was_days_ahead_limits_nobody_for_days(void **state)
+{
+    enum { DAY_MS = 86400000 };
+    test_t *self = *state;
+    LIMIT(self, "limits", "per_minute", "#60", "burst", "#2", "per_day", "#3");
+    s_expect(self, 0, 2, 202);
+    s_expect(self, 2, 1, 429);
+    nm_bench_step(self->bench, -2 * DAY_MS);
+    nm_bench_restart(self->bench);
+    assert_int_equal(nm_bench_turn(self->bench), NM_OK);
+    s_expect(self, 3, 1, 429);  //  The minute
+    nm_bench_wait(self->bench, 60000);
+    assert_int_equal(nm_bench_turn(self->bench), NM_OK);
+    s_expect(self, 4, 1, 202);
+    s_expect(self, 5, 1, 429);  //  The day
+    nm_bench_wait(self->bench, DAY_MS);
+    assert_int_equal(nm_bench_turn(self->bench), NM_OK);
+    s_expect(self, 6, 2, 202);
+}
+
 static void
 every_answer_tells_what_is_left(void **state)
 {
@@ -502,6 +524,7 @@ main(void)
 #define TWO(name) cmocka_unit_test_setup_teardown(name, s_setup_two, s_teardown)
     const struct CMUnitTest tests[] = {
         ALONE(a_burst_goes_and_the_next_is_429_until_a_token_is_back),
+        ALONE(a_clock_that_was_days_ahead_limits_nobody_for_days),
         ALONE(every_answer_tells_what_is_left),
         ALONE(a_service_without_limits_is_told_of_none),
         ALONE(what_is_refused_replayed_or_a_duplicate_counts_nothing),

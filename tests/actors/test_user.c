@@ -7,6 +7,7 @@
 
 #include "actors/user/state.h"
 #include "actors/user/user.h"
+#include "broker/actor_private.h"
 #include "broker/book_stage.h"
 #include "lmdb_store/book.h"
 #include "tests/actors/gateway_client.h"
@@ -431,6 +432,41 @@ new_signing_keys_take_over_and_old_tokens_hold_for_the_overlap(void **state)
     assert_int_equal(s_at_gateway(self, NULL, third), 200);
 }
 
+static void
+s_set_email(test_t *self, const char *id, const char *email)
+{
+    nm_buf_clear(&self->body);
+    nm_bytes_t body = nm_client_map(&self->body, "id", id, "email", email, NULL);
+    assert_int_equal(s_ask_as(self, self->client->key, NULL, "users.patch", body).status, 200);
+}
+
+//  Tokens that are void fill their book: accounts stay as they are, and the actor goes on with all else.
+static void
+a_full_book_of_sessions_stops_nothing_but_what_needs_it(void **state)
+{
+    test_t *self = *state;
+    char ada[NM_ID_TEXT_SIZE + 1];
+    snprintf(ada, sizeof ada, "%s", s_make_user(self, "ada@example.org"));
+    assert_int_equal(s_login(self, "ada@example.org", PASSWORD).status, 200);
+    nm_book_head_t *head = &nm_books_find(nm_bench_actor(self->user), nm_text("sessions"))->head;
+    uint32_t count = head->entry_count;
+    head->entry_count = NM_BOOK_ENTRY_MAX;
+
+    nm_buf_clear(&self->body);
+    nm_bytes_t body = nm_client_map(&self->body, "id", ada, "password", "new and longer", NULL);
+    assert_int_equal(s_ask_as(self, self->client->key, NULL, "users.patch", body).status, 503);
+    nm_buf_clear(&self->body);
+    body = nm_client_map(&self->body, "id", ada, NULL);
+    assert_int_equal(s_ask_as(self, self->client->key, NULL, "users.delete", body).status, 503);
+    assert_int_equal(s_login(self, "ada@example.org", PASSWORD).status, 200);
+    s_set_email(self, ada, "ada@example.net");
+
+    head->entry_count = count;
+    nm_buf_clear(&self->body);
+    body = nm_client_map(&self->body, "id", ada, NULL);
+    assert_int_equal(s_ask_as(self, self->client->key, NULL, "users.delete", body).status, 204);
+}
+
 //  -- Copies
 
 static const char USER_2[] = "    user-2\n        role = \"user\"\n        mailbox = \"tcp://127.0.0.1:7200\"\n"
@@ -517,14 +553,6 @@ s_who(test_t *self, nm_bench_t *bench, const char *email)
     return text;
 }
 
-static void
-s_set_email(test_t *self, const char *id, const char *email)
-{
-    nm_buf_clear(&self->body);
-    nm_bytes_t body = nm_client_map(&self->body, "id", id, "email", email, NULL);
-    assert_int_equal(s_ask_as(self, self->client->key, NULL, "users.patch", body).status, 200);
-}
-
 //  The entries of a whole copy come in the order of ids, not of changes: bob has the address before ada has left it.
 static void
 an_address_that_went_from_one_to_another_is_found_in_a_whole_copy(void **state)
@@ -583,6 +611,7 @@ main(void)
         CLAIM(a_service_sees_its_own_users_and_makes_no_admins),
         CLAIM(what_is_wrong_with_a_user_is_named),
         CLAIM(new_signing_keys_take_over_and_old_tokens_hold_for_the_overlap),
+        CLAIM(a_full_book_of_sessions_stops_nothing_but_what_needs_it),
         CLAIM(an_address_that_went_from_one_to_another_is_found_in_a_whole_copy),
         CLAIM(twenty_wrong_keys_lock_a_client_out_right_ones_too_and_a_restart_remembers),
     };

@@ -209,6 +209,121 @@ loads_a_body_by_reference_when_it_waited(void **state)
     nm_bench_destroy(&bench);
 }
 
+//  -- Mail that waits is found by its tag
+
+enum { TAG_COUNT = 400 };
+
+typedef struct {
+    nm_actor_t *actor;
+    uint8_t tag[8];  //  What to withdraw
+    nm_rc_t rc;
+    bool there[TAG_COUNT];  //  By a walk
+    size_t count;
+} s_tagged_t;
+
+static nm_rc_t
+s_withdraw(nm_txn_t *txn, void *arg)
+{
+    s_tagged_t *self = arg;
+    self->actor->turn.txn = txn;
+    self->rc = nm_turn_mail_withdraw(&self->actor->turn, NM_ROLE_EMAIL, nm_bytes(self->tag, sizeof self->tag), NULL);
+    return self->rc == NM_ERR_MISSING ? NM_OK : self->rc;
+}
+
+static void
+s_see_tag(void *arg, nm_bytes_t tag, nm_place_t place)
+{
+    s_tagged_t *self = arg;
+    (void) place;
+    self->there[nm_get_u64(tag.at)] = true;
+    self->count++;
+}
+
+//  What is found is what a walk finds.
+static nm_rc_t
+s_compare_tags(nm_txn_t *txn, void *arg)
+{
+    s_tagged_t *self = arg;
+    nm_lane_t *lane = nm_posting_lane(self->actor, NM_ROLE_EMAIL, NULL);
+    self->actor->turn.txn = txn;
+    assert_int_equal(nm_outbox_each_tag(txn, nm_text(lane->text), s_see_tag, self), NM_OK);
+    for (uint64_t n = 0; n < TAG_COUNT; n++) {
+        nm_place_t place;
+        nm_outbox_mail_t mail;
+        nm_put_u64(self->tag, n);
+        nm_rc_t rc = nm_posting_find(self->actor, lane, nm_bytes(self->tag, sizeof self->tag), &place, &mail);
+        assert_int_equal(rc, self->there[n] ? NM_OK : NM_ERR_MISSING);
+        if (rc == NM_OK)
+            assert_int_equal(nm_get_u64(mail.tag.at), n);
+    }
+    assert_int_equal(lane->count, self->count);
+    assert_int_equal(lane->tags.count, self->count);
+    return NM_OK;
+}
+
+static size_t
+s_check_tags(nm_bench_t *bench)
+{
+    s_tagged_t tagged = { .actor = nm_bench_actor(bench) };
+    assert_int_equal(nm_store_view(nm_bench_store(bench), s_compare_tags, &tagged), NM_OK);
+    tagged.actor->turn.txn = NULL;
+    return tagged.count;
+}
+
+static void
+finds_what_waits_by_its_tag_whatever_came_between(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    uint64_t random = 7;
+    unsigned withdrawn = 0, most = 0, put = 0;
+    s_double(bench)->by_ref = true;
+    nm_bench_away(bench, "email-1");
+    nm_bench_away(bench, "email-2");
+    for (int step = 0; step < 300; step++) {
+        s_tagged_t tagged = { .actor = nm_bench_actor(bench) };
+        random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+        switch (random >> 33 & 15) {
+        case 0:
+            nm_bench_back(bench, "email-1");
+            assert_int_equal(nm_bench_turn(bench), NM_OK);
+            nm_bench_away(bench, "email-1");
+            break;
+        case 1:
+            nm_bench_restart(bench);
+            s_double(bench)->by_ref = true;
+            nm_bench_away(bench, "email-1");
+            nm_bench_away(bench, "email-2");
+            break;
+        case 2:
+            nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("undone"));
+            s_double(bench)->answer = NM_ERR_FULL;
+            assert_int_equal(nm_bench_turn(bench), NM_ERR_FULL);
+            s_double(bench)->answer = NM_OK;
+            nm_bench_again(bench, "gateway-1");
+            put++;
+            break;
+        case 3:
+        case 4:
+        case 5:
+            nm_put_u64(tagged.tag, put - (random >> 40) % (put < 12 ? put + 1 : 12));
+            assert_int_equal(nm_store_update(nm_bench_store(bench), s_withdraw, &tagged), NM_OK);
+            tagged.actor->turn.txn = NULL;
+            withdrawn += tagged.rc == NM_OK;
+            break;
+        default:
+            nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("waits"));
+            put++;
+            break;
+        }
+        assert_int_equal(nm_bench_turn(bench), NM_OK);
+        size_t count = s_check_tags(bench);
+        most = count > most ? (unsigned) count : most;
+    }
+    assert_true(withdrawn >= 10 && most >= 10);
+    nm_bench_destroy(&bench);
+}
+
 static void
 quarantines_what_the_role_cannot_read(void **state)
 {
@@ -694,6 +809,7 @@ main(void)
         cmocka_unit_test(lets_urgent_mail_pass_what_waits),
         cmocka_unit_test(sends_again_what_had_no_receipt),
         cmocka_unit_test(loads_a_body_by_reference_when_it_waited),
+        cmocka_unit_test(finds_what_waits_by_its_tag_whatever_came_between),
         cmocka_unit_test(quarantines_what_the_role_cannot_read),
         cmocka_unit_test(undoes_a_full_turn_and_takes_the_mail_later),
         cmocka_unit_test(handles_a_repeated_mail_once),

@@ -207,6 +207,49 @@ damage_that_work_passes_over_still_fails_it(void **state)
     fx_has(self, &fx_plain, "c", NULL);
 }
 
+static nm_rc_t
+s_put_many(nm_txn_t *txn, void *arg)
+{
+    uint8_t value[3000] = { 0 };
+    (void) arg;
+    for (uint8_t n = 0; n < 200; n++)
+        assert_int_equal(nm_table_put(txn, &fx_sealed, nm_bytes(&n, 1), nm_bytes(value, sizeof value)), NM_OK);
+    return NM_OK;
+}
+
+static nm_rc_t
+s_walk_and_rewind(nm_txn_t *txn, void *arg)
+{
+    (void) arg;
+    nm_cursor_t cursor;
+    nm_bytes_t key, value;
+    const uint8_t *first = NULL;
+    size_t count = 0;
+    uint8_t *before = nm_txn_alloc(txn, 16);
+    memset(before, 0x5a, 16);
+    nm_cursor_open(&cursor, txn, &fx_sealed, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
+    nm_txn_mark_t mark = nm_txn_mark(txn);
+    for (; nm_cursor_next(&cursor, &key, &value) == NM_OK; count++) {
+        assert_int_equal(key.at[0], count);
+        assert_int_equal(value.size, 3000);
+        assert_true(!first || value.at == first);  //  All values stand in one place, one after the other
+        first = value.at;
+        nm_txn_rewind(txn, mark);
+    }
+    nm_cursor_close(&cursor);
+    assert_int_equal(count, 200);
+    assert_true(before[0] == 0x5a && before[15] == 0x5a);
+    return NM_OK;
+}
+
+static void
+a_walk_that_gives_back_needs_room_for_one_value(void **state)
+{
+    fx_t *self = *state;
+    assert_int_equal(nm_store_update(self->store, s_put_many, NULL), NM_OK);
+    assert_int_equal(nm_store_view(self->store, s_walk_and_rewind, NULL), NM_OK);
+}
+
 static void
 personal_data_is_not_readable_in_the_file(void **state)
 {
@@ -235,6 +278,7 @@ main(void)
         CLAIM(refuses_a_value_moved_to_another_key),
         CLAIM(refuses_a_value_moved_to_another_table),
         CLAIM(damage_that_work_passes_over_still_fails_it),
+        CLAIM(a_walk_that_gives_back_needs_room_for_one_value),
         CLAIM(personal_data_is_not_readable_in_the_file),
     };
     return cmocka_run_group_tests_name("lmdb_store/table", tests, NULL, NULL);
