@@ -65,6 +65,8 @@ typedef enum { NM_METRIC_COUNTER, NM_METRIC_GAUGE, NM_METRIC_HISTOGRAM } nm_metr
     C(FRAMES_BAD, "nmesh_frames_malformed_total", NULL, NULL, "Frames that are none")                                  \
     C(FRAMES_REFUSED, "nmesh_frames_refused_total", NULL, NULL, "Frames and asks against the rights of their sender")  \
     C(HANDSHAKES_REFUSED, "nmesh_handshakes_refused_total", "domain", NULL, "Connections refused: no valid key")       \
+    G(HTTP_CERT_EXPIRY, "nmesh_http_certificate_expiry_timestamp_seconds", 3, NULL, NULL,                              \
+      "When the certificate that HTTP clients are shown ends")                                                         \
     G(HTTP_CONNECTIONS, "nmesh_http_connections", 0, NULL, NULL, "Connections of HTTP clients")                        \
     C(HTTP_CUT, "nmesh_http_connections_cut_total", NULL, NULL, "Connections cut off: too slow, or at fault")          \
     C(HTTP_ACCEPTED, "nmesh_http_connections_total", NULL, NULL, "Connections that came")                              \

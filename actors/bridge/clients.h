@@ -39,6 +39,7 @@ typedef struct nm_client {
     const void *pool;  //  Where its memory begins, if that is known
     bool trimmed;
     bool cut;
+    struct nm_https_pair *tls;  //  What its TLS goes by; its owner's
 } nm_client_t;
 
 //  The descriptor of a connection that has ended for us and not yet for the client.

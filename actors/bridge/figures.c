@@ -58,6 +58,8 @@ nm_bridge_figures_look(void *state, nm_turn_t *turn)
     }
     s_set(self, NM_FAMILY_HTTP_CONNECTIONS, self->gauge.connections);
     s_set(self, NM_FAMILY_HTTP_ACCEPTED, self->gauge.accepted);
+    if (self->gauge.cert_ends_ms)
+        s_set(self, NM_FAMILY_HTTP_CERT_EXPIRY, (uint64_t) self->gauge.cert_ends_ms);
     s_set(self, NM_FAMILY_HTTP_CUT, self->gauge.cut);
     s_set(self, NM_FAMILY_HTTP_HEADS_REFUSED, self->gauge.refused);
     s_set(self, NM_FAMILY_HTTP_OPEN, nm_exchanges_count(self));

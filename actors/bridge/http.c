@@ -1,6 +1,6 @@
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
-#include <sodium.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -259,6 +259,14 @@ s_on_completed(void *arg, struct MHD_Connection *connection, void **context, enu
         nm_http_enqueue(self, request);
 }
 
+//  Its handshake has not begun.
+static nm_https_pair_t *
+s_hold_tls(nm_front_t *self, struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    return info ? nm_https_hold(self->tls, info->tls_session) : NULL;
+}
+
 static void
 s_on_connection(void *arg, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
 {
@@ -266,9 +274,12 @@ s_on_connection(void *arg, struct MHD_Connection *connection, void **context, en
     nm_client_t *client = *context;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        *context = nm_clients_add(&self->clients, info->connect_fd, self->now_ms);
+        *context = client = nm_clients_add(&self->clients, info->connect_fd, self->now_ms);
         self->bridge->gauge.accepted++;
+        if (self->tls)
+            client->tls = s_hold_tls(self, connection);
     } else if (client) {
+        nm_https_release(&client->tls);
         nm_clients_remove(&self->clients, &client);
         *context = NULL;
     }
@@ -293,10 +304,9 @@ s_start(nm_front_t *self, const struct addrinfo *place, nm_error_t *error)
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     if (place->ai_family == AF_INET6)
         flags |= MHD_USE_IPv6;
-    if (self->tls_cert)
+    if (self->tls)
         flags |= MHD_USE_TLS;
-    const struct MHD_OptionItem tls[] = { { MHD_OPTION_HTTPS_MEM_CERT, 0, self->tls_cert },
-                                          { MHD_OPTION_HTTPS_MEM_KEY, 0, self->tls_key },
+    const struct MHD_OptionItem tls[] = { { MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *) (uintptr_t) nm_https_none },
                                           { MHD_OPTION_END, 0, NULL } };
     const struct MHD_OptionItem plain[] = { { MHD_OPTION_END, 0, NULL } };
     self->daemon = MHD_start_daemon(
@@ -306,14 +316,14 @@ s_start(nm_front_t *self, const struct addrinfo *place, nm_error_t *error)
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) POOL_SIZE, MHD_OPTION_CONNECTION_LIMIT,
         nm_http_limit(settings->connections), MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned) settings->per_address,
         MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_LISTEN_BACKLOG_SIZE,
-        (unsigned) BACKLOG_COUNT, MHD_OPTION_ARRAY, self->tls_cert ? tls : plain, MHD_OPTION_END);
+        (unsigned) BACKLOG_COUNT, MHD_OPTION_ARRAY, self->tls ? tls : plain, MHD_OPTION_END);
     if (!self->daemon)
         return nm_fail(error, NM_ERR_IO, "HTTP cannot listen at %s port %s: %s", settings->host, settings->port,
-                       errno ? strerror(errno) : "see the certificate and key of http/tls");
+                       errno ? strerror(errno) : "libmicrohttpd does not say why");
     self->fd = MHD_get_daemon_info(self->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
     unsigned port = MHD_get_daemon_info(self->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
     bool six = strchr(settings->host, ':') != NULL;
-    snprintf(self->bridge->gauge.url, sizeof self->bridge->gauge.url, "http%s://%s%s%s:%u", self->tls_cert ? "s" : "",
+    snprintf(self->bridge->gauge.url, sizeof self->bridge->gauge.url, "http%s://%s%s%s:%u", self->tls ? "s" : "",
              six ? "[" : "", settings->host, six ? "]" : "", port);
     nm_log(NM_LOG_INFO, "http_ready", "HTTP is served at %s.", self->bridge->gauge.url);
     return NM_OK;
@@ -325,18 +335,13 @@ s_open(nm_front_t *self, nm_error_t *error)
     const nm_bridge_settings_t *settings = &self->bridge->settings;
     const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
     struct addrinfo *found = NULL;
-    nm_rc_t rc = NM_OK;
-    if (settings->tls_cert[0])
-        rc = nm_http_read_file(settings->tls_cert, &self->tls_cert, error);
-    if (rc == NM_OK && settings->tls_key[0])
-        rc = nm_http_read_file(settings->tls_key, &self->tls_key, error);
-    if (rc != NM_OK)
-        return rc;
+    if (settings->tls_cert[0] && !(self->tls = nm_https_new(settings->tls_cert, settings->tls_key, error)))
+        return NM_ERR_REFUSED;
     int code = getaddrinfo(settings->host, settings->port, &hints, &found);
     if (code != 0)
         return nm_fail(error, NM_ERR_REFUSED, "HTTP cannot listen at %s: %s", settings->host, gai_strerror(code));
     errno = 0;
-    rc = s_start(self, found, error);
+    nm_rc_t rc = s_start(self, found, error);
     freeaddrinfo(found);
     return rc;
 }
@@ -378,10 +383,7 @@ s_destroy(nm_front_t **self_p)
         if (self->places[i])
             nm_http_request_free(self, self->places[i]);
     nm_clients_close(&self->clients);
-    if (self->tls_key)
-        sodium_memzero(self->tls_key, strlen(self->tls_key));
-    free(self->tls_cert);
-    free(self->tls_key);
+    nm_https_destroy(&self->tls);
     free(self->places);
     free(self->free_places);
     free(self);
@@ -396,6 +398,13 @@ s_fd(const nm_front_t *self)
     return self->fd;
 }
 
+//  The earlier of two times from now; -1 is never.
+static int
+s_sooner(int a_ms, int b_ms)
+{
+    return a_ms < 0 || (b_ms >= 0 && b_ms < a_ms) ? b_ms : a_ms;
+}
+
 static int
 s_timeout(nm_front_t *self, int64_t mono_ms)
 {
@@ -403,9 +412,10 @@ s_timeout(nm_front_t *self, int64_t mono_ms)
     int look_ms = nm_clients_timeout(&self->clients, mono_ms);
     if (self->queue)
         return 0;
-    if (MHD_get_timeout(self->daemon, &wait_ms) != MHD_YES)
-        return look_ms;
-    return look_ms >= 0 && (MHD_UNSIGNED_LONG_LONG) look_ms < wait_ms ? look_ms : (int) wait_ms;
+    if (self->tls)
+        look_ms = s_sooner(look_ms, nm_https_timeout(self->tls, mono_ms));
+    bool waits = MHD_get_timeout(self->daemon, &wait_ms) == MHD_YES;
+    return waits ? s_sooner(look_ms, wait_ms < INT_MAX ? (int) wait_ms : INT_MAX) : look_ms;
 }
 
 static void
@@ -414,6 +424,10 @@ s_run(nm_front_t *self, int64_t mono_ms)
     self->now_ms = mono_ms;
     MHD_run(self->daemon);
     nm_clients_look(&self->clients, mono_ms);
+    if (self->tls) {
+        nm_https_look(self->tls, mono_ms);
+        self->bridge->gauge.cert_ends_ms = nm_https_ends_ms(self->tls);
+    }
     self->bridge->gauge.connections = self->clients.count;
     self->bridge->gauge.cut = self->clients.cut_count;
 }

@@ -6,22 +6,6 @@
 
 enum { SPARE_FDS = 256 };  //  For the mesh's own sockets and the store
 
-nm_rc_t
-nm_http_read_file(const char *path, char **text, nm_error_t *error)
-{
-    nm_buf_t file = { 0 };
-    FILE *in = fopen(path, "re");
-    if (!in)
-        return nm_fail(error, NM_ERR_REFUSED, "%s: %s", path, strerror(errno));
-    size_t size;
-    while ((size = fread(nm_buf_reserve(&file, 4096), 1, 4096, in)) > 0 && file.size < 1024 * 1024)
-        file.size += size;
-    fclose(in);
-    nm_buf_add(&file, "", 1);
-    *text = (char *) file.at;
-    return NM_OK;
-}
-
 //  As many descriptors as the system allows; how many connections those are enough for.
 unsigned
 nm_http_limit(uint64_t wanted)

@@ -9,6 +9,7 @@
 #include "actors/bridge/head.h"
 #include "actors/bridge/http.h"
 #include "actors/bridge/state.h"
+#include "actors/bridge/https.h"
 
 enum { NM_HTTP_CORRELATION_SIZE = 32 };
 
@@ -63,8 +64,7 @@ struct nm_front {
     int64_t now_ms;
     bool leaving;
     bool dying;
-    char *tls_cert;
-    char *tls_key;
+    nm_https_t *tls;  //  NULL: without
 };
 
 //  http_requests.c: requests, their numbers, and the queue of those that are whole
@@ -83,7 +83,6 @@ void nm_http_read_head(nm_front_t *self, nm_http_request_t *request, const char 
                        nm_head_result_t *result);
 
 //  http_files.c: what the system gives
-nm_rc_t nm_http_read_file(const char *path, char **text, nm_error_t *error);
 unsigned nm_http_limit(uint64_t wanted);  //  As many connections as descriptors can be had for
 
 #endif

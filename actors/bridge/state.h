@@ -25,6 +25,7 @@ typedef struct {
     uint64_t requests;     //  ... whole heads
     uint64_t refused;      //  ... answered by the bridge itself with 4xx
     uint64_t cut;          //  Connections that were cut off: too slow, or at fault
+    int64_t cert_ends_ms;  //  When the certificate that clients are shown ends; 0: without TLS
 } nm_bridge_gauge_t;
 
 //  A request that waits for a reply. Changes of a turn count once it is committed.

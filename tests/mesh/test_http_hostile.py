@@ -501,22 +501,45 @@ def test_connections_beyond_the_limit_wait_and_are_served_when_there_is_room(nar
 
 # -- TLS
 
+class Guard:
+    """A folder with a certificate and its key, which are replaced one after the other."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)   # Trusts all that were made here
+        self.issue(2)
+
+    def issue(self, days):
+        """Returns the new certificate, DER."""
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                   "new.key", "-out", "new.cert", "-days", str(days), "-subj", "/CN=127.0.0.1", "-addext",
+                   "subjectAltName=IP:127.0.0.1"]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        os.chmod(self.folder / "new.key", 0o600)
+        self.context.load_verify_locations(self.folder / "new.cert")
+        made = ssl.PEM_cert_to_DER_cert((self.folder / "new.cert").read_text(encoding="ascii"))
+        os.replace(self.folder / "new.key", self.folder / "key.pem")
+        os.replace(self.folder / "new.cert", self.folder / "cert.pem")
+        return made
+
+
 @pytest.fixture(scope="module")
-def tls_files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls")
-    done = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                           "-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=127.0.0.1",
-                           "-addext", "subjectAltName=IP:127.0.0.1"], cwd=folder, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
-    os.chmod(folder / "key.pem", 0o600)
-    return folder
+def guard(tmp_path_factory):
+    return Guard(tmp_path_factory.mktemp("tls"))
 
 
-def test_tls_serves_and_plain_text_at_it_is_refused(make_mesh, tls_files):
-    mesh = make_mesh({"gateway": 1, "router": 1, "email": 1, "deadletter": 1, "bridge": 1},
-                     settings={"http": {"tls": {"cert": str(tls_files / "cert.pem"), "key": str(tls_files / "key.pem")}}})
-    assert mesh["bridge-1"].status()["http"].startswith("https://")
-    web = mesh.web(context=ssl.create_default_context(cafile=str(tls_files / "cert.pem")))
+@pytest.fixture(scope="module")
+def guarded(make_module_mesh, guard):
+    """A mesh whose bridge speaks TLS."""
+    files = {"cert": str(guard.folder / "cert.pem"), "key": str(guard.folder / "key.pem")}
+    return make_module_mesh({"gateway": 1, "router": 1, "email": 1, "deadletter": 1, "bridge": 1},
+                            settings={"http": {"tls": files}})
+
+
+def test_tls_serves_and_plain_text_at_it_is_refused(guarded, guard):
+    assert guarded["bridge-1"].status()["http"].startswith("https://")
+    web = guarded.web(context=guard.context)
     assert web.wait_for(web.send(valid()), "sent")["status"] == "sent"
     assert web.post("/v1/notifications", raw=b"{" + b" " * 2 * MIB + b"}",
                     headers={"Content-Type": "application/json"}).status in (202, 422)
@@ -529,3 +552,58 @@ def test_tls_serves_and_plain_text_at_it_is_refused(make_mesh, tls_files):
     with pytest.raises(OSError):
         with socket.create_connection((web.host, web.port), 3) as connection:
             old.wrap_socket(connection)
+
+
+class Callers(threading.Thread):
+    """Asks again and again over new connections, until it is stopped; failures: what went wrong."""
+
+    def __init__(self, web):
+        super().__init__()
+        self.web, self.stopped, self.count, self.failures = web, threading.Event(), 0, []
+        self.start()
+
+    def run(self):
+        while not self.stopped.is_set():
+            one = self.web.as_key(None)
+            try:
+                assert one.get("/health").status == 200
+            except (OSError, AssertionError) as failure:
+                self.failures.append(failure)
+            one.close()
+            self.count += 1
+
+
+def shown(web):
+    """The certificate that a new connection is shown, DER, and when it ends."""
+    with web.open() as connection:
+        return connection.getpeercert(binary_form=True), ssl.cert_time_to_seconds(connection.getpeercert()["notAfter"])
+
+
+def ends(web):
+    text = web.get("/metrics").raw.decode()
+    return float(re.search(r"^nmesh_http_certificate_expiry_timestamp_seconds\{[^}]*\} (\S+)$", text, re.M).group(1))
+
+
+def test_a_new_certificate_is_shown_without_a_restart_and_nobody_notices(guarded, guard):
+    bridge, web = guarded["bridge-1"], guarded.web(context=guard.context)
+    kept = web.as_key(web.key)
+    assert kept.get("/health").status == 200
+    before, until_before = shown(web)
+    sock = kept.connection.sock
+    callers = [Callers(web) for _ in range(3)]
+    try:
+        good = (guard.folder / "cert.pem").read_bytes()
+        (guard.folder / "cert.pem").write_bytes(b"half a cert")
+        until(lambda: bridge.events("tls_kept"), "the log names the bad file")
+        assert "cert.pem" in bridge.events("tls_kept")[-1]["message"]
+        assert shown(web) == (before, until_before)
+        (guard.folder / "cert.pem").write_bytes(good)
+        made = guard.issue(20)
+        until(lambda: shown(web)[0] == made, "the new one is shown")
+    finally:
+        for caller in callers:
+            caller.stopped.set()
+            caller.join()
+    assert not any(caller.failures for caller in callers) and all(caller.count > 3 for caller in callers)
+    assert kept.get("/health").status == 200 and kept.connection.sock is sock, "who was there goes on"
+    until(lambda: ends(web) == shown(web)[1] > until_before, "the figure tells when the new one ends")

@@ -13,6 +13,8 @@ enum {
     S_DAY_MS = 24 * 60 * 60 * 1000,
     S_CERT_DAYS = 30,
     S_CERT_BAD_DAYS = 7,
+    S_HTTP_CERT_DAYS = 14,  //  Of certificates for HTTP: who renews them by itself has done so by then
+    S_HTTP_CERT_BAD_DAYS = 3,
     S_FILES_BASE = 64,  //  What an actor opens beside its peers
     S_FILES_EACH = 6,   //  Sockets and their ends, for each actor of the mesh
     S_FILES_PERCENT = 80,
@@ -93,6 +95,18 @@ s_check_silent(s_run_t *run, const json_t *actor)
     s_lasts(run, heard_ms);
 }
 
+static long long
+s_days_or_hours(int64_t ms)
+{
+    return (long long) (ms >= 2 * S_DAY_MS ? ms / S_DAY_MS : ms / 3600000);
+}
+
+static const char *
+s_days_or_hours_word(int64_t ms)
+{
+    return ms >= 2 * S_DAY_MS ? "days" : "hours";
+}
+
 static void
 s_check_certificate(s_run_t *run, const json_t *actor)
 {
@@ -109,9 +123,7 @@ s_check_certificate(s_run_t *run, const json_t *actor)
              (s_speaks(actor) || nm_picture_misses(actor)))
         s_find(run, left_ms <= (int64_t) S_CERT_BAD_DAYS * S_DAY_MS ? NM_SEVERITY_ERROR : NM_SEVERITY_WARNING, actor,
                "nctl cert renew; the running actor goes by the new one at once.",
-               "has a certificate that ends in %lld %s",
-               (long long) (left_ms >= 2 * S_DAY_MS ? left_ms / S_DAY_MS : left_ms / 3600000),
-               left_ms >= 2 * S_DAY_MS ? "days" : "hours");
+               "has a certificate that ends in %lld %s", s_days_or_hours(left_ms), s_days_or_hours_word(left_ms));
 }
 
 static void
@@ -473,6 +485,23 @@ s_check_http(s_run_t *run, const json_t *actor)
                "does not answer at %s: %s", nm_json_text(actor, "http"), fault);
 }
 
+static void
+s_check_https(s_run_t *run, const json_t *actor)
+{
+    static const char ADVICE[] =
+        "Replace the files of http/tls in the mesh file: the bridge takes them without a restart.";
+    int64_t ends_ms = nm_picture_metric(actor, "nmesh_http_certificate_expiry_timestamp_seconds", NULL);
+    int64_t left_ms = ends_ms - run->checkup->now_ms;
+    if (!ends_ms || left_ms > (int64_t) S_HTTP_CERT_DAYS * S_DAY_MS)
+        return;
+    if (left_ms <= 0)
+        s_find(run, NM_SEVERITY_ERROR, actor, ADVICE, "shows HTTP clients a certificate that has ended");
+    else
+        s_find(run, left_ms <= (int64_t) S_HTTP_CERT_BAD_DAYS * S_DAY_MS ? NM_SEVERITY_ERROR : NM_SEVERITY_WARNING,
+               actor, ADVICE, "shows HTTP clients a certificate that ends in %lld %s", s_days_or_hours(left_ms),
+               s_days_or_hours_word(left_ms));
+}
+
 //  -- Of the mesh
 
 static int64_t
@@ -598,7 +627,8 @@ static const struct {
     { "refusals", s_check_refusals },   { "locked-out", s_check_locked_out },
     { "books", s_check_books },         { "open-files", s_check_open_files },
     { "backup", s_check_backup },       { "http", s_check_http },
-    { "roles", s_check_roles },         { "seeds", s_check_seeds },
+    { "https", s_check_https },         { "roles", s_check_roles },
+    { "seeds", s_check_seeds },
 };
 
 static int
