@@ -349,6 +349,12 @@ an_address_is_one_accounts_in_its_service_and_a_login_names_the_service_where_th
     assert_int_equal(s_ask_as(self, self->client->key, NULL, "users.create", body).status, 409);
     nm_client_service(self->client, "club", NULL, service, key);
     assert_int_equal(s_ask_as(self, key, NULL, "users.create", body).status, 201);
+    //  Nobody learns that who has none of the passwords
+    nm_bench_reply_t wrong = s_login(self, "ada@example.org", "wrong password");
+    nm_bench_reply_t unknown = s_login(self, "eve@example.org", "wrong password");
+    assert_int_equal(wrong.status, 401);
+    assert_int_equal(unknown.status, 401);
+    assert_int_equal(wrong.body.size, unknown.body.size);
     nm_bench_reply_t reply = s_login(self, "ada@example.org", PASSWORD);
     assert_int_equal(reply.status, 422);
     assert_string_equal(nm_client_text(nm_client_item(reply.body, "errors", 0), "pointer"), "/service");
