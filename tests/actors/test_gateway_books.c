@@ -319,6 +319,25 @@ s_patch_one(s_two_t *self, const char *name, const char *setting, const char *va
     return reply;
 }
 
+//  What a driver says of a value it cuts to a length, perhaps within a character: the answer stays a text.
+static void
+a_fault_that_quotes_half_a_character_can_be_read(void **state)
+{
+    s_two_t *self = *state;
+    nm_buf_t body = { 0 };
+    nm_writer_map(&body, 3);
+    nm_writer_pair_text(&body, "name", "odd");
+    nm_writer_pair_text(&body, "kind", "smtp");
+    nm_writer_text(&body, "config");
+    nm_writer_map(&body, 2);
+    nm_writer_pair_text(&body, "host", "post.test");
+    nm_writer_pair_text(&body, "tls", "xжжжжжжжжжжжжжжжжжжжжжжжжжжжжжж");
+    nm_bench_reply_t reply = s_ask(self, self->one, "providers.create", nm_buf_bytes(&body), 25);
+    assert_int_equal(reply.status, 422);
+    assert_int_equal(nm_reader_check(reply.body), NM_OK);
+    nm_buf_free(&body);
+}
+
 static void
 a_file_of_secrets_cannot_be_named_by_an_ask_and_one_of_the_mesh_file_stays(void **state)
 {
@@ -362,6 +381,7 @@ main(void)
         CLAIM(a_gateway_that_still_owns_a_book_says_how_it_is_taken_over),
         CLAIM(the_mesh_files_providers_are_shown_until_the_first_change_takes_them_over),
         CLAIM(a_patch_merges_and_null_clears),
+        CLAIM(a_fault_that_quotes_half_a_character_can_be_read),
         CLAIM(a_file_of_secrets_cannot_be_named_by_an_ask_and_one_of_the_mesh_file_stays),
         cmocka_unit_test(only_the_admin_changes_providers),
     };
