@@ -33,6 +33,19 @@ s_add_escaped(line_t *self, const char *name)
     }
 }
 
+//  Whoever made the text may have cut it within a character, and what is no UTF-8 would spoil the answer.
+static void
+s_mend(char *text)
+{
+    nm_bytes_t rest = nm_text(text);
+    uint32_t rune;
+    while (rest.size)
+        if (!nm_utf8_next(&rest, &rune)) {
+            text[rest.at - (const uint8_t *) text] = '?';
+            rest = nm_bytes(rest.at + 1, rest.size - 1);
+        }
+}
+
 __attribute__((format(printf, 4, 0))) static void
 s_faults_add(nm_faults_t *self, const char *parent, const char *name, const char *format, va_list args)
 {
@@ -55,6 +68,8 @@ s_faults_add(nm_faults_t *self, const char *parent, const char *name, const char
     vsnprintf(text, sizeof text, format, args);
     line_t detail = { fault->detail, sizeof fault->detail, 0 };
     s_add(&detail, nm_text(text));
+    s_mend(fault->pointer);
+    s_mend(fault->detail);
 }
 
 void

@@ -18,6 +18,8 @@ enum {
     NM_DEPTH_MAX = 16,                //  Nesting of arrays and maps
     NM_MAP_DEPTH_MAX = 8,             //  ... in a client's own object: it is given back inside lists inside frames
     NM_NODE_MAX = 200000,             //  Values in one frame, all levels together
+    NM_PAGE_NODE_MAX = 150000,        //  ... in a page of a list, which ends with the item that comes to so many
+    NM_BATCH_FAULT_COUNT = 10000,     //  Faults named in the answer to one batch
 
     //  Custody. What one sender may have on the way to one receiver.
     NM_CREDIT_COUNT = 1024,

@@ -189,14 +189,14 @@ s_is_text(const head_t *head)
 //  Walks one value with everything in it. The stack says how many items are still
 //  to come on each level; an item that closes its level is an item of the level above.
 static nm_rc_t
-s_walk(nm_reader_t *self, size_t *deepest)
+s_walk(nm_reader_t *self, size_t *deepest, size_t *nodes)
 {
     uint64_t items[NM_DEPTH_MAX];
-    size_t depth = 0, nodes = 0;
-    *deepest = 0;
+    size_t depth = 0;
+    *deepest = *nodes = 0;
     do {
         head_t head;
-        if (self->bad || ++nodes > NM_NODE_MAX || !s_head(self, &head) || !s_is_text(&head))
+        if (self->bad || ++*nodes > NM_NODE_MAX || !s_head(self, &head) || !s_is_text(&head))
             return s_bad(self);
 
         uint64_t inside = head.kind == NM_KIND_LIST ? head.number : head.kind == NM_KIND_MAP ? head.number * 2 : 0;
@@ -217,9 +217,9 @@ nm_rc_t
 nm_reader_check(nm_bytes_t bytes)
 {
     nm_reader_t reader;
-    size_t deepest;
+    size_t deepest, nodes;
     nm_reader_open(&reader, bytes);
-    nm_rc_t rc = s_walk(&reader, &deepest);
+    nm_rc_t rc = s_walk(&reader, &deepest, &nodes);
     return rc == NM_OK && !nm_reader_done(&reader) ? NM_ERR_MALFORMED : rc;
 }
 
@@ -227,9 +227,18 @@ size_t
 nm_reader_depth(nm_bytes_t bytes)
 {
     nm_reader_t reader;
-    size_t deepest;
+    size_t deepest, nodes;
     nm_reader_open(&reader, bytes);
-    return s_walk(&reader, &deepest) == NM_OK ? deepest : SIZE_MAX;
+    return s_walk(&reader, &deepest, &nodes) == NM_OK ? deepest : SIZE_MAX;
+}
+
+size_t
+nm_reader_nodes(nm_bytes_t bytes)
+{
+    nm_reader_t reader;
+    size_t deepest, nodes;
+    nm_reader_open(&reader, bytes);
+    return s_walk(&reader, &deepest, &nodes) == NM_OK ? nodes : SIZE_MAX;
 }
 
 void
@@ -369,8 +378,8 @@ nm_rc_t
 nm_reader_raw(nm_reader_t *self, nm_bytes_t *raw)
 {
     const uint8_t *start = self->at;
-    size_t deepest;
-    nm_rc_t rc = s_walk(self, &deepest);
+    size_t deepest, nodes;
+    nm_rc_t rc = s_walk(self, &deepest, &nodes);
     if (rc == NM_OK)
         *raw = nm_bytes(start, (size_t) (self->at - start));
     return rc;

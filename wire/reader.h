@@ -39,6 +39,9 @@ nm_rc_t nm_reader_check(nm_bytes_t bytes);
 //  How deep lists and maps are nested in it: 0 for a number or a text. SIZE_MAX: it is not well-formed.
 size_t nm_reader_depth(nm_bytes_t bytes);
 
+//  How many values are in it, itself and all levels: what NM_NODE_MAX bounds. SIZE_MAX: it is not well-formed.
+size_t nm_reader_nodes(nm_bytes_t bytes);
+
 void nm_reader_open(nm_reader_t *self, nm_bytes_t bytes);
 
 //  What comes next, without taking it.

@@ -3,6 +3,7 @@
 #include "wire/address.h"
 #include "wire/base64.h"
 #include "wire/language.h"
+#include "wire/own_header.h"
 #include "wire/reader.h"
 #include "wire/records.h"
 #include "wire/utf8.h"
@@ -277,47 +278,16 @@ s_check_copies(check_t *self, const char *inner, nm_bytes_t raw)
     return list.count;
 }
 
-static bool
-s_starts(nm_bytes_t text, const char *start)
-{
-    size_t size = strlen(start);
-    return text.size > size && strncasecmp((const char *) text.at, start, size) == 0;
-}
-
-static bool
-s_is(nm_bytes_t text, const char *word)
-{
-    return text.size == strlen(word) && strncasecmp((const char *) text.at, word, text.size) == 0;
-}
-
-//  What is wrong with the name of an own header, or NULL. The others are ours to write.
-static const char *
-s_header_name_fault(nm_bytes_t name)
-{
-    if (name.size > NM_CODE_MAX)
-        return "is a longer name than 128 bytes";
-    for (size_t i = 0; i < name.size; i++)
-        if (name.at[i] <= 0x20 || name.at[i] >= 0x7f || name.at[i] == ':')
-            return "must have a name of printable ASCII characters without a colon";
-    if (s_starts(name, "X-") || s_starts(name, "List-") || s_is(name, "References") || s_is(name, "In-Reply-To"))
-        return NULL;
-    return "is not allowed; own headers are X-..., List-..., References and In-Reply-To";
-}
-
 //  Takes one value of the map and says what is wrong with it, or NULL.
 static const char *
-s_header_value_fault(nm_reader_t *reader)
+s_header_value_fault(nm_reader_t *reader, nm_bytes_t name)
 {
     nm_bytes_t value;
     if (nm_reader_peek(reader) != NM_KIND_STR) {
         nm_reader_raw(reader, &value);
         return "must be a text";
     }
-    if (nm_reader_str(reader, &value) != NM_OK)
-        return "must be a text";
-    if (value.size > NM_HEADER_VALUE_MAX)
-        return "is too long; at most 998 bytes are allowed";
-    return nm_utf8_is_line(value) ? NULL : "must be one line without control characters";
+    return nm_reader_str(reader, &value) == NM_OK ? nm_own_header_value_fault(name, value) : "must be a text";
 }
 
 static bool
@@ -347,7 +317,8 @@ s_check_headers(check_t *self, nm_bytes_t raw)
     for (uint32_t i = 0; i < count && nm_reader_str(&reader, &names[i]) == NM_OK; i++) {
         char name[NM_CODE_MAX + 1];
         nm_bytes_to_text(nm_bytes(names[i].at, nm_utf8_cut(names[i], NM_CODE_MAX)), name, sizeof name);
-        const char *value_fault = s_header_value_fault(&reader), *name_fault = s_header_name_fault(names[i]);
+        const char *value_fault = s_header_value_fault(&reader, names[i]);
+        const char *name_fault = nm_own_header_name_fault(names[i]);
         if (!name_fault && s_is_among(names, i, names[i]))
             name_fault = "is there twice; capital and small letters are the same in a name";
         if (name_fault)

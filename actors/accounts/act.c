@@ -124,6 +124,38 @@ nm_act_clear(nm_act_t *it, const nm_act_field_t *fields, size_t count, uint64_t 
     }
 }
 
+static void
+s_refuse_word(const nm_words_t *words, const char *parent, unsigned index, nm_faults_t *faults)
+{
+    nm_buf_t detail = { 0 };
+    char name[16];
+    snprintf(name, sizeof name, "%u", index);
+    for (unsigned i = 0; i < words->count; i++)
+        nm_buf_format(&detail, "%s%s", i ? ", " : "must be one of ", nm_words_text(words, i));
+    nm_faults_add(faults, parent, name, "%.*s", NM_PRINT(nm_buf_bytes(&detail)));
+    nm_buf_free(&detail);
+}
+
+uint64_t
+nm_act_words(nm_bytes_t list, const nm_words_t *words, const char *parent, nm_faults_t *faults)
+{
+    nm_list_t rest;
+    nm_bytes_t item, word;
+    uint64_t set = 0;
+    if (nm_list_open(&rest, list) != NM_OK)
+        return 0;
+    for (unsigned i = 0; nm_list_next(&rest, &item) == NM_OK; i++) {
+        nm_reader_t reader;
+        nm_reader_open(&reader, item);
+        int found = nm_reader_str(&reader, &word) == NM_OK ? nm_words_find(words, word) : -1;
+        if (found >= 0)
+            set |= UINT64_C(1) << found;
+        else
+            s_refuse_word(words, parent, i, faults);
+    }
+    return set;
+}
+
 //  -- Pages
 
 nm_rc_t

@@ -68,6 +68,9 @@ typedef struct {
 //  Clears the bits of those that are null in the patch; a fault where that may not be.
 void nm_act_clear(nm_act_t *it, const nm_act_field_t *fields, size_t count, uint64_t *has);
 
+//  A list of words as a set, a bit for each of `words` that it has. One that is none of them is a fault at parent/index.
+uint64_t nm_act_words(nm_bytes_t list, const nm_words_t *words, const char *parent, nm_faults_t *faults);
+
 //  -- Pages of a book, newest first
 
 typedef struct {

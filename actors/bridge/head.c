@@ -255,7 +255,6 @@ s_read_texts(case_t *it)
         NM_PUT(headers, ask_headers, traceparent, it->values[F_TRACEPARENT]);
     it->result->forwarded = it->values[F_FORWARDED];
     it->result->asked_method = it->values[F_ASKED_METHOD];
-    it->request->last_event = it->values[F_LAST_EVENT];
     it->request->if_none_match = it->values[F_NONE_MATCH];
     if (it->counts[F_ORIGIN] == 1 && s_is_origin_allowed(it->rules, it->values[F_ORIGIN]))
         it->request->origin = it->values[F_ORIGIN];
@@ -286,7 +285,7 @@ s_read_credentials(case_t *it)
     return s_refuse(it, NM_HEAD_REFUSE, 401, "An API key (X-API-Key) or a token (Authorization: Bearer) is needed.");
 }
 
-//  -- The body. These are refused only when a gateway has let the client in.
+//  -- The body, and where a stream goes on. These are refused only when a gateway has let the client in.
 
 __attribute__((format(printf, 3, 4))) static void
 s_refuse_later(case_t *it, unsigned status, const char *format, ...)
@@ -336,6 +335,19 @@ s_judge_body(case_t *it)
         s_refuse_later(it, 413, "The body may have %llu bytes.", (unsigned long long) it->result->body_max);
 }
 
+//  It goes into an ask as it is.
+static void
+s_judge_last_event(case_t *it)
+{
+    nm_bytes_t last = it->values[F_LAST_EVENT];
+    if (!(it->request->api->flags & NM_API_EVENTS) || !last.size)
+        return;
+    if (s_is_line(last, NM_STREAM_CURSOR_MAX))
+        it->request->last_event = last;
+    else
+        s_refuse_later(it, 400, "Last-Event-ID is not a cursor of ours.");
+}
+
 void
 nm_head_judge(const nm_head_rules_t *rules, const nm_head_t *head, nm_head_result_t *result,
               struct nm_front_request *request)
@@ -344,6 +356,8 @@ nm_head_judge(const nm_head_rules_t *rules, const nm_head_t *head, nm_head_resul
     *result = (nm_head_result_t){ .verdict = NM_HEAD_GO };
     bool whole = s_read_fields(&it);
     s_read_texts(&it);
-    if (whole && s_read_sizes(&it) && s_read_framing(&it) && s_find_route(&it) && s_read_credentials(&it))
-        s_judge_body(&it);
+    if (!whole || !s_read_sizes(&it) || !s_read_framing(&it) || !s_find_route(&it) || !s_read_credentials(&it))
+        return;
+    s_judge_body(&it);
+    s_judge_last_event(&it);
 }

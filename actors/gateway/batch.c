@@ -23,8 +23,19 @@ typedef struct {
     uint64_t rejected;
     bool waits;     //  Copies are being made: nothing was written, and the batch runs again
     bool copyless;  //  There can be none now
+    size_t faults;  //  Named so far, in all items
     nm_buf_t items;
 } batch_t;
+
+//  The answer must fit a frame: with a great many faults the last items have none named.
+static bool
+s_may_name(batch_t *batch, size_t count)
+{
+    if (batch->faults + count > NM_BATCH_FAULT_COUNT)
+        return false;
+    batch->faults += count;
+    return true;
+}
 
 static void
 s_add_refused(nm_case_t *it, batch_t *batch, size_t index, const nm_accepted_t *accepted)
@@ -35,7 +46,10 @@ s_add_refused(nm_case_t *it, batch_t *batch, size_t index, const nm_accepted_t *
     nm_writer_pair_uint(&batch->items, "status", accepted->code);
     nm_writer_pair_text(&batch->items, "detail", accepted->detail);
     nm_writer_text(&batch->items, "errors");
-    nm_faults_write(&it->gateway->faults, &batch->items);
+    if (s_may_name(batch, it->gateway->faults.count))
+        nm_faults_write(&it->gateway->faults, &batch->items);
+    else
+        nm_writer_list(&batch->items, 0);
 }
 
 static void
@@ -136,7 +150,9 @@ static void
 s_add_problem(batch_t *batch, size_t index, unsigned status, nm_bytes_t problem)
 {
     nm_bytes_t detail, errors;
-    bool has_errors = nm_reader_find(problem, "errors", &errors) == NM_OK;
+    nm_list_t list;
+    bool has_errors = nm_reader_find(problem, "errors", &errors) == NM_OK && nm_list_open(&list, errors) == NM_OK &&
+                      s_may_name(batch, list.count);
     batch->rejected++;
     nm_writer_map(&batch->items, 4);
     nm_writer_pair_uint(&batch->items, "index", index);

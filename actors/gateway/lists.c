@@ -11,6 +11,7 @@
 #include "lmdb_store/key.h"
 #include "wire/asks.h"
 #include "wire/id.h"
+#include "wire/reader.h"
 #include "wire/writer.h"
 
 //  What one ask may look at, so that a turn stays short, and how large its answer may grow: that of all gateways
@@ -46,6 +47,7 @@ typedef struct {
     nm_id_t last;    //  That was looked at
     size_t looked;
     size_t count;  //  Items found
+    size_t nodes;  //  ... and the values in them: a client's metadata may have thousands
     nm_buf_t items;
 } page_t;
 
@@ -105,8 +107,18 @@ s_look(nm_case_t *it, page_t *page, nm_cursor_t *cursor)
         return rc == NM_ERR_MISSING ? NM_ERR_CORRUPT : rc;
     if (!s_matches(&page->ask, &note))
         return NM_OK;
+    size_t start = page->items.size;
+    rc = nm_show_note(&it->gateway->history, &id, &note, &page->items);
     page->count++;
-    return nm_show_note(&it->gateway->history, &id, &note, &page->items);
+    page->nodes += nm_reader_nodes(nm_bytes(page->items.at + start, page->items.size - start));
+    return rc;
+}
+
+static bool
+s_is_filled(const page_t *page)
+{
+    return page->count >= page->limit || page->looked >= LOOK_MAX || page->items.size >= page->size_max ||
+           page->nodes >= NM_PAGE_NODE_MAX;
 }
 
 static nm_rc_t
@@ -115,7 +127,7 @@ s_fill(nm_case_t *it, page_t *page, bool *more)
     nm_cursor_t cursor;
     nm_rc_t rc = NM_OK;
     s_open(it, page, &cursor);
-    while (rc == NM_OK && page->count < page->limit && page->looked < LOOK_MAX && page->items.size < page->size_max)
+    while (rc == NM_OK && !s_is_filled(page))
         rc = s_look(it, page, &cursor);
     if (rc == NM_OK)
         rc = nm_cursor_next(&cursor, NULL, NULL);

@@ -76,16 +76,18 @@ nm_merge(nm_page_t *pages, size_t count, size_t limit, nm_buf_t *items, nm_merge
 {
     const nm_page_t *first = s_first_edge(pages, count);
     nm_page_t *newest;
+    size_t nodes = 0;
     *merged = (nm_merged_t){ .more = first != NULL };
     while ((newest = s_newest(pages, count)) && (!first || s_compare(&newest->id, &first->edge) >= 0)) {
         bool again = merged->count && nm_id_equal(&newest->id, &merged->last);
-        if (!again && merged->count == limit) {
+        if (!again && (merged->count == limit || nodes >= NM_PAGE_NODE_MAX)) {
             merged->more = true;
             return NM_OK;
         }
         merged->last = newest->id;
         if (!again) {
             nm_writer_raw(items, newest->item);
+            nodes += nm_reader_nodes(newest->item);
             merged->count++;
         }
         if (s_advance(newest) != NM_OK)

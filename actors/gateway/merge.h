@@ -28,8 +28,8 @@ typedef struct {
     nm_id_t last;
 } nm_merged_t;
 
-//  Packs the newest items of the pages into items, one after the other: at most limit, and none that
-//  something may come before which no page has. NM_ERR_MALFORMED: an item has no id.
+//  Packs the newest items of the pages into items, one after the other: at most limit, at most about NM_PAGE_NODE_MAX
+//  values, and none that something may come before which no page has. NM_ERR_MALFORMED: an item has no id.
 nm_rc_t nm_merge(nm_page_t *pages, size_t count, size_t limit, nm_buf_t *items, nm_merged_t *merged);
 
 #endif

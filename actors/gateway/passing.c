@@ -85,6 +85,17 @@ s_answer_away(nm_answer_t to, const char *book, const char *owner)
                              *owner ? owner : "The user actor", book);
 }
 
+//  No change without a fault is so large: its faults are named here, and the owner does not see it.
+static nm_rc_t
+s_refuse_large(nm_case_t *it)
+{
+    const nm_shape_t *shape = it->asker.api->ask;
+    if (shape && nm_case_decode(it, shape, nm_txn_alloc(it->txn, shape->size), false) != NM_OK)
+        return NM_OK;
+    return nm_answer_problem(&it->answer, 413, NULL, "The body has %zu bytes; at most %d are of use here.",
+                             it->ask->body.size, NM_PASSING_BODY_MAX);
+}
+
 static nm_rc_t
 s_pass(nm_case_t *it, const char *book, const char *owner)
 {
@@ -92,7 +103,9 @@ s_pass(nm_case_t *it, const char *book, const char *owner)
     nm_lockout_who_t who = { .address_size = 0 };
     if (signs_in && !nm_credentials_may_sign_in(it, &who))
         return NM_OK;
-    nm_passed_t *item = it->ask->body.size <= NM_PASSING_BODY_MAX ? s_take(&it->gateway->passing) : NULL;
+    if (it->ask->body.size > NM_PASSING_BODY_MAX)
+        return s_refuse_large(it);
+    nm_passed_t *item = s_take(&it->gateway->passing);
     if (!item)
         return nm_answer_problem(&it->answer, 429, NULL, "Too many changes are on their way.");
     item->used = item->fresh = true;

@@ -7,14 +7,13 @@
 #include "wire/address.h"
 #include "wire/base64.h"
 #include "wire/id.h"
+#include "wire/own_header.h"
 #include "wire/reader.h"
 #include "wire/utf8.h"
 
 enum {
     WORD_MAX = NM_MAIL_LINE_MAX - 2,  //  Longest word of a text that is written as it is
-    LONG_WORD_MAX = 900,              //  Longest word that cannot be folded: an address, a URL
     QUOTED_MAX = 50,                  //  Longest name in quotes; beyond it is encoded and folded
-    HEADER_NAME_MAX = 70,
 };
 
 //  A header line in the making: column is where its last line stands.
@@ -203,49 +202,17 @@ s_add_cc(nm_bytes_t raw, nm_buf_t *out, nm_error_t *error)
 
 //  -- Own headers
 
-//  References, In-Reply-To and List-... have a grammar of their own, in which encoded
-//  words have no place.
-static bool
-s_is_structured(nm_bytes_t name)
+//  Takes no encoded words, and what stands between its spaces is not folded.
+static void
+s_structured_header(nm_buf_t *out, nm_bytes_t name, nm_bytes_t text)
 {
-    static const char *const NAMES[] = { "references", "in-reply-to" };
-    for (size_t i = 0; i < NM_COUNT(NAMES); i++)
-        if (name.size == strlen(NAMES[i]) && strncasecmp((const char *) name.at, NAMES[i], name.size) == 0)
-            return true;
-    return name.size > 5 && strncasecmp((const char *) name.at, "list-", 5) == 0;
-}
-
-static bool
-s_is_own_name(nm_bytes_t name)
-{
-    if (name.size > HEADER_NAME_MAX)
-        return false;
-    for (size_t i = 0; i < name.size; i++) {
-        uint8_t byte = name.at[i];
-        bool letter = (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z');
-        if (!letter && !(byte >= '0' && byte <= '9') && byte != '-')
-            return false;
-    }
-    bool ours = name.size == 10 && strncasecmp((const char *) name.at, "x-nmesh-id", 10) == 0;
-    bool extension = name.size > 2 && strncasecmp((const char *) name.at, "x-", 2) == 0;
-    return !ours && (extension || s_is_structured(name));
-}
-
-static nm_rc_t
-s_structured_header(nm_buf_t *out, nm_bytes_t name, nm_bytes_t text, nm_error_t *error)
-{
-    if (!s_is_ascii(text))
-        return nm_fail(error, NM_ERR_REFUSED, "header %.*s takes ASCII only", NM_PRINT(name));
     s_header_t header = s_header_open(out, name);
     while (text.size) {
         nm_bytes_t word = s_take_word(&text);
-        if (word.size > LONG_WORD_MAX)
-            return nm_fail(error, NM_ERR_REFUSED, "header %.*s has a word that does not fit a line", NM_PRINT(name));
         if (word.size)
             s_header_word(&header, word);
     }
     s_header_close(&header);
-    return NM_OK;
 }
 
 static nm_rc_t
@@ -260,14 +227,16 @@ s_add_own_headers(nm_bytes_t raw, nm_buf_t *out, nm_error_t *error)
         nm_bytes_t name, text;
         if (nm_reader_str(&reader, &name) != NM_OK || nm_reader_str(&reader, &text) != NM_OK)
             return nm_fail(error, NM_ERR_REFUSED, "headers are not a map of texts");
-        if (!s_is_own_name(name))
-            return nm_fail(error, NM_ERR_REFUSED, "headers hold a name that is not allowed");
-        if (!s_is_line(text) || text.size > NM_HEADER_VALUE_MAX)
-            return nm_fail(error, NM_ERR_REFUSED, "header %.*s has a value that is not one line", NM_PRINT(name));
-        if (!s_is_structured(name))
+        const char *fault = nm_own_header_name_fault(name);
+        if (fault)
+            return nm_fail(error, NM_ERR_REFUSED, "headers hold a name that %s", fault);
+        fault = nm_own_header_value_fault(name, text);
+        if (fault)
+            return nm_fail(error, NM_ERR_REFUSED, "header %.*s %s", NM_PRINT(name), fault);
+        if (nm_own_header_is_structured(name))
+            s_structured_header(out, name, text);
+        else
             s_text_header(out, name, text);
-        else if (s_structured_header(out, name, text, error) != NM_OK)
-            return NM_ERR_REFUSED;
     }
     return NM_OK;
 }

@@ -33,9 +33,30 @@ nm_hashing_verify(nm_hashing_t *self, nm_bytes_t password, const nm_bytes_t *has
 }
 
 void
+nm_hashing_verify_also(nm_hashing_t *self, const nm_bytes_t *hash)
+{
+    nm_bytes_to_text(hash ? *hash : nm_text(NOBODYS), self->other, sizeof self->other);
+}
+
+void
 nm_hashing_forget(nm_hashing_t *self)
 {
     sodium_memzero(self, sizeof *self);
+}
+
+//  Both are always compared, so that the time does not tell which it was. Result's text gets the one that is right.
+static bool
+s_verify(const nm_hashing_t *self, nm_result_t *result)
+{
+    const char *const HASHES[] = { self->hash, self->other };
+    bool right = false;
+    for (size_t i = 0; i < NM_COUNT(HASHES); i++) {
+        if (!HASHES[i][0] || crypto_pwhash_str_verify(HASHES[i], self->password, self->size) != 0)
+            continue;
+        right = true;
+        nm_result_set_text(result, nm_text(HASHES[i]));
+    }
+    return right;
 }
 
 static void
@@ -47,7 +68,7 @@ s_work(void *arg, nm_result_t *result)
         result->code = crypto_pwhash_str_alg(result->text, self->password, self->size, PASSES, MEMORY,
                                              crypto_pwhash_ALG_ARGON2ID13) != 0;
     else
-        result->code = crypto_pwhash_str_verify(self->hash, self->password, self->size) != 0;
+        result->code = !s_verify(self, result);
 }
 
 static void
@@ -74,6 +95,6 @@ void
 nm_hashing_take(nm_hashing_t *self, const nm_result_t *result)
 {
     self->right = self->kind == NM_HASHING_VERIFY && result->call == NM_CALL_ANSWERED && result->code == 0;
-    if (self->kind == NM_HASHING_MAKE)
+    if (self->kind == NM_HASHING_MAKE || self->right)
         nm_bytes_to_text(result->code == 0 ? nm_text(result->text) : nm_text(""), self->hash, sizeof self->hash);
 }

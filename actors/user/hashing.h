@@ -18,13 +18,15 @@ typedef struct {
     nm_hashing_kind_t kind;
     char password[NM_PASSWORD_MAX + 1];
     size_t size;
-    char hash[NM_PASSWORD_HASH_SIZE + 1];  //  VERIFY: to compare with; MAKE: the result
-    bool right;                            //  VERIFY: it is that password
+    char hash[NM_PASSWORD_HASH_SIZE + 1];   //  VERIFY: to compare with, then the one that it is of; MAKE: the result
+    char other[NM_PASSWORD_HASH_SIZE + 1];  //  VERIFY: to compare with as well; empty: none
+    bool right;                             //  VERIFY: it is one of those passwords
 } nm_hashing_t;
 
 //  Sets it up. hash NULL: of nobody; it costs the same and is never right.
 void nm_hashing_make(nm_hashing_t *self, nm_bytes_t password);
 void nm_hashing_verify(nm_hashing_t *self, nm_bytes_t password, const nm_bytes_t *hash);
+void nm_hashing_verify_also(nm_hashing_t *self, const nm_bytes_t *hash);
 void nm_hashing_forget(nm_hashing_t *self);
 
 //  The effect that does it, and taking over its result.

@@ -7,7 +7,6 @@
 #include "actors/user/state.h"
 #include "wire/asks.h"
 #include "wire/id.h"
-#include "wire/reader.h"
 #include "wire/writer.h"
 
 enum { KEYS_PER_SERVICE = 100, OVERLAP_SECONDS = 86400 };
@@ -17,21 +16,13 @@ static const int64_t KEPT_MS = INT64_C(7) * 86400000;  //  How long an expired k
 static void
 s_read_scopes(const nm_key_ask_t *ask, uint32_t *scopes, nm_faults_t *faults)
 {
-    nm_list_t list;
-    nm_bytes_t item, word;
+    size_t before = faults->count;
     *scopes = ALL_SCOPES;
-    if (!NM_HAS(ask, key_ask, scopes) || nm_list_open(&list, ask->scopes) != NM_OK)
+    if (!NM_HAS(ask, key_ask, scopes))
         return;
-    *scopes = 0;
-    if (list.count == 0)
+    *scopes = (uint32_t) nm_act_words(ask->scopes, &nm_scope_words, "/scopes", faults);
+    if (!*scopes && faults->count == before)
         nm_faults_add(faults, "", "scopes", "must name at least one scope");
-    while (nm_list_next(&list, &item) == NM_OK) {
-        nm_reader_t reader;
-        nm_reader_open(&reader, item);
-        int scope = nm_reader_str(&reader, &word) == NM_OK ? nm_words_find(&nm_scope_words, word) : -1;
-        if (scope >= 0)
-            *scopes |= 1u << scope;
-    }
 }
 
 //  The text of a new key, and the hash of its secret half. Secrets do not come from the

@@ -160,64 +160,94 @@ s_fits(nm_act_t *it, const nm_id_t *id, nm_bytes_t wanted, bool *fits)
     return rc;
 }
 
-//  Looks in one service; count grows if the account is there.
+//  The accounts that fit: how many there are, and the first of those that have a password.
+enum { FOUND_MAX = 2 };
+typedef struct {
+    size_t count;
+    size_t with_password;
+    nm_person_t people[FOUND_MAX];
+} found_t;
+
+//  Looks in one service.
 static nm_rc_t
-s_look(nm_act_t *it, const nm_id_t *service, const nm_login_t *ask, nm_person_t *person, size_t *count)
+s_look(nm_act_t *it, const nm_id_t *service, const nm_login_t *ask, found_t *found)
 {
     nm_id_t id;
+    nm_person_t person;
     bool fits;
     nm_rc_t rc = s_fits(it, service, NM_HAS(ask, login, service) ? ask->service : nm_bytes(NULL, 0), &fits);
     if (rc != NM_OK || !fits)
         return rc;
     rc = nm_people_find(&nm_deed(it)->user->people, it->txn, service, ask->email, &id);
+    if (rc == NM_OK)
+        rc = nm_people_get(it->txn, &id, &person);
     if (rc == NM_OK) {
-        rc = nm_people_get(it->txn, &id, person);
-        *count += rc == NM_OK;
+        found->count++;
+        if (NM_HAS(&person, person, password_hash) && found->with_password < FOUND_MAX)
+            found->people[found->with_password++] = person;
     }
     return rc == NM_ERR_MISSING ? NM_OK : rc;
 }
 
-//  The account with this e-mail, in the service that is named or in all. count: of those that there are.
+//  The accounts with this e-mail, in the service that is named or in all.
 static nm_rc_t
-s_find(nm_act_t *it, const nm_login_t *ask, nm_person_t *person, size_t *count)
+s_find(nm_act_t *it, const nm_login_t *ask, found_t *found)
 {
-    *count = 0;
-    nm_rc_t rc = s_look(it, &it->auth->admin, ask, person, count);
+    found->count = found->with_password = 0;
+    nm_rc_t rc = s_look(it, &it->auth->admin, ask, found);
     for (size_t i = 0; rc == NM_OK && i < it->services->tenant_count; i++) {
         const nm_tenant_t *tenant = &it->services->tenants[i];
         if (!tenant->deleted)
-            rc = s_look(it, &tenant->id, ask, person, count);
+            rc = s_look(it, &tenant->id, ask, found);
     }
     return rc;
 }
 
-//  Whether there is such an account and whether the password is wrong cannot be told apart, by words or by work.
+//  The n-th hash; NULL: there are not so many.
+static const nm_bytes_t *
+s_hash_of(const found_t *found, size_t n)
+{
+    return n < found->with_password ? &found->people[n].password_hash : NULL;
+}
+
+//  The one that the password is of. NULL: of none, or what was compared has been changed meanwhile.
+static const nm_person_t *
+s_owner(const found_t *found, const nm_hashing_t *hashed)
+{
+    for (size_t i = 0; hashed->right && i < found->with_password; i++)
+        if (nm_bytes_is(found->people[i].password_hash, hashed->hash))
+            return &found->people[i];
+    return NULL;
+}
+
+//  Whether there is such an account, or are several, and whether the password is wrong cannot be told apart, by words or
+//  by work: who names no service has two passwords compared, whatever there is.
 nm_rc_t
 nm_act_login(nm_act_t *it)
 {
     nm_login_t ask;
-    nm_person_t person;
+    found_t found;
     nm_deed_t *deed = nm_deed(it);
-    size_t count;
     if (nm_act_decode(it, &nm_login_shape, &ask, false) != NM_OK)
         return NM_OK;
-    nm_rc_t rc = s_find(it, &ask, &person, &count);
+    nm_rc_t rc = s_find(it, &ask, &found);
     if (rc != NM_OK)
         return rc;
-    if (count > 1)
-        return nm_act_refuse(it, "/service", "is needed: the e-mail address is known to several");
-    bool known = count == 1 && NM_HAS(&person, person, password_hash);
     if (!deed->hashed) {
-        nm_hashing_verify(&deed->wanted, ask.password, known ? &person.password_hash : NULL);
+        nm_hashing_verify(&deed->wanted, ask.password, s_hash_of(&found, 0));
+        if (!NM_HAS(&ask, login, service))
+            nm_hashing_verify_also(&deed->wanted, s_hash_of(&found, 1));
         return NM_OK;
     }
-    //  What was compared may have been changed meanwhile
-    if (!known || !deed->hashed->right || !nm_bytes_is(person.password_hash, deed->hashed->hash))
+    const nm_person_t *person = s_owner(&found, deed->hashed);
+    if (!person)
         return nm_act_problem(it, 401, "The e-mail address or the password is wrong.");
-    const nm_tenant_t *tenant = nm_services_find(it->services, &person.service);
+    if (found.count > 1)
+        return nm_act_refuse(it, "/service", "is needed: the e-mail address is known to several");
+    const nm_tenant_t *tenant = nm_services_find(it->services, &person->service);
     if (tenant && !tenant->active)
         return nm_act_problem(it, 403, "The service is switched off.");
-    return s_answer_token(it, &person);
+    return s_answer_token(it, person);
 }
 
 nm_rc_t

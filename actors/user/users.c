@@ -5,7 +5,6 @@
 #include "wire/address.h"
 #include "wire/asks.h"
 #include "wire/id.h"
-#include "wire/reader.h"
 #include "wire/writer.h"
 
 //  -- As they are shown
@@ -134,19 +133,11 @@ s_apply(const nm_user_ask_t *ask, nm_person_t *person)
 static void
 s_apply_roles(nm_act_t *it, const nm_user_ask_t *ask, nm_person_t *person)
 {
-    nm_list_t list;
-    nm_bytes_t item, word;
-    if (!NM_HAS(ask, user_ask, roles) || nm_list_open(&list, ask->roles) != NM_OK)
+    if (!NM_HAS(ask, user_ask, roles))
         return;
-    uint64_t roles = 0;
-    while (nm_list_next(&list, &item) == NM_OK) {
-        nm_reader_t reader;
-        nm_reader_open(&reader, item);
-        int role = nm_reader_str(&reader, &word) == NM_OK ? nm_words_find(&nm_person_role_words, word) : -1;
-        if (role >= 0)
-            roles |= UINT64_C(1) << role;
-    }
-    if (!roles)
+    size_t before = it->faults->count;
+    uint64_t roles = nm_act_words(ask->roles, &nm_person_role_words, "/roles", it->faults);
+    if (!roles && it->faults->count == before)
         nm_faults_add(it->faults, "", "roles", "must name at least one role");
     if (roles >> NM_PERSON_ADMIN & 1 && !nm_id_equal(&person->service, &it->auth->admin))
         nm_faults_add(it->faults, "", "roles", "a service may give its users the role user only");

@@ -574,6 +574,34 @@ a_batch_of_a_thousand_takes_the_good_and_names_the_bad(void **state)
     assert_int_equal(nm_bench_mails(self->client->bench, NM_MAIL_WORK), 997);
 }
 
+//  64 faults in each of them: all named they would be more than a frame holds, and nobody could read the answer.
+static void
+a_batch_of_nothing_but_faults_is_answered(void **state)
+{
+    enum { COUNT = 1000 };
+    test_t *self = *state;
+    nm_buf_clear(&self->body);
+    nm_writer_map(&self->body, 1);
+    nm_writer_text(&self->body, "notifications");
+    nm_writer_list(&self->body, COUNT);
+    for (unsigned i = 0; i < COUNT; i++) {
+        nm_writer_map(&self->body, NM_FAULT_COUNT);
+        for (unsigned k = 0; k < NM_FAULT_COUNT; k++) {
+            char name[16];
+            snprintf(name, sizeof name, "typo_%u", k);
+            nm_writer_pair_uint(&self->body, name, k);
+        }
+    }
+    const nm_bench_reply_t *reply = nm_client_ask(self->client, BATCH, nm_buf_bytes(&self->body));
+    assert_int_equal(reply->status, 202);
+    assert_int_equal(nm_reader_check(reply->body), NM_OK);
+    assert_in_range(reply->body.size, 1, NM_FRAME_MAX / 2);
+    assert_int_equal(nm_client_number(reply->body, "rejected"), COUNT);
+    nm_bytes_t first = nm_client_item(reply->body, "items", 0), last = nm_client_item(reply->body, "items", COUNT - 1);
+    assert_int_equal(nm_client_count(first, "errors"), NM_FAULT_COUNT);
+    assert_int_equal(nm_client_number(last, "status"), 422);
+}
+
 static nm_bytes_t
 s_batch(test_t *self, unsigned count)
 {
@@ -687,6 +715,7 @@ main(void)
         TEST(the_same_content_within_dedupe_seconds_is_the_same),
         TEST(what_came_to_nothing_is_no_duplicate),
         TEST(a_batch_of_a_thousand_takes_the_good_and_names_the_bad),
+        TEST(a_batch_of_nothing_but_faults_is_answered),
         TEST(a_batch_of_none_or_too_many_is_422),
         TEST(a_batch_is_replayed_as_a_whole),
         TEST(a_full_store_answers_507_and_changes_nothing),

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "actors/gateway/gateway.h"
+#include "actors/gateway/passing.h"
 #include "actors/user/user.h"
 #include "broker/book.h"
 #include "tests/actors/gateway_client.h"
@@ -130,6 +131,27 @@ while_the_owner_is_away_changes_are_503_and_reads_go_on(void **state)
     self->relay.away[0] = false;
     nm_relay_run(&self->relay, 4000);
     assert_int_equal(s_create(self, self->two, "late", 500).status, 201);
+}
+
+//  Not 429: to come again later would not help.
+static void
+a_change_that_is_far_too_large_has_its_faults_named(void **state)
+{
+    s_two_t *self = *state;
+    static char name[NM_PASSING_BODY_MAX + 1];
+    memset(name, 'x', sizeof name - 1);
+    nm_bench_reply_t reply = s_create(self, self->two, name, 25);
+    assert_int_equal(reply.status, 422);
+    assert_string_equal(nm_client_text(nm_client_item(reply.body, "errors", 0), "pointer"), "/name");
+
+    //  Fields of a newer version have no faults
+    nm_buf_t body = { 0 };
+    nm_writer_map(&body, 2);
+    nm_writer_pair_text(&body, "name", "shop");
+    nm_writer_uint(&body, 1000);
+    nm_writer_text(&body, name);
+    assert_int_equal(s_ask(self, self->two, "services.create", nm_buf_bytes(&body), 25).status, 413);
+    nm_buf_free(&body);
 }
 
 static void
@@ -297,6 +319,25 @@ s_patch_one(s_two_t *self, const char *name, const char *setting, const char *va
     return reply;
 }
 
+//  What a driver says of a value it cuts to a length, perhaps within a character: the answer stays a text.
+static void
+a_fault_that_quotes_half_a_character_can_be_read(void **state)
+{
+    s_two_t *self = *state;
+    nm_buf_t body = { 0 };
+    nm_writer_map(&body, 3);
+    nm_writer_pair_text(&body, "name", "odd");
+    nm_writer_pair_text(&body, "kind", "smtp");
+    nm_writer_text(&body, "config");
+    nm_writer_map(&body, 2);
+    nm_writer_pair_text(&body, "host", "post.test");
+    nm_writer_pair_text(&body, "tls", "xжжжжжжжжжжжжжжжжжжжжжжжжжжжжжж");
+    nm_bench_reply_t reply = s_ask(self, self->one, "providers.create", nm_buf_bytes(&body), 25);
+    assert_int_equal(reply.status, 422);
+    assert_int_equal(nm_reader_check(reply.body), NM_OK);
+    nm_buf_free(&body);
+}
+
 static void
 a_file_of_secrets_cannot_be_named_by_an_ask_and_one_of_the_mesh_file_stays(void **state)
 {
@@ -334,11 +375,13 @@ main(void)
         CLAIM(a_change_is_made_by_the_owner_and_read_where_it_was_asked),
         CLAIM(no_answer_is_given_before_the_change_is_here),
         CLAIM(while_the_owner_is_away_changes_are_503_and_reads_go_on),
+        CLAIM(a_change_that_is_far_too_large_has_its_faults_named),
         CLAIM(what_was_passed_on_once_is_not_passed_on_again),
         CLAIM(a_change_that_comes_too_early_waits_until_the_owner_has_looked_around),
         CLAIM(a_gateway_that_still_owns_a_book_says_how_it_is_taken_over),
         CLAIM(the_mesh_files_providers_are_shown_until_the_first_change_takes_them_over),
         CLAIM(a_patch_merges_and_null_clears),
+        CLAIM(a_fault_that_quotes_half_a_character_can_be_read),
         CLAIM(a_file_of_secrets_cannot_be_named_by_an_ask_and_one_of_the_mesh_file_stays),
         cmocka_unit_test(only_the_admin_changes_providers),
     };

@@ -6,6 +6,7 @@
 #include "actors/gateway/state.h"
 #include "tests/actors/gateway_client.h"
 #include "wire/id.h"
+#include "wire/reader.h"
 #include "wire/writer.h"
 
 static int
@@ -84,6 +85,40 @@ a_page_that_ends_with_the_list_has_no_cursor(void **state)
     const nm_bench_reply_t *reply = ASK(client, "notifications.list", "limit", "#2");
     assert_int_equal(nm_client_count(reply->body, "items"), 2);
     assert_string_equal(nm_client_text(reply->body, "next_cursor"), "");
+}
+
+//  A frame with more values than NM_NODE_MAX is none, and its reader would wait in vain.
+static void
+a_page_of_much_metadata_ends_before_it_fits_no_frame(void **state)
+{
+    nm_client_t *client = *state;
+    enum { COUNT = 60, NUMBERS = 4000 };
+    nm_buf_t body = { 0 }, metadata = { 0 };
+    nm_writer_map(&metadata, 1);
+    nm_writer_text(&metadata, "numbers");
+    nm_writer_list(&metadata, NUMBERS);
+    for (size_t i = 0; i < NUMBERS; i++)
+        nm_writer_uint(&metadata, 1);
+    for (unsigned i = 0; i < COUNT; i++) {
+        nm_writer_map(&body, 4);
+        nm_writer_pair_text(&body, "channel", "email");
+        nm_writer_pair_text(&body, "recipient", "ada@example.com");
+        nm_writer_pair_text(&body, "content", "c");
+        nm_writer_pair_raw(&body, "metadata", nm_buf_bytes(&metadata));
+        assert_int_equal(nm_client_ask(client, "notifications.create", nm_buf_bytes(&body))->status, 202);
+        nm_buf_clear(&body);
+    }
+    const nm_bench_reply_t *reply = ASK(client, "notifications.list", "limit", "#60");
+    size_t first = nm_client_count(reply->body, "items");
+    assert_int_equal(nm_reader_check(reply->body), NM_OK);
+    assert_in_range(first, 30, COUNT - 1);
+    char cursor[128];
+    snprintf(cursor, sizeof cursor, "%s", nm_client_text(reply->body, "next_cursor"));
+    reply = ASK(client, "notifications.list", "limit", "#60", "cursor", cursor);
+    assert_int_equal(first + nm_client_count(reply->body, "items"), COUNT);
+    assert_string_equal(nm_client_text(reply->body, "next_cursor"), "");
+    nm_buf_free(&body);
+    nm_buf_free(&metadata);
 }
 
 static void
@@ -401,6 +436,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(pages_have_no_gaps_and_no_repeats),
         TEST(a_page_that_ends_with_the_list_has_no_cursor),
+        TEST(a_page_of_much_metadata_ends_before_it_fits_no_frame),
         TEST(lists_take_filters),
         TEST(faults_of_a_query_point_at_its_names),
         TEST(an_admin_lists_all_tenants_or_one),

@@ -285,6 +285,28 @@ texts_that_cannot_be_are_left_out(void **state)
     assert_int_equal(it->request.refusal.status, 400);
 }
 
+//  It goes into a frame that asks of others share: what is no text would spoil it for all of them.
+static void
+a_place_in_a_stream_that_is_no_text_is_refused(void **state)
+{
+    fixture_t *it = *state;
+    static char LONG[NM_STREAM_CURSOR_MAX + 2];
+    memset(LONG, 'a', sizeof LONG - 1);
+    const char *const BAD[] = { "\xff", "1-5\xc3", "1-5\xe2\x80\xa8", LONG };
+    for (size_t i = 0; i < NM_COUNT(BAD); i++) {
+        s_begin(it, "GET", "/v1/events");
+        s_add(it, "Last-Event-ID", BAD[i]);
+        assert_int_equal(s_judge(it), NM_HEAD_GO);
+        assert_int_equal(it->request.refusal.status, 400);
+        assert_int_equal(it->request.last_event.size, 0);
+    }
+    s_begin(it, "GET", "/v1/events");
+    s_add(it, "Last-Event-ID", "1-5");
+    s_judge(it);
+    assert_int_equal(it->request.refusal.status, 0);
+    assert_true(nm_bytes_is(it->request.last_event, "1-5"));
+}
+
 static void
 options_are_answered_and_origins_compared(void **state)
 {
@@ -314,6 +336,7 @@ main(void)
         cmocka_unit_test(faults_of_the_body_wait_for_the_gateway),
         cmocka_unit_test(odd_credentials_are_refused_without_asking),
         cmocka_unit_test(texts_that_cannot_be_are_left_out),
+        cmocka_unit_test(a_place_in_a_stream_that_is_no_text_is_refused),
         cmocka_unit_test(options_are_answered_and_origins_compared),
     };
     return cmocka_run_group_tests_name("bridge/head", tests, s_make, s_free);

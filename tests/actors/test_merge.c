@@ -182,6 +182,34 @@ all_pages_together_are_the_whole_list(void **state)
     }
 }
 
+//  Each page fits a frame; what becomes of them must, too.
+static void
+a_page_ends_when_it_has_as_many_values_as_it_may(void **state)
+{
+    enum { VALUES = 50000 };
+    test_t *self = *state;
+    for (unsigned n = 0; n < PAGE_COUNT; n++) {
+        nm_buf_t *out = &self->bodies[n];
+        nm_id_t id = s_id(9 - n);
+        nm_writer_map(out, 2);
+        nm_writer_text(out, "items");
+        nm_writer_list(out, 1);
+        nm_writer_map(out, 2);
+        nm_writer_pair_id(out, "id", &id);
+        nm_writer_text(out, "values");
+        nm_writer_list(out, VALUES);
+        for (size_t i = 0; i < VALUES; i++)
+            nm_writer_nil(out);
+        nm_writer_text(out, "next_cursor");
+        nm_writer_nil(out);
+        assert_int_equal(nm_page_open(&self->pages[n], nm_buf_bytes(out)), NM_OK);
+    }
+    assert_int_equal(nm_merge(self->pages, PAGE_COUNT, 50, &self->items, &self->merged), NM_OK);
+    nm_id_t last = s_id(7);
+    assert_int_equal(self->merged.count, 3);
+    assert_true(self->merged.more && nm_id_equal(&self->merged.last, &last));
+}
+
 static void
 what_is_no_page_is_refused(void **state)
 {
@@ -211,6 +239,7 @@ main(void)
         TEST(what_two_have_is_given_once),
         TEST(pages_of_nothing_are_the_end),
         TEST(all_pages_together_are_the_whole_list),
+        TEST(a_page_ends_when_it_has_as_many_values_as_it_may),
         TEST(what_is_no_page_is_refused),
     };
     return cmocka_run_group_tests_name("actors/gateway merge", tests, NULL, NULL);

@@ -202,6 +202,26 @@ refuses_headers_that_it_does_not_allow(void **state)
     }
 }
 
+//  What gateways accept: any name of printable characters, as long as may be.
+static void
+writes_headers_whatever_their_names(void **state)
+{
+    (void) state;
+    char longest[NM_CODE_MAX + 1] = "X-", line[NM_CODE_MAX + 16];
+    memset(longest + 2, 'n', sizeof longest - 3);
+    const char *const HEADERS[][2] = { { "X-My_Header", "one" }, { "X-a!b", "two" }, { longest, "three" } };
+    nm_delivery_t delivery = s_delivery();
+    nm_buf_t out = { 0 }, email = s_email(HEADERS, NM_COUNT(HEADERS), "Ada");
+    nm_error_t error = { "" };
+    NM_PUT(&delivery, delivery, email, nm_buf_bytes(&email));
+    assert_int_equal(s_build(&delivery, &out, &error), NM_OK);
+    assert_true(s_has(&out, "\r\nX-My_Header: one\r\nX-a!b: two\r\n"));
+    snprintf(line, sizeof line, "\r\n%s:\r\n three\r\n", longest);
+    assert_true(s_has(&out, line));
+    nm_buf_free(&email);
+    nm_buf_free(&out);
+}
+
 static void
 refuses_control_characters_wherever_a_header_is_made(void **state)
 {
@@ -281,6 +301,7 @@ main(void)
         cmocka_unit_test(takes_base64_where_it_is_shorter),
         cmocka_unit_test(quotes_a_display_name_and_never_writes_bcc),
         cmocka_unit_test(refuses_headers_that_it_does_not_allow),
+        cmocka_unit_test(writes_headers_whatever_their_names),
         cmocka_unit_test(refuses_control_characters_wherever_a_header_is_made),
         cmocka_unit_test(folds_a_long_subject_at_its_spaces),
         cmocka_unit_test(writes_attachments_with_safe_names),

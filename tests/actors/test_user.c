@@ -304,6 +304,30 @@ a_new_password_and_the_end_of_an_account_void_its_tokens(void **state)
     s_make_user(self, "ada@example.org");  //  The address is free again
 }
 
+//  A word that is misspelt would else be a right that is missing, and nobody would know.
+static void
+a_scope_or_role_that_nobody_knows_is_named(void **state)
+{
+    test_t *self = *state;
+    static const char *const ODD[] = { "notifications:wirte", "root" };
+    for (size_t i = 0; i < NM_COUNT(ODD); i++) {
+        const char *list = i ? "roles" : "scopes", *known = i ? "user" : "webhooks";
+        nm_buf_clear(&self->body);
+        nm_writer_map(&self->body, i ? 1 : 2);
+        if (!i)
+            nm_writer_pair_text(&self->body, "service_id", self->client->service);
+        nm_writer_text(&self->body, list);
+        nm_writer_list(&self->body, 2);
+        nm_writer_text(&self->body, known);
+        nm_writer_text(&self->body, ODD[i]);
+        nm_bench_reply_t reply =
+            s_ask_as(self, self->client->admin, NULL, i ? "users.create" : "keys.create", nm_buf_bytes(&self->body));
+        assert_int_equal(reply.status, 422);
+        assert_string_equal(nm_client_text(nm_client_item(reply.body, "errors", 0), "pointer"),
+                            i ? "/roles/1" : "/scopes/1");
+    }
+}
+
 //  Words, work and figures: nothing tells whether there is such an account.
 static void
 an_unknown_account_costs_what_a_wrong_password_does(void **state)
@@ -350,6 +374,12 @@ an_address_is_one_accounts_in_its_service_and_a_login_names_the_service_where_th
     assert_int_equal(s_ask_as(self, self->client->key, NULL, "users.create", body).status, 409);
     nm_client_service(self->client, "club", NULL, service, key);
     assert_int_equal(s_ask_as(self, key, NULL, "users.create", body).status, 201);
+    //  Nobody learns that who has none of the passwords
+    nm_bench_reply_t wrong = s_login(self, "ada@example.org", "wrong password");
+    nm_bench_reply_t unknown = s_login(self, "eve@example.org", "wrong password");
+    assert_int_equal(wrong.status, 401);
+    assert_int_equal(unknown.status, 401);
+    assert_int_equal(wrong.body.size, unknown.body.size);
     nm_bench_reply_t reply = s_login(self, "ada@example.org", PASSWORD);
     assert_int_equal(reply.status, 422);
     assert_string_equal(nm_client_text(nm_client_item(reply.body, "errors", 0), "pointer"), "/service");
@@ -607,6 +637,7 @@ main(void)
         CLAIM(a_new_password_and_the_end_of_an_account_void_its_tokens),
         CLAIM(an_unknown_account_costs_what_a_wrong_password_does),
         CLAIM(two_passwords_are_hashed_at_once_and_the_others_wait),
+        CLAIM(a_scope_or_role_that_nobody_knows_is_named),
         CLAIM(an_address_is_one_accounts_in_its_service_and_a_login_names_the_service_where_there_are_several),
         CLAIM(a_service_sees_its_own_users_and_makes_no_admins),
         CLAIM(what_is_wrong_with_a_user_is_named),

@@ -274,6 +274,13 @@ def test_odd_values_of_our_fields_come_to_nothing(web, name, value):
     assert b"Set-Cookie" not in answer.split(b"\r\n\r\n")[0]
 
 
+@pytest.mark.parametrize("value", [b"\xff", b"1-5\xc3", b"x" * 9000])
+def test_a_place_in_a_stream_that_is_no_text_is_400_and_spoils_nobodys_frame(web, value):
+    answer = web.raw(b"GET /v1/events HTTP/1.1\r\nHost: h\r\nX-API-Key: " + web.key.encode() +
+                     b"\r\nLast-Event-ID: " + value + b"\r\nConnection: close\r\n\r\n")
+    assert statuses(answer) == [400], answer
+
+
 # -- Time: three sorts of slow clients at once, so that their time passes once
 
 class Slow(threading.Thread):

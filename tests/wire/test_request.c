@@ -240,6 +240,26 @@ own_headers_are_few_and_harmless(void **state)
              "/email/headers/: is not allowed; own headers are X-..., List-..., References and In-Reply-To");
 }
 
+//  What the message cannot be built with is refused at once, and not when it is to be sent.
+static void
+own_headers_can_be_built(void **state)
+{
+    (void) state;
+    char json[2000], word[902];
+    memset(word, 'w', sizeof word - 1);
+    word[sizeof word - 1] = 0;
+    s_expect("{" MAIL ", 'content': 'x', 'email': {'headers': {'X-My_Header': '1', 'X-a!b': '\u00e4'}}}", "");
+    s_expect("{" MAIL ", 'content': 'x', 'email': {'headers': {'x-nmesh-ID': '1', 'References': '<\u00e4@b>', "
+             "'List-Id': '\u00e4'}}}",
+             "/email/headers/x-nmesh-ID: is not allowed; every message has one already\n"
+             "/email/headers/References: must be ASCII: this field has no place for other characters\n"
+             "/email/headers/List-Id: must be ASCII: this field has no place for other characters");
+    snprintf(json, sizeof json, "{" MAIL ", 'content': 'x', 'email': {'headers': {'List-Id': '%s'}}}", word);
+    s_expect(json, "/email/headers/List-Id: has a word of more than 900 bytes, which does not fit a line");
+    snprintf(json, sizeof json, "{" MAIL ", 'content': 'x', 'email': {'headers': {'List-Id': '%s'}}}", word + 1);
+    s_expect(json, "");
+}
+
 static void
 own_headers_are_at_most_20(void **state)
 {
@@ -463,6 +483,7 @@ main(void)
         cmocka_unit_test(cc_and_bcc_are_counted_together),
         cmocka_unit_test(a_large_message_goes_to_few),
         cmocka_unit_test(own_headers_are_few_and_harmless),
+        cmocka_unit_test(own_headers_can_be_built),
         cmocka_unit_test(own_headers_are_at_most_20),
         cmocka_unit_test(attachments_are_named_typed_and_base64),
         cmocka_unit_test(attachments_have_7_mib_together),
