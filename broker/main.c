@@ -221,7 +221,7 @@ s_open_store(s_main_t *self, nm_error_t *error)
         rc = nm_offline_check(&config, error);
     else if (self->restore_path)
         rc = nm_offline_restore(&config, self->restore_path, self->replace, error);
-    else if (!(self->store = nm_store_new(&config, error)))
+    else if ((rc = nm_store_make(&config, &self->store, error)) != NM_OK && rc != NM_ERR_BUSY)
         rc = NM_ERR_REFUSED;
     sodium_memzero(self->keys, sizeof self->keys);
     return rc;
@@ -385,8 +385,9 @@ s_main(s_main_t self, int argc, char **argv)
         nm_log(NM_LOG_INFO, "stopped", "%s has stopped with code %d.", self.name, code);
     } else {
         nm_log(NM_LOG_CRITICAL, "start_failed", "%s", error.text);
-        //  A port that is still taken may be free in a moment; a fault in the settings stays one.
-        code = rc == NM_ERR_IO || rc == NM_ERR_CORRUPT ? NM_EXIT_FAILED : NM_EXIT_CONFIG;
+        //  A port or a store that is still taken may be free in a moment; a fault in the settings stays one.
+        bool passing = rc == NM_ERR_IO || rc == NM_ERR_BUSY || rc == NM_ERR_CORRUPT;
+        code = passing ? NM_EXIT_FAILED : NM_EXIT_CONFIG;
     }
     s_end(&self);
     return code;

@@ -427,11 +427,17 @@ nm_store_open_copy(const nm_store_config_t *config, nm_store_t **self_p, nm_erro
     return s_open((s_opening_t){ .config = config, .layout = &nm_store_layout, .copy = true }, self_p, error);
 }
 
+nm_rc_t
+nm_store_make(const nm_store_config_t *config, nm_store_t **self_p, nm_error_t *error)
+{
+    return nm_store_open(config, &nm_store_layout, self_p, error);
+}
+
 nm_store_t *
 nm_store_new(const nm_store_config_t *config, nm_error_t *error)
 {
     nm_store_t *self = NULL;
-    nm_store_open(config, &nm_store_layout, &self, error);
+    nm_store_make(config, &self, error);
     return self;
 }
 

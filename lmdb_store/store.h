@@ -99,6 +99,9 @@ typedef struct {
 //  synced and the marker stands. A data file without a marker is recreated; a
 //  marker without a data file is an error.
 nm_store_t *nm_store_new(const nm_store_config_t *config, nm_error_t *error);
+
+//  The same, with a result. NM_ERR_BUSY: another process has it, and may let it go.
+nm_rc_t nm_store_make(const nm_store_config_t *config, nm_store_t **self_p, nm_error_t *error);
 void nm_store_destroy(nm_store_t **self_p);
 
 //  Made at provisioning, for the life of this folder.

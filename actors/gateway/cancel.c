@@ -82,6 +82,28 @@ s_end(nm_answer_t to, const nm_id_t *id, nm_note_t *note)
     return rc == NM_OK ? s_answer_cancelled(to, id, note) : rc;
 }
 
+static bool
+s_has_ended(const nm_history_t *history, uint64_t number)
+{
+    for (size_t i = 0; i < history->part_count; i++)
+        if (history->parts[i].number == number)
+            return nm_status_is_final((nm_status_t) history->parts[i].status);
+    return false;
+}
+
+//  It was sent again for what was lost of it: does a delivery go on that somebody else has?
+static nm_rc_t
+s_look_elsewhere(nm_gateway_t *gateway, const nm_note_t *note, bool *elsewhere)
+{
+    *elsewhere = false;
+    if (!NM_HAS(note, note, skip))
+        return NM_OK;
+    nm_rc_t rc = nm_history_read(&gateway->history, note);
+    for (uint64_t number = 0; rc == NM_OK && number < 8 * note->skip.size; number++)
+        *elsewhere |= nm_held_has(note->skip.at, number) && !s_has_ended(&gateway->history, number);
+    return rc;
+}
+
 //  Answers what can be told here and now. NM_ERR_BUSY: others must be asked.
 static nm_rc_t
 s_try_here(nm_answer_t to, const nm_id_t *id, nm_note_t *note)
@@ -91,7 +113,11 @@ s_try_here(nm_answer_t to, const nm_id_t *id, nm_note_t *note)
         return s_answer_late(to, status);
     if (status == NM_STATUS_SCHEDULED)
         return s_end(to, id, note);
-    nm_rc_t rc = nm_turn_mail_withdraw(to.turn, NM_ROLE_ROUTER, nm_bytes(id->at, NM_ID_SIZE), NULL);
+    bool elsewhere;
+    nm_rc_t rc = s_look_elsewhere(to.gateway, note, &elsewhere);
+    if (rc != NM_OK || elsewhere)
+        return rc == NM_OK ? NM_ERR_BUSY : rc;
+    rc = nm_turn_mail_withdraw(to.turn, NM_ROLE_ROUTER, nm_bytes(id->at, NM_ID_SIZE), NULL);
     if (rc == NM_OK)
         return s_end(to, id, note);
     return rc == NM_ERR_MISSING ? NM_ERR_BUSY : rc;

@@ -390,6 +390,48 @@ of_several_deliveries_only_the_lost_one_is_made_again(void **state)
     assert_int_equal(s_work(self, 0).skip.at[0], 0xe);  //  All but number 0
 }
 
+static unsigned
+s_cancel(test_t *self, const nm_id_t *id)
+{
+    char text[NM_ID_TEXT_SIZE + 1];
+    nm_id_to_text(id, text);
+    nm_buf_clear(&self->body);
+    uint64_t ask =
+        nm_client_queue(self->client, "notifications.cancel", NULL, nm_client_map(&self->body, "id", text, NULL));
+    s_turn(self);
+    const nm_bench_reply_t *reply = nm_bench_reply(self->bench, ask);
+    return reply ? reply->status : 0;
+}
+
+//  What is sent again waits with us. It is not all of the notification: another delivery goes on at email-2.
+static void
+a_part_that_is_sent_again_is_not_cancelled_for_the_whole(void **state)
+{
+    test_t *self = *state;
+    nm_id_t id = s_send(self, 1);
+    nm_event_t split = nm_client_event(self->client, &id, NM_EVENT_QUEUED, 0);
+    NM_PUT(&split, event, deliveries, 2);
+    nm_client_tell(self->client, "router-1", &split);
+    s_queue(self, "email-1", &id, 0, 2);
+    s_queue(self, "email-2", &id, 1, 2);
+    s_lose(self, "email-1");
+    s_answer(self, "router-1", NULL, 0, 1);
+    s_answer(self, "router-2", NULL, 0, 1);
+    nm_bench_away(self->bench, "router-1");
+    nm_bench_away(self->bench, "router-2");
+    s_answer(self, "email-2", NULL, 0, 1);
+    s_turn(self);
+    assert_int_equal(s_works(self), 0);
+    assert_int_equal(s_cancel(self, &id), 0);  //  Its holder is asked
+    assert_string_equal(nm_client_status(self->client, &id), "queued");
+
+    nm_event_t sent = nm_client_event(self->client, &id, NM_EVENT_SENT, 4);
+    NM_PUT(&sent, event, number, 1);
+    nm_client_tell(self->client, "email-2", &sent);
+    assert_int_equal(s_cancel(self, &id), 200);
+    assert_string_equal(nm_client_status(self->client, &id), "cancelled");
+}
+
 static void
 what_may_be_sent_only_once_fails_rather_than_risk_a_second(void **state)
 {
@@ -587,6 +629,7 @@ main(void)
         TEST(what_still_waits_with_us_is_not_lost),
         TEST(what_somebody_has_is_not_lost),
         TEST(what_has_ended_or_not_begun_is_left_alone),
+        TEST(a_part_that_is_sent_again_is_not_cancelled_for_the_whole),
         TEST(nothing_is_judged_before_the_mail_that_was_named_is_read),
         TEST(whoever_is_away_is_asked_again_until_he_answers),
         TEST(one_that_is_lost_meanwhile_is_not_asked_again),

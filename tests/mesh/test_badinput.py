@@ -226,7 +226,7 @@ def test_loose_permissions_of_a_key_are_refused(stopped):
 
 def test_a_second_process_on_the_same_store_is_refused(mesh, healthy):
     done = subprocess.run(mesh["email-1"].command(), capture_output=True, text=True, timeout=30, env=mesh.env, check=False)
-    assert done.returncode != 0 and "is held by process" in done.stderr, done.stderr[-1500:]
+    assert done.returncode == 1 and "is held by process" in done.stderr, done.stderr[-1500:]  #  Not 78: it may be tried again
 
 
 def test_a_store_of_another_actor_is_refused(make_mesh):

@@ -144,10 +144,10 @@ s_write_next(nm_nctl_t *self, const nm_cert_t *old, unsigned days, nm_error_t *e
     nm_cert_sign(&next, authority);
     sodium_memzero(authority, sizeof authority);
     snprintf(path, sizeof path, "%s/keys/%s.next.key", self->mesh_folder, old->name);
-    rc = nm_cert_save(&next, path, true, error);
+    rc = nm_files_save_cert(&next, path, true, error);
     snprintf(path, sizeof path, "%s/certs/%s.next.cert", self->mesh_folder, old->name);
     if (rc == NM_OK)
-        rc = nm_cert_save(&next, path, false, error);
+        rc = nm_files_save_cert(&next, path, false, error);
     nm_cert_wipe(&next);
     return rc;
 }
@@ -158,7 +158,9 @@ s_move(const char *folder, const char *kind, const char *name, const char *endin
     char from[NM_PATH_MAX], to[NM_PATH_MAX];
     snprintf(from, sizeof from, "%s/%s/%s.next.%s", folder, kind, name, ending);
     snprintf(to, sizeof to, "%s/%s/%s.%s", folder, kind, name, ending);
-    return rename(from, to) == 0 ? NM_OK : nm_fail(error, NM_ERR_IO, "%s cannot take the place of %s", from, to);
+    if (rename(from, to) != 0)
+        return nm_fail(error, NM_ERR_IO, "%s cannot take the place of %s", from, to);
+    return nm_files_sync_folder(to, error);
 }
 
 //  1: it goes by the new certificate. 0: it is not there. -1: it did not take it, and said why.

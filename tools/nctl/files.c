@@ -20,6 +20,22 @@ nm_files_exists(const char *folder, const char *name)
     return access(path, F_OK) == 0;
 }
 
+//  A name is on the disk when its folder is: a file that was synced may be gone after a power cut, name and all.
+nm_rc_t
+nm_files_sync_folder(const char *path, nm_error_t *error)
+{
+    char folder[NM_PATH_MAX] = ".";
+    const char *slash = strrchr(path, '/');
+    if (slash)
+        nm_bytes_to_text(nm_bytes(path, slash == path ? 1 : (size_t) (slash - path)), folder, sizeof folder);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = fd >= 0 && fsync(fd) == 0;
+    int why = errno;
+    if (fd >= 0)
+        close(fd);
+    return good ? NM_OK : nm_fail(error, NM_ERR_IO, "%s: cannot be synced: %s", folder, strerror(why));
+}
+
 nm_rc_t
 nm_files_folder(const char *path, nm_error_t *error)
 {
@@ -31,8 +47,13 @@ nm_files_folder(const char *path, nm_error_t *error)
         if (path[i] && path[i] != '/')
             continue;
         nm_bytes_to_text(nm_bytes(path, i), part, sizeof part);
-        if (mkdir(part, 0700) != 0 && errno != EEXIST)
+        if (mkdir(part, 0700) == 0) {
+            nm_rc_t rc = nm_files_sync_folder(part, error);
+            if (rc != NM_OK)
+                return rc;
+        } else if (errno != EEXIST) {
             return nm_fail(error, NM_ERR_IO, "%s: cannot make this folder: %s", part, strerror(errno));
+        }
     }
     return NM_OK;
 }
@@ -63,7 +84,7 @@ nm_files_write(const char *folder, const char *name, unsigned mode, nm_bytes_t t
     int why = errno;
     close(fd);
     if (good)
-        return NM_OK;
+        return nm_files_sync_folder(path, error);
     unlink(path);
     return nm_fail(error, NM_ERR_IO, "%s: cannot be written: %s", path, strerror(why));
 }
@@ -88,6 +109,13 @@ nm_files_read(const char *folder, const char *name, nm_buf_t *text, nm_error_t *
 }
 
 nm_rc_t
+nm_files_save_cert(const nm_cert_t *cert, const char *path, bool with_secret, nm_error_t *error)
+{
+    nm_rc_t rc = nm_cert_save(cert, path, with_secret, error);
+    return rc == NM_OK ? nm_files_sync_folder(path, error) : rc;
+}
+
+nm_rc_t
 nm_files_certify(const char *folder, const char *name, nm_role_id_t role, int64_t now_ms, unsigned days,
                  const uint8_t authority[NM_SIGN_SECRET_SIZE], nm_error_t *error)
 {
@@ -99,9 +127,9 @@ nm_files_certify(const char *folder, const char *name, nm_role_id_t role, int64_
     snprintf(key_path, sizeof key_path, "%s/keys/%s.key", folder, name);
     nm_cert_make(&cert, name, role, from_ms, from_ms + (int64_t) days * 86400000);
     nm_cert_sign(&cert, authority);
-    nm_rc_t rc = nm_cert_save(&cert, key_path, true, error);
+    nm_rc_t rc = nm_files_save_cert(&cert, key_path, true, error);
     if (rc == NM_OK)
-        rc = nm_cert_save(&cert, cert_path, false, error);
+        rc = nm_files_save_cert(&cert, cert_path, false, error);
     nm_cert_wipe(&cert);
     return rc;
 }

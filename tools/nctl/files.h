@@ -16,11 +16,17 @@ bool nm_files_exists(const char *folder, const char *name);
 //  Makes a folder (0700) and those above it; one that is there is fine.
 nm_rc_t nm_files_folder(const char *path, nm_error_t *error);
 
-//  A new file, synced. NM_ERR_DUPLICATE if it is there: nothing is ever overwritten.
+//  Syncs the folder in which this file or folder was made or renamed.
+nm_rc_t nm_files_sync_folder(const char *path, nm_error_t *error);
+
+//  A new file, synced with its name. NM_ERR_DUPLICATE if it is there: nothing is ever overwritten.
 nm_rc_t nm_files_write(const char *folder, const char *name, unsigned mode, nm_bytes_t text, nm_error_t *error);
 
 //  The whole file and a NUL behind it, which size does not count.
 nm_rc_t nm_files_read(const char *folder, const char *name, nm_buf_t *text, nm_error_t *error);
+
+//  As nm_cert_save, and its name is synced too.
+nm_rc_t nm_files_save_cert(const nm_cert_t *cert, const char *path, bool with_secret, nm_error_t *error);
 
 //  Makes, signs and writes certs/NAME.cert and keys/NAME.key below the mesh's folder, valid from an hour
 //  before now_ms on. Gateways that begin in one moment know that they were founded together.
