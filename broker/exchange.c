@@ -364,7 +364,7 @@ s_knock_if_alone(nm_actor_t *self)
     nm_exchange_t *exchange = &self->exchange;
     int64_t mono_ms = self->turn.now.mono_ms;
     if (mono_ms - exchange->answered_ms < S_ALONE_SYNCS * s_pause_ms(self) || mono_ms < exchange->knock_at_ms ||
-        self->leaving)
+        (self->leaving && !self->draining))
         return;
     nm_lobby_knock(self);
     exchange->knock_at_ms = mono_ms + exchange->knock_pause_ms;

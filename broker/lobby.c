@@ -81,13 +81,21 @@ nm_lobby_take_knock(nm_actor_t *self, const nm_input_t *input)
 
 //  -- From outside: this actor is the newcomer
 
-//  The next roster actor with a lobby, in turn.
+//  One that was leaving when it was last heard may be back: who finds nobody is the last to hear of that.
+static bool
+s_is_seed(const nm_actor_t *self, const nm_peer_t *peer)
+{
+    return peer->actor.lobby[0] && peer->certified && !peer->forgotten &&
+           strcmp(peer->actor.name, self->setup.self->name) != 0;
+}
+
+//  The next actor with a lobby, in turn.
 static const nm_peer_t *
 s_next_seed(nm_actor_t *self)
 {
     for (size_t i = 0; i < self->peer_count; i++) {
         const nm_peer_t *peer = self->peers[self->exchange.seed++ % self->peer_count];
-        if (peer->actor.lobby[0] && nm_exchange_is_partner(self, peer))
+        if (s_is_seed(self, peer))
             return peer;
     }
     return NULL;

@@ -17,7 +17,19 @@ s_reply(void *state, nm_turn_t *turn, const nm_reply_in_t *reply)
     return NM_OK;
 }
 
-static const nm_role_t ROUTER = { .name = "router", .id = NM_ROLE_ROUTER, .reply = s_reply };
+static unsigned s_role_dues;
+
+static nm_rc_t
+s_due(void *state, nm_turn_t *turn)
+{
+    (void) state, (void) turn;
+    s_role_dues++;
+    return NM_OK;
+}
+
+static const nm_role_t ROUTER = {
+    .name = "router", .id = NM_ROLE_ROUTER, .reply = s_reply, .due = s_due, .every_turn = true
+};
 
 //  router-1 runs; the others of the folder's mesh are played.
 typedef struct {
@@ -382,6 +394,32 @@ an_actor_that_nobody_answers_knocks_at_a_lobby(void **state)
     assert_true(s_has_knock(self));
 }
 
+//  That was its last word when this actor last heard of it; it may be back since.
+static void
+an_actor_that_nobody_answers_knocks_at_a_seed_that_had_left(void **state)
+{
+    fixture_t *self = *state;
+    nm_peer_t *seed = (nm_peer_t *) nm_directory_find(self->directory, "gateway-1");
+    seed->actor.lobby[0] = 't';
+    seed->heard = seed->leaving = true;
+    seed->life = NM_LIFE_GONE;
+    s_wait(self, 5000);
+    s_turn(self, NULL, 0);
+    assert_true(s_has_knock(self));
+}
+
+//  It may drain for long, and hears only so that it has to stop.
+static void
+an_actor_that_drains_knocks_where_nobody_answers(void **state)
+{
+    fixture_t *self = *state;
+    ((nm_peer_t *) nm_directory_find(self->directory, "gateway-1"))->actor.lobby[0] = 't';
+    nm_actor_drain(self->actor);
+    s_wait(self, 5000);
+    s_turn(self, NULL, 0);
+    assert_true(s_has_knock(self));
+}
+
 static void
 an_operator_publishes_and_another_authority_does_not(void **state)
 {
@@ -416,6 +454,22 @@ an_actor_whose_certificate_is_ended_stops(void **state)
     s_wait(self, 600);
     s_turn(self, NULL, 0);
     assert_int_equal(nm_actor_exit(self->actor), NM_ACTOR_EXIT_OUT);
+    nm_buf_free(&statement);
+}
+
+//  What it begins now nobody would wait for, and others may have been given it.
+static void
+an_actor_whose_certificate_is_ended_starts_nothing(void **state)
+{
+    fixture_t *self = *state;
+    nm_buf_t statement = { 0 };
+    s_write_statement(self, &self->own, NULL, &statement);
+    s_ask(self, "gateway-1", NM_ROLE_GATEWAY, "directory.push", nm_buf_bytes(&statement), NULL);
+    s_role_dues = 0;
+    s_wait(self, 600);
+    s_ask(self, "gateway-1", NM_ROLE_GATEWAY, "directory.push", nm_buf_bytes(&statement), NULL);
+    assert_int_equal(nm_actor_exit(self->actor), NM_ACTOR_EXIT_OUT);
+    assert_int_equal(s_role_dues, 0);
     nm_buf_free(&statement);
 }
 
@@ -487,8 +541,11 @@ main(void)
         WITH_FIXTURE(a_newcomer_at_the_lobby_is_in_and_the_others_hear_of_it),
         WITH_FIXTURE(the_lobby_answers_no_garbage_and_refuses_a_foreign_certificate),
         WITH_FIXTURE(an_actor_that_nobody_answers_knocks_at_a_lobby),
+        WITH_FIXTURE(an_actor_that_nobody_answers_knocks_at_a_seed_that_had_left),
+        WITH_FIXTURE(an_actor_that_drains_knocks_where_nobody_answers),
         WITH_FIXTURE(an_operator_publishes_and_another_authority_does_not),
         WITH_FIXTURE(an_actor_whose_certificate_is_ended_stops),
+        WITH_FIXTURE(an_actor_whose_certificate_is_ended_starts_nothing),
         WITH_FIXTURE(what_is_published_is_on_disk_even_where_the_store_is_tight),
         WITH_FIXTURE(a_member_of_a_turn_that_was_undone_is_saved_once_there_is_room),
     };

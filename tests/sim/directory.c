@@ -328,6 +328,14 @@ s_knows(const sim_host_t *a, const sim_host_t *b)
            strcmp(peer->cert.serial, sim_directory_cert(b)->serial) == 0;
 }
 
+//  It left with a word, and that word runs out.
+static bool
+s_sees_gone(const sim_host_t *a, const sim_host_t *b)
+{
+    const nm_peer_t *peer = nm_directory_find(a->directory, b->seat->entry->name);
+    return !peer || !peer->heard || peer->life == NM_LIFE_GONE;
+}
+
 bool
 sim_directory_is_settled(sim_t *self, char why[160])
 {
@@ -339,7 +347,7 @@ sim_directory_is_settled(sim_t *self, char why[160])
     for (size_t i = 0; self->gossips && i < self->host_count; i++)
         for (size_t j = 0; j < self->host_count; j++) {
             const sim_host_t *a = &self->hosts[i], *b = &self->hosts[j];
-            if (i == j || !a->present || !b->present || s_knows(a, b))
+            if (i == j || !a->present || !(b->gone || b->present) || (b->gone ? s_sees_gone(a, b) : s_knows(a, b)))
                 continue;
             snprintf(why, 160, "%s does not know %s as it is", a->seat->entry->name, b->seat->entry->name);
             return false;

@@ -210,7 +210,7 @@ sim_host_start(sim_host_t *self)
 {
     nm_error_t error = { .text = "" };
     sim_t *sim = self->sim;
-    if (self->actor || sim->fault[0])
+    if (self->actor || !self->present || sim->fault[0])
         return;
     nm_store_config_t config = sim_seat_config(self->seat);
     config.fault = s_fault;
@@ -252,6 +252,8 @@ sim_host_start(sim_host_t *self)
     if (self->state != SIM_STORE_WHOLE)
         s_look_again(sim);
     self->turn_ms = sim->now_ms;
+    if (self->draining)
+        nm_actor_drain(self->actor);
     s_release(self, SIZE_MAX);
     s_schedule_wake(self);
 }
@@ -267,6 +269,33 @@ sim_host_leave(sim_host_t *self)
     s_schedule(self, self->sim->now_ms);
 }
 
+//  Another actor of its role is there, and stays.
+static bool
+s_is_dispensable(const sim_host_t *self)
+{
+    const sim_t *sim = self->sim;
+    for (size_t i = 0; i < sim->host_count; i++) {
+        const sim_host_t *other = &sim->hosts[i];
+        if (other != self && other->present && !other->draining && other->role.id == self->role.id)
+            return true;
+    }
+    return false;
+}
+
+void
+sim_host_drain(sim_host_t *self)
+{
+    bool stays = self->role.id == NM_ROLE_GATEWAY && self->sim->rolled_back;
+    if (!self->actor || self->draining || stays || !s_is_dispensable(self))
+        return;
+    //  Of a gateway there are clients who know no other.
+    self->draining = true;
+    self->for_good = self->role.id != NM_ROLE_GATEWAY && sim_dice_odds(&self->sim->dice, 500);
+    sim_say(self->sim, "%s is told to drain%s", self->seat->entry->name, self->for_good ? " for good" : "");
+    nm_actor_drain(self->actor);
+    s_schedule(self, self->sim->now_ms);
+}
+
 static bool
 s_has_calls(const sim_host_t *self)
 {
@@ -278,19 +307,78 @@ s_has_calls(const sim_host_t *self)
 }
 
 static void
-s_go(sim_host_t *self)
+s_go(sim_host_t *self, int64_t away_ms)
 {
-    if (self->input_count || s_has_calls(self))
-        return;
     sim_say(self->sim, "%s leaves", self->seat->entry->name);
     nm_actor_goodbye(self->actor, "it was told to stop");
     s_release(self, SIZE_MAX);
     self->sim->tally->stops++;
     s_end(self);
-    sim_host_start_later(self, sim_dice_between(&self->sim->dice, 20, 600));
+    if (self->present)
+        sim_host_start_later(self, away_ms);
+}
+
+//  Mail that was on the way to it when its sender started anew waits for it, and nobody else may have that: somebody
+//  notices and starts it once more.
+static void
+s_on_recall(sim_t *sim, sim_event_t *event)
+{
+    enum { AGAIN_MS = 3000 };
+    sim_host_t *self = &sim->hosts[event->to];
+    if (!sim->healed || !sim_ledger_is_waited_for(self)) {
+        sim_at(sim, sim->now_ms + AGAIN_MS, (sim_event_t){ .run = s_on_recall, .to = event->to });
+        return;
+    }
+    sim_say(sim, "%s is called back", self->seat->entry->name);
+    sim->tally->recalled++;
+    self->gone = false;
+    self->present = true;
+    sim_host_start(self);
+}
+
+static void
+s_go_drained(sim_host_t *self)
+{
+    enum { AWAY_MS = 5000, RECALL_MS = 10000 };
+    sim_t *sim = self->sim;
+    sim_ledger_check_drained(self);
+    sim->tally->drained++;
+    sim->tally->gone += self->for_good;
+    self->draining = false;
+    self->gone = self->for_good;
+    self->present = !self->gone;
+    s_go(self, sim_dice_between(&sim->dice, 20, AWAY_MS));
+    if (self->gone)
+        sim_at(sim, sim->now_ms + RECALL_MS, (sim_event_t){ .run = s_on_recall, .to = self->index });
+}
+
+//  Who was told to stop waits for what is under way outside; who was told to drain for everything.
+static void
+s_go_if_done(sim_host_t *self)
+{
+    if (self->input_count || s_has_calls(self))
+        return;
+    if (self->draining && nm_actor_drained(self->actor))
+        s_go_drained(self);
+    else if (self->leaving)
+        s_go(self, sim_dice_between(&self->sim->dice, 20, 600));
 }
 
 //  -- Old disks
+
+//  What a store takes along when it goes back does not end any more, and a gateway would wait for it: whoever wanted one to
+//  drain gives up.
+static void
+s_give_up_drains(sim_t *sim)
+{
+    for (size_t i = 0; i < sim->host_count; i++) {
+        sim_host_t *host = &sim->hosts[i];
+        if (host->role.id != NM_ROLE_GATEWAY || !host->draining)
+            continue;
+        host->draining = false;
+        sim_host_leave(host);
+    }
+}
 
 void
 sim_host_roll_back(sim_host_t *self)
@@ -304,6 +392,7 @@ sim_host_roll_back(sim_host_t *self)
     sim_net_forget(sim, self->index);
     self->state = SIM_STORE_ROLLED;
     sim->rolled_back = true;
+    s_give_up_drains(sim);
     sim->tally->rollbacks++;
     sim_ledger_excuse(sim);
     sim_directory_unheard(self);
@@ -460,8 +549,7 @@ sim_host_turn(sim_host_t *self)
     } else {
         nm_actor_rest(self->actor, self->clock.last.mono_ms);
         s_schedule_wake(self);
-        if (self->leaving)
-            s_go(self);
+        s_go_if_done(self);
     }
 }
 

@@ -313,6 +313,59 @@ sim_ledger_check(sim_host_t *host)
     }
 }
 
+//  -- Drained
+
+static nm_rc_t
+s_check_tables(nm_txn_t *txn, void *arg)
+{
+    //  What an actor holds for others, whatever its role.
+    static const char *const WORK[] = { "waiting", "contents", "progress", "unreached_work", "replay_line" };
+    const sim_host_t *host = arg;
+    for (size_t i = 0; i < host->seat->table_count; i++)
+        for (size_t n = 0; n < NM_COUNT(WORK); n++) {
+            const nm_table_t *table = host->seat->tables[i];
+            if (strcmp(table->name, WORK[n]) == 0 && nm_table_count(txn, table))
+                sim_fault(host->sim, "drain", "%s says that it is drained, and holds %llu of %s",
+                          host->seat->entry->name, (unsigned long long) nm_table_count(txn, table), table->name);
+        }
+    return NM_OK;
+}
+
+//  What it gave to others is theirs: they have seen each number.
+static void
+s_check_given(const sim_host_t *host)
+{
+    const nm_link_t *near;
+    for (size_t i = 0; (near = s_link(host, i)); i++) {
+        const sim_host_t *peer = s_peer(host->sim, near);
+        const nm_link_t *far = peer && peer->actor ? s_link_to(peer, host) : NULL;
+        for (uint64_t seq = 1; far && s_same_stream(host, far) && seq < near->next; seq++)
+            if (!nm_spans_has(&far->seen, seq) && nm_claims_get(&near->claim, seq) != NM_CLAIM_VOID)
+                sim_fault(host->sim, "drain", "%s says that it is drained, and %s has not seen its mail %llu",
+                          host->seat->entry->name, peer->seat->entry->name, (unsigned long long) seq);
+    }
+}
+
+void
+sim_ledger_check_drained(const sim_host_t *host)
+{
+    s_check_given(host);
+    if (nm_store_view(host->store, s_check_tables, (void *) host) != NM_OK)
+        sim_fault(host->sim, "drain", "the store of %s cannot be read", host->seat->entry->name);
+}
+
+bool
+sim_ledger_is_waited_for(const sim_host_t *host)
+{
+    sim_t *sim = host->sim;
+    for (size_t i = 0; i < sim->host_count; i++) {
+        const nm_link_t *far = sim->hosts[i].actor ? s_link_to(&sim->hosts[i], host) : NULL;
+        if (far && nm_link_holds(far))
+            return true;
+    }
+    return false;
+}
+
 //  -- The end
 
 void
@@ -327,6 +380,14 @@ sim_ledger_excuse(sim_t *self)
     }
 }
 
+//  Of what was taken back from one who has left for good the numbers stay open, void as they are.
+static bool
+s_is_open(sim_t *sim, const nm_link_t *link)
+{
+    const sim_host_t *peer = s_peer(sim, link);
+    return peer && peer->gone ? nm_link_holds(link) : link->open_count != 0;
+}
+
 //  Nothing of it is under way, not even its end.
 static bool
 s_is_empty(const sim_host_t *host)
@@ -336,10 +397,10 @@ s_is_empty(const sim_host_t *host)
     int64_t oldest_ms;
     if (!host->actor)
         return !host->present;
-    if (host->must_stop && host->state == SIM_STORE_ROLLED)
+    if (host->draining || (host->must_stop && host->state == SIM_STORE_ROLLED))
         return false;
     for (size_t i = 0; (link = s_link(host, i)); i++)
-        if (link->open_count)
+        if (s_is_open(host->sim, link))
             return false;
     for (size_t i = 0; i < host->actor->lane_count; i++)
         if (host->actor->lanes[i].count)
@@ -408,9 +469,9 @@ s_close_streams(sim_host_t *host)
     const nm_link_t *near;
     for (size_t i = 0; (near = s_link(host, i)); i++) {
         const sim_host_t *peer = s_peer(sim, near);
-        if (!peer || !peer->actor)
+        if (!peer)
             continue;
-        const nm_link_t *far = s_link_to(peer, host);
+        const nm_link_t *far = peer->actor ? s_link_to(peer, host) : NULL;
         seen += near->seen.seen;
         handled += sim->ledger.handled[host->index][peer->index];
         if (near->known && far && far->next - 1 != near->seen.seen)

@@ -101,7 +101,8 @@ s_tell(const s_options_t *options, const s_board_t *boards, int64_t began_ms, co
     printf("%s: %llu seeds in %.1f s (%.2f ms of a core each), %llu h simulated: %llu turns, %llu commits, %llu mails; "
            "%llu crashes, %llu stops, %llu full, %llu rolled back, %llu restored; %llu notifications, %llu sent, "
            "%llu failed, %llu excused; %llu taken by servers, %llu duplicates, all explained; "
-           "%llu with own directories, %llu newcomers, %llu statements, %llu lies\n",
+           "%llu with own directories, %llu newcomers, %llu statements, %llu lies; %llu drained, %llu of them for "
+           "good, %llu called back\n",
            word, (unsigned long long) sum.seeds, took_s,
            sum.seeds ? took_s * 1000 * options->jobs / (double) sum.seeds : 0.0,
            (unsigned long long) sum.simulated_ms / 3600000, (unsigned long long) sum.turns,
@@ -110,7 +111,8 @@ s_tell(const s_options_t *options, const s_board_t *boards, int64_t began_ms, co
            (unsigned long long) sum.restores, (unsigned long long) sum.notes, (unsigned long long) sum.sent,
            (unsigned long long) sum.failed, (unsigned long long) sum.excused, (unsigned long long) sum.gots,
            (unsigned long long) sum.duplicates, (unsigned long long) sum.directories,
-           (unsigned long long) sum.newcomers, (unsigned long long) sum.statements, (unsigned long long) sum.lies);
+           (unsigned long long) sum.newcomers, (unsigned long long) sum.statements, (unsigned long long) sum.lies,
+           (unsigned long long) sum.drained, (unsigned long long) sum.gone, (unsigned long long) sum.recalled);
     fflush(stdout);
 }
 

@@ -15,6 +15,7 @@ typedef enum {
     S_CRASHES,    //  A host crashes in the middle of turns
     S_CRASH_ALL,  //  All of them do
     S_LEAVE,      //  A host is told to stop
+    S_DRAIN,      //  A host is told to drain
     S_FREEZE,     //  A host stands still
     S_FULL,       //  Commits of a host find no room
     S_TIGHT,      //  The store of a host looks nearly full
@@ -27,10 +28,10 @@ typedef enum {
     S_KIND_COUNT,
 } s_kind_t;
 
-static const char *const NAMES[] = { "cut",   "split",  "deaf",  "mute",     "halves",  "swizzle",
-                                     "loss",  "twice",  "slow",  "crash",    "crashes", "crash-all",
-                                     "leave", "freeze", "full",  "tight",    "clock",   "providers",
-                                     "lies",  "revoke", "forge", "roll-back" };
+static const char *const NAMES[] = { "cut",       "split", "deaf",   "mute",  "halves",   "swizzle",
+                                     "loss",      "twice", "slow",   "crash", "crashes",  "crash-all",
+                                     "leave",     "drain", "freeze", "full",  "tight",    "clock",
+                                     "providers", "lies",  "revoke", "forge", "roll-back" };
 _Static_assert(NM_COUNT(NAMES) == S_KIND_COUNT, "a name for each fault");
 
 //  -- Wires
@@ -128,6 +129,7 @@ s_begin(sim_t *self, sim_event_t *event)
             sim_host_crash(&self->hosts[i], sim_dice_between(&self->dice, 10, 1000));
         break;
     case S_LEAVE: sim_host_leave(host); break;
+    case S_DRAIN: sim_host_drain(host); break;
     case S_FREEZE:
         host->frozen_ms = until_ms;
         host->turn_ms = host->actor ? until_ms : INT64_MAX;

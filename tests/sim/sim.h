@@ -77,8 +77,11 @@ struct sim_host {
     nm_clock_t clock;
     int64_t step_ms;  //  How far its wall clock is off
     uint32_t life;    //  Grows at each start
-    bool present;     //  Takes part in this simulation
+    bool present;     //  Takes part in this simulation, and has not left for good
     bool leaving;
+    bool draining;              //  Somebody wants it to, until it has left
+    bool for_good;              //  ... and not to come back
+    bool gone;                  //  It has not
     nm_directory_t *directory;  //  Its own; NULL: it is down, or all share the ground's
     nm_mesh_actor_t place;      //  Where it is found now
     unsigned moves;
@@ -116,6 +119,9 @@ void sim_host_crash(sim_host_t *self, int64_t down_ms);
 
 //  It is told to stop, ends what is under way, says goodbye, and starts again.
 void sim_host_leave(sim_host_t *self);
+
+//  It is told to drain, and again in each life until it has left with nothing; then it starts again, or does not.
+void sim_host_drain(sim_host_t *self);
 
 //  It is down; its disk becomes the old copy; it starts again.
 void sim_host_roll_back(sim_host_t *self);
@@ -299,6 +305,12 @@ void sim_ledger_undo(sim_t *self);
 //  After each turn: what one host knows agrees with what the others do.
 void sim_ledger_check(sim_host_t *host);
 
+//  It says that it is drained: its store holds nothing that somebody waits for.
+void sim_ledger_check_drained(const sim_host_t *host);
+
+//  Does anybody have mail that is on the way to this host?
+bool sim_ledger_is_waited_for(const sim_host_t *host);
+
 //  Rolled back and behind a peer that is there? It must stop then.
 bool sim_ledger_is_behind(const sim_host_t *host);
 
@@ -317,7 +329,7 @@ void sim_ledger_close(sim_t *self);
 //  What many runs add up to.
 typedef struct {
     uint64_t seeds, turns, commits, crashes, rollbacks, stops, restores, full, notes, excused, sent, failed, gots,
-        duplicates, mails, simulated_ms, directories, newcomers, statements, lies;
+        duplicates, mails, simulated_ms, directories, newcomers, statements, lies, drained, gone, recalled;
 } sim_tally_t;
 
 struct sim {
