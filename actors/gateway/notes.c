@@ -408,6 +408,9 @@ nm_notes_adopt(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id)
     nm_rc_t rc = nm_shelf_get(&nm_copy_shelf, txn, id, &note);
     if (rc != NM_OK)
         return rc;
+    //  Its owner may have let it go already, which is no event: it is looked for like all that is under way.
+    if (note.status == NM_STATUS_SCHEDULED && note.send_at <= nm_turn_now(turn))
+        NM_PUT(&note, note, status, NM_STATUS_PENDING);
     NM_PUT(&note, note, first_chunk, nm_journal_chunk(&self->journal, txn));
     rc = nm_notes_put(self, txn, id, &note);
     if (rc == NM_OK)

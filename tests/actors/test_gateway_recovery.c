@@ -524,6 +524,30 @@ the_copies_of_a_lost_gateway_become_ours(void **state)
     assert_true(nm_id_equal(&work.notification, &later));
 }
 
+//  The lost gateway may have let it go, and its copy is not told of that: a router has it.
+static void
+what_was_due_at_a_lost_gateway_is_asked_after_before_it_is_sent(void **state)
+{
+    test_t *self = *state;
+    nm_id_t held = s_keep(self, 1, "2026-11-21T01:00:00Z"), lost = s_keep(self, 2, "2026-11-21T01:00:00Z");
+    s_wait(self, INT64_C(2) * 3600000);
+    s_lose(self, "gateway-2");
+    assert_int_equal(s_works(self), 0);
+    assert_string_equal(nm_client_status(self->client, &held), "pending");
+    for (int i = 0; i < 2; i++) {
+        s_answer(self, "router-1", &held, 1, 1);
+        s_answer(self, "router-2", NULL, 0, 1);
+        s_answer(self, "email-1", NULL, 0, 1);
+        s_answer(self, "email-2", NULL, 0, 1);
+        s_wait(self, 200);
+    }
+    assert_int_equal(s_works(self), 1);
+    nm_work_t work = s_work(self, 0);
+    assert_true(nm_id_equal(&work.notification, &lost));
+    s_wait(self, 60000);
+    assert_int_equal(s_works(self), 1);
+}
+
 //  That a holder was named once is no proof when later events may be lost.
 static void
 a_delivery_of_a_lost_gateway_is_believed_only_to_its_holder(void **state)
@@ -639,6 +663,7 @@ main(void)
         TEST(of_several_deliveries_only_the_lost_one_is_made_again),
         TEST(what_may_be_sent_only_once_fails_rather_than_risk_a_second),
         TEST(the_copies_of_a_lost_gateway_become_ours),
+        TEST(what_was_due_at_a_lost_gateway_is_asked_after_before_it_is_sent),
         TEST(a_delivery_of_a_lost_gateway_is_believed_only_to_its_holder),
         TEST(an_id_of_a_lost_gateway_that_nobody_kept_is_404),
         TEST(an_operator_may_have_everything_accounted_for),
