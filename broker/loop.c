@@ -15,6 +15,8 @@ enum {
     S_COMPANY_COUNT = 48,              //  So many share a commit well: no reason to wait for more
     S_BEAT_PATIENCE_MS = 100,          //  A beat says only that a peer is there: it waits for company
     S_GATHER_SIZE = 16 * 1024 * 1024,  //  ... and bytes
+    S_DOOR_COUNT = 1024,               //  Asks of clients among them, counted one by one
+    S_DOOR_SIZE = 2 * 1024 * 1024,     //  ... and their bytes
     S_CURL_FDS = 1024,
     S_RECONNECT_MS = 10000,    //  A peer silent for so long gets a new connection: libzmq gives up on refused ones
     S_FAILING_MS = 1500,       //  ... and at once one that speaks to us while we cannot speak to it for so long
@@ -96,9 +98,11 @@ struct nm_loop {
     nm_net_sender_t senders[S_GATHER_COUNT];
     size_t count;
     size_t size;
-    bool urgent;      //  Something among them cannot wait
-    int64_t turn_ms;  //  When the last turn with inputs was that changed the store (monotonic)
-    int64_t due_ms;   //  Until when the rest may wait; INT64_MAX if there is none
+    size_t door_count;  //  Asks that came through the door
+    size_t door_size;   //  ... and their bytes
+    bool urgent;        //  Something among them cannot wait
+    int64_t turn_ms;    //  When the last turn with inputs was that changed the store (monotonic)
+    int64_t due_ms;     //  Until when the rest may wait; INT64_MAX if there is none
 
     int64_t watchdog_ms;
     int64_t fed_ms;
@@ -413,6 +417,28 @@ s_patience(const nm_loop_t *self, nm_bytes_t frame)
     }
 }
 
+//  How many asks a frame has: its list of them says so. A guess before the frame is checked, good enough to share out a turn.
+static size_t
+s_count_asks(nm_bytes_t frame)
+{
+    nm_reader_t reader;
+    nm_value_t key;
+    nm_bytes_t raw;
+    uint32_t pairs, count;
+    nm_reader_open(&reader, frame);
+    if (nm_reader_map(&reader, &pairs) != NM_OK)
+        return 1;
+    while (pairs--) {
+        nm_kind_t kind = nm_reader_value(&reader, &key);
+        bool named = kind == NM_KIND_STR && nm_bytes_is(key.bytes, "asks");
+        if (named || (kind == NM_KIND_UINT && key.number == nm_ask_frame_shape.fields[NM_AT_ask_frame_asks].tag))
+            return nm_reader_list(&reader, &count) == NM_OK && count ? count : 1;
+        if (nm_reader_raw(&reader, &raw) != NM_OK)
+            return 1;
+    }
+    return 1;
+}
+
 //  Takes the message that was received into the next place. What comes from nobody we know is
 //  dropped here. answerer: whose desk our socket is connected to. Its messages carry no word of
 //  our ZAP handler; that it is the peer was proved by its key when we connected. Else NULL.
@@ -436,6 +462,10 @@ s_add(nm_loop_t *self, nm_input_kind_t kind, const nm_caller_t *caller, const nm
                            .bytes = nm_bytes(zmq_msg_data(message), zmq_msg_size(message)) };
     if (caller)
         input->caller = *caller;
+    if (caller && caller->socket == S_FROM_DOOR) {
+        self->door_count += s_count_asks(input->bytes);
+        self->door_size += input->bytes.size;
+    }
     self->size += input->bytes.size;
     self->count++;
     self->urgent |= kind != NM_IN_FRAME;
@@ -471,12 +501,21 @@ s_drain(nm_loop_t *self, void *socket, nm_input_kind_t kind, const nm_peer_t *an
     }
 }
 
+//  A door gives one frame of each connection by turns. So that this is fair, whatever a frame asks, a turn takes a bounded number
+//  of asks from it: who has much waiting there delays others by a frame of his, and not by all of them.
+static bool
+s_may_drain(const nm_loop_t *self, uint8_t number)
+{
+    return s_has_room(self) &&
+           (number != S_FROM_DOOR || (self->door_count < S_DOOR_COUNT && self->door_size < S_DOOR_SIZE));
+}
+
 //  A ROUTER gives the route first, then the frame. A lobby is drained in small sips.
 static void
 s_drain_router(nm_loop_t *self, void *socket, uint8_t number)
 {
     bool lobby = number == S_FROM_LOBBY;
-    while (s_has_room(self)) {
+    while (s_may_drain(self, number)) {
         nm_caller_t caller = { .socket = number };
         int size = zmq_recv(socket, caller.route, sizeof caller.route, ZMQ_DONTWAIT);
         if (size < 0)
@@ -533,7 +572,7 @@ s_forget_inputs(nm_loop_t *self)
         if (self->inputs[i].kind == NM_IN_RESULT)
             nm_result_free(&self->results[i]);
     }
-    self->count = self->size = 0;
+    self->count = self->size = self->door_count = self->door_size = 0;
     self->urgent = false;
     self->due_ms = INT64_MAX;
 }
@@ -555,7 +594,7 @@ s_keep_inputs(nm_loop_t *self)
         kept++;
     }
     self->count = kept;
-    self->size = 0;
+    self->size = self->door_count = self->door_size = 0;
     self->urgent = false;
     self->due_ms = kept ? self->clock.last.mono_ms : INT64_MAX;
 }

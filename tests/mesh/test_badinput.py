@@ -6,6 +6,7 @@ import random
 import socket
 import struct
 import subprocess
+import uuid
 
 import msgpack
 import pytest
@@ -91,6 +92,22 @@ def test_a_client_that_repeats_bad_frames_is_no_longer_heard(mesh):
     offender.post_bytes(b"\xc1nonsense")
     assert not offender.socket.poll(500)
     assert mesh.client().ask("notifications.list", {}).status == 200
+
+
+def test_a_client_that_asks_without_end_does_not_keep_others_waiting(mesh, healthy):
+    """Counted in asks, not in time: of 100,000 that wait, a bounded number is served before one of another client."""
+    frames = 100
+    greedy, honest = mesh.client(), mesh.client()
+    nobodys = ("notifications.get", {"id": str(uuid.uuid4())}, None)
+    assert greedy.ask(*nobodys[:2]).status == honest.ask(*nobodys[:2]).status == 404
+    for _ in range(frames):
+        greedy.post([nobodys] * 1000)
+    served = asked = 0
+    while served < frames * 1000:
+        assert honest.ask(*nobodys[:2]).status == 404
+        asked += 1
+        served += sum(1 for _ in greedy.hear())
+    assert asked > 6, f"{served / asked:.0f} asks of another were served before each"
 
 
 @pytest.mark.parametrize("actor", ["gateway-1", "router-1", "email-1", "deadletter-1"])
