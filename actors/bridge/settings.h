@@ -9,7 +9,7 @@
  *          origins = "https://app.example"     whose pages may ask (CORS); "*": everybody's
  *          tls
  *              cert = "tls/cert.pem"           a chain, and its key; relative to the mesh file's folder
- *              key = "tls/key.pem"
+ *              key = "tls/key.pem"             both are read anew when they change
  *
  *  Where a bridge listens stands in its entry among the actors: http = "tcp://ADDRESS:PORT".
  */
