@@ -351,7 +351,16 @@ class Mesh:
         answer = admin.ask("keys.create", {"service_id": self.services[name], "name": "test",
                                            **({"scopes": scopes} if scopes else {})})
         assert answer.status == 201, answer
+        for gateway in self.of_role("gateway"):
+            if gateway.running() and len(self.of_role("gateway")) > 1:
+                self.wait_key(gateway, self.services[name], answer.body["key_id"])
         return answer.body["key"]
+
+    def wait_key(self, gateway, service, key):
+        """Until a gateway knows a key; trying the key itself would be guessing, and locked out."""
+        with contextlib.closing(self.client(gateway=gateway.name)) as admin:
+            until(lambda: key in {item["key_id"] for item in admin.ask("keys.list", {"service_id": service}).body
+                                  .get("items", [])}, f"{gateway.name} to know the key", 15 * self.slowness)
 
     def nctl(self, *arguments, code=0, text=None):
         done = subprocess.run([str(self.build / "tools/nctl/nctl"), *map(str, arguments)], input=text, text=True,
