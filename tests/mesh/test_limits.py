@@ -37,7 +37,7 @@ class Tenant:
         assert answer.status == 200, answer
         for name in GATEWAYS:
             reader = self.mesh.client(gateway=name)
-            until(lambda: all(reader.ask("services.get", {"id": self.id}).body[field] == answer.body[field]
+            until(lambda: all(reader.ask("services.get", {"id": self.id}).body.get(field) == answer.body[field]
                               for field in settings), f"{name} to know the service")
 
     def alternate(self, count, *, recipient=None, **more):
