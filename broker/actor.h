@@ -47,6 +47,7 @@ typedef struct {
     const char *peer;           //  Certified name; "" for a client at the door
     nm_role_id_t role;          //  NM_ROLE_CLIENT at the door
     const uint8_t *client_key;  //  Of a client or a newcomer: the key of its session. Else NULL
+    const char *address;        //  Of a client: as in nm_ask_in_t. Else NULL
     nm_caller_t caller;         //  ASK and KNOCK: socket and route to answer on
     nm_bytes_t bytes;           //  The frame
     const nm_result_t *result;

@@ -158,6 +158,8 @@ s_take_one(nm_actor_t *self, const nm_input_t *input, const nm_ask_headers_t *fr
     ask.deadline_ms = turn->now.wall_ms + (int64_t) timeout_ms;
     if (input->client_key)
         memcpy(ask.client_key, input->client_key, sizeof ask.client_key);
+    if (input->address)
+        nm_bytes_to_text(nm_text(input->address), ask.address, sizeof ask.address);
     if (NM_HAS(wire, ask, headers)) {
         nm_ask_headers_t own;
         if (nm_record_decode(&nm_ask_headers_shape, &own, wire->headers, NULL, "") != NM_OK) {

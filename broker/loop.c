@@ -459,6 +459,7 @@ s_add(nm_loop_t *self, nm_input_kind_t kind, const nm_caller_t *caller, const nm
                            .peer = sender->name,
                            .role = sender->role,
                            .client_key = sender->client_key,
+                           .address = sender->address,
                            .bytes = nm_bytes(zmq_msg_data(message), zmq_msg_size(message)) };
     if (caller)
         input->caller = *caller;

@@ -37,6 +37,7 @@ typedef struct {
     const char *name;                       //  Certified; "" for a client. Lives as long as the directory
     nm_role_id_t role;                      //  NM_ROLE_CLIENT at a door, NM_ROLE_NONE at a lobby
     uint8_t client_key[NM_CURVE_KEY_SIZE];  //  The CURVE key of the session
+    char address[NM_CLIENT_ADDRESS_SIZE];   //  Where a client at a door comes from; empty if that is not to be known
 } nm_net_sender_t;
 
 //  own carries the secret key; it is copied. Binds the ZAP handler, or fails. metrics may be NULL.

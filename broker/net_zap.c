@@ -216,8 +216,10 @@ nm_net_sender(nm_net_t *self, zmq_msg_t *frame, int64_t now_ms, nm_net_sender_t 
 
     *sender = (nm_net_sender_t){ .name = "", .role = NM_ROLE_CLIENT };
     memcpy(sender->client_key, key, sizeof key);
-    if (strcmp(trust, nm_net_domains[NM_NET_DOOR]) == 0)
+    if (strcmp(trust, nm_net_domains[NM_NET_DOOR]) == 0) {
+        nm_bytes_to_text(nm_text(zmq_msg_gets(frame, "Peer-Address")), sender->address, sizeof sender->address);
         return NM_OK;
+    }
     if (strcmp(trust, nm_net_domains[NM_NET_LOBBY]) == 0) {
         sender->role = NM_ROLE_NONE;
         return NM_OK;

@@ -57,6 +57,7 @@ typedef struct {
     const char *peer;                       //  Certified name; "" for a client
     nm_role_id_t role;                      //  NM_ROLE_CLIENT at the door
     uint8_t client_key[NM_CURVE_KEY_SIZE];  //  Of a client
+    char address[NM_CLIENT_ADDRESS_SIZE];   //  ... where it comes from, an IP address; empty if that is not to be known
     nm_bytes_t op;
     nm_ask_headers_t headers;  //  Frame's and ask's, merged
     nm_bytes_t body;           //  Raw value; empty if there was none

@@ -24,6 +24,8 @@ typedef enum {
     NM_ROLE_COUNT
 } nm_role_id_t;
 
+enum { NM_CLIENT_ADDRESS_SIZE = 46 };  //  Of an IP address as text, and a NUL
+
 const char *nm_role_text(nm_role_id_t role);
 nm_role_id_t nm_role_find(nm_bytes_t text);  //  NM_ROLE_NONE if there is none of that name
 

@@ -22,6 +22,14 @@ nm_lockout_free(nm_lockout_t *self)
 
 //  -- Who it is
 
+static size_t
+s_key(const nm_ask_in_t *ask, uint8_t out[NM_LOCKOUT_ADDRESS_MAX])
+{
+    out[0] = 'k';
+    memcpy(out + 1, ask->client_key, NM_CURVE_KEY_SIZE);
+    return 1 + NM_CURVE_KEY_SIZE;
+}
+
 //  The first byte tells of which kind the rest is.
 static size_t
 s_address(const nm_ask_in_t *ask, uint8_t out[NM_LOCKOUT_ADDRESS_MAX])
@@ -29,12 +37,9 @@ s_address(const nm_ask_in_t *ask, uint8_t out[NM_LOCKOUT_ADDRESS_MAX])
     static const uint8_t MAPPED[12] = { [10] = 0xff, [11] = 0xff };
     char text[INET6_ADDRSTRLEN];
     uint8_t raw[16];
-    if (ask->role != NM_ROLE_BRIDGE) {
-        out[0] = 'k';
-        memcpy(out + 1, ask->client_key, NM_CURVE_KEY_SIZE);
-        return 1 + NM_CURVE_KEY_SIZE;
-    }
-    nm_bytes_to_text(ask->headers.client_address, text, sizeof text);
+    bool bridged = ask->role == NM_ROLE_BRIDGE;
+    nm_bytes_to_text(bridged ? ask->headers.client_address : nm_text(ask->address), text, sizeof text);
+    text[strcspn(text, "%")] = 0;  //  The interface of a link-local one
     if (inet_pton(AF_INET6, text, raw) == 1 && memcmp(raw, MAPPED, sizeof MAPPED) != 0) {
         out[0] = '6';
         memcpy(out + 1, raw, 8);
@@ -42,6 +47,8 @@ s_address(const nm_ask_in_t *ask, uint8_t out[NM_LOCKOUT_ADDRESS_MAX])
     }
     if (inet_pton(AF_INET6, text, raw) == 1)
         memmove(raw, raw + sizeof MAPPED, 4);
+    else if (inet_pton(AF_INET, text, raw) != 1 && !bridged)
+        return s_key(ask, out);
     else if (inet_pton(AF_INET, text, raw) != 1)
         memset(raw, 0, 4);  //  A bridge that does not say: all its clients are one
     out[0] = '4';

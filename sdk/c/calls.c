@@ -61,7 +61,7 @@ nmesh_ask(nmesh_t *self, const nmesh_ask_t *ask, nmesh_reply_t *reply, nmesh_err
     if (reply)
         *reply = (nmesh_reply_t){ 0 };
     if (nmesh_submit_ask(self, ask, s_keep, &wait) != 0)
-        return s_wrong(error, "The body is not one packed value, or too many asks are open");
+        return s_wrong(error, "The body is not one packed value, a text is not UTF-8, or too many asks are open");
     return s_await(self, &wait, reply, error);
 }
 
@@ -126,7 +126,7 @@ nmesh_send(nmesh_t *self, const nmesh_notification_t *notification, nmesh_receip
     s_wait_t wait = { 0 };
     nmesh_reply_t reply;
     if (nmesh_submit(self, notification, s_keep, &wait) != 0)
-        return s_wrong(error, "A packed field is not one packed value, or too many asks are open");
+        return s_wrong(error, "A packed field is not one packed value, a text is not UTF-8, or too many asks are open");
     if (s_await(self, &wait, &reply, error) != 0)
         return -1;
     if (receipt) {
@@ -168,7 +168,8 @@ nmesh_send_many(nmesh_t *self, const nmesh_notification_t *notifications, size_t
         for (; next < count && nmesh_open_count(self) < already_open + window; next++) {
             results[next] = (nmesh_sent_t){ 0 };
             if (nmesh_submit(self, &notifications[next], s_on_sent, &results[next]) != 0)
-                snprintf(results[next].detail, sizeof results[next].detail, "A packed field is not one packed value");
+                snprintf(results[next].detail, sizeof results[next].detail,
+                         "A packed field is not one packed value, or a text is not UTF-8");
         }
         nmesh_poll(self, 1000);
     }

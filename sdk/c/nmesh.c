@@ -3,6 +3,7 @@
 #include "sdk/c/notification.h"
 #include "wire/reader.h"
 #include "wire/limits.h"
+#include "wire/utf8.h"
 #include <errno.h>
 #include <sys/random.h>
 #include <time.h>
@@ -14,6 +15,8 @@ enum {
     S_UPKEEP_MS = 100,
     S_LEARN_MS = 60000,   //  Between two looks at the doors
     S_REFUSED_MS = 1000,  //  Between two moves for a 503
+    S_OP_SIZE = 64,       //  What a frame lets stand there (wire/frames.h)
+    S_CORRELATION_SIZE = 1024,
 };
 
 static int64_t
@@ -56,6 +59,22 @@ nmesh_close(nmesh_t **self_p)
     *self_p = NULL;
 }
 
+//  Asks of one poll share a frame, and one that is malformed would spoil it for all of them.
+static bool
+s_is_line(const char *text, size_t most)
+{
+    nm_bytes_t bytes = nm_text(text ? text : "");
+    return bytes.size <= most && nm_utf8_is_valid(bytes) && nm_utf8_is_line(bytes);
+}
+
+static bool
+s_is_sound(const nmesh_ask_t *ask)
+{
+    return s_is_line(ask->op, S_OP_SIZE) && s_is_line(ask->idempotency_key, NM_IDEMPOTENCY_MAX + 2) &&
+           s_is_line(ask->correlation_id, S_CORRELATION_SIZE) &&
+           (!ask->body.size || nm_reader_check(nm_bytes(ask->body.at, ask->body.size)) == NM_OK);
+}
+
 int
 nmesh_submit_ask(nmesh_t *self, const nmesh_ask_t *ask, nmesh_fn *fn, void *arg)
 {
@@ -64,7 +83,7 @@ nmesh_submit_ask(nmesh_t *self, const nmesh_ask_t *ask, nmesh_fn *fn, void *arg)
         whole.timeout_ms = self->timeout_ms;
     if (whole.silence_ms <= 0)
         whole.silence_ms = self->ask_silence_ms;
-    if (whole.body.size && nm_reader_check(nm_bytes(whole.body.at, whole.body.size)) != NM_OK)
+    if (!s_is_sound(&whole))
         return -1;
     return nm_pending_add(self->pending, &whole, s_now_ms(), fn, arg) == NM_OK ? 0 : -1;
 }

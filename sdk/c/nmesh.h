@@ -214,8 +214,9 @@ void nmesh_problem(const nmesh_reply_t *reply, nmesh_error_t *error);
 
 typedef void(nmesh_fn)(nmesh_t *self, const nmesh_reply_t *reply, void *arg);
 
-//  Opens an ask; fn is called exactly once from a later nmesh_poll. -1: the call is wrong or
-//  NMESH_OPEN_MAX asks are open.
+//  Opens an ask; fn is called exactly once from a later nmesh_poll. -1: the call is wrong (a text that
+//  is not UTF-8, a key of more than a line or 255 bytes, a body that is not one packed value) or NMESH_OPEN_MAX asks
+//  are open.
 int nmesh_submit(nmesh_t *self, const nmesh_notification_t *notification, nmesh_fn *fn, void *arg);
 int nmesh_submit_ask(nmesh_t *self, const nmesh_ask_t *ask, nmesh_fn *fn, void *arg);
 

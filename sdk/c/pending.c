@@ -1,5 +1,6 @@
 #include "sdk/c/pending.h"
 #include "wire/frames.h"
+#include "wire/limits.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
 
@@ -7,6 +8,7 @@
 typedef enum { S_FREE, S_WAITING, S_SENT, S_RESTING, S_LOST } s_state_t;
 
 enum { S_REST_MS = 100, S_REST_MAX_MS = 1000 };  //  After a first 503, doubling
+enum { S_ASK_NODES = 16 };                       //  Values of an ask beside its body, at most
 
 typedef struct s_open {
     uint64_t id;
@@ -18,6 +20,7 @@ typedef struct s_open {
     int64_t deadline_ms;
     int64_t silence_ms;
     int64_t sent_ms;
+    size_t nodes;     //  Values in it, about
     nm_buf_t packed;  //  The ask record; its memory is kept for the next ask in this slot
     nmesh_fn *fn;
     void *arg;
@@ -160,6 +163,9 @@ nm_pending_add(nm_pending_t *self, const nmesh_ask_t *ask, int64_t now_ms, nmesh
     slot->silence_ms = ask->silence_ms;
     slot->fn = fn;
     slot->arg = arg;
+    slot->nodes = S_ASK_NODES;
+    if (ask->body.size)
+        slot->nodes += nm_reader_nodes(nm_bytes(ask->body.at, ask->body.size));
     s_pack(&slot->packed, slot->id, ask);
     s_wait(self, slot);
     self->open_count++;
@@ -189,12 +195,12 @@ nm_pending_frame(nm_pending_t *self, nm_buf_t *out)
 {
     if (!self->first)
         return NM_ERR_MISSING;
-    size_t count = 0;
-    size_t size = 0;
+    size_t count = 0, size = 0, nodes = S_ASK_NODES;
     for (s_open_t *ask = self->first; ask && count < NM_ASK_BATCH_COUNT; ask = ask->next) {
-        if (count && size + ask->packed.size > NM_PENDING_FRAME_SIZE)
+        if (count && (size + ask->packed.size > NM_PENDING_FRAME_SIZE || nodes + ask->nodes > NM_NODE_MAX))
             break;
         size += ask->packed.size;
+        nodes += ask->nodes;
         count++;
     }
     bool known = self->api_key || self->authorization;

@@ -12,7 +12,9 @@
 #include "nm.h"
 #include "sdk/c/nmesh.h"
 
-enum { NM_PENDING_FRAME_SIZE = 512 * 1024 };  //  A frame is closed when it has grown to this
+enum {
+    NM_PENDING_FRAME_SIZE = 512 * 1024
+};  //  A frame is closed when it has grown to this, or has as many values as a door takes
 
 typedef struct nm_pending nm_pending_t;
 

@@ -103,10 +103,40 @@ addresses_of_one_network_count_as_one(void **state)
 }
 
 static void
-at_the_door_a_client_is_its_key_and_its_word_about_the_address_is_nothing(void **state)
+at_the_door_the_connection_tells_the_address_and_not_the_client(void **state)
 {
     nm_lockout_t *self = *state;
-    nm_ask_in_t ask = { .role = NM_ROLE_CLIENT, .client_key = { 1 } }, other = { .role = NM_ROLE_CLIENT };
+    nm_ask_in_t ask = { .role = NM_ROLE_CLIENT, .address = "::ffff:203.0.113.7" }, other = { .role = NM_ROLE_CLIENT };
+    for (uint8_t i = 0; i < 20; i++) {
+        ask.client_key[0] = i;  //  Anybody can make another
+        NM_PUT(&ask.headers, ask_headers, client_address, nm_text("192.0.2.3"));
+        nm_lockout_who_t who = nm_lockout_who(&ask, nm_text("shop"));
+        nm_lockout_wrong(self, &who, NOW);
+    }
+    assert_true(s_is_locked(self, "203.0.113.7", "club", NOW));
+    assert_false(s_is_locked(self, "192.0.2.3", "shop", NOW));
+    nm_bytes_to_text(nm_text("203.0.113.8"), other.address, sizeof other.address);
+    nm_lockout_who_t who = nm_lockout_who(&other, nm_text("shop"));
+    assert_int_equal(nm_lockout_left_ms(self, &who, NOW), 0);
+}
+
+static void
+the_interface_of_an_address_does_not_count(void **state)
+{
+    nm_lockout_t *self = *state;
+    nm_ask_in_t ask = { .role = NM_ROLE_CLIENT, .address = "fe80::1:2%eth0" };
+    nm_lockout_who_t who = nm_lockout_who(&ask, nm_text("shop"));
+    for (unsigned i = 0; i < 20; i++)
+        nm_lockout_wrong(self, &who, NOW);
+    assert_true(s_is_locked(self, "fe80::1:3", "club", NOW));
+}
+
+static void
+where_no_address_is_known_a_client_is_its_key(void **state)
+{
+    nm_lockout_t *self = *state;
+    nm_ask_in_t ask = { .role = NM_ROLE_CLIENT, .client_key = { 1 }, .address = ":1000:1000:77" };
+    nm_ask_in_t other = { .role = NM_ROLE_CLIENT };
     for (unsigned i = 0; i < 20; i++) {
         char address[32];
         snprintf(address, sizeof address, "192.0.2.%u", i);
@@ -174,7 +204,9 @@ main(void)
         CLAIM(twenty_wrong_ones_lock_the_address_out_for_the_rest_of_two_hours),
         CLAIM(a_right_one_resets_the_pair_and_not_the_address),
         CLAIM(addresses_of_one_network_count_as_one),
-        CLAIM(at_the_door_a_client_is_its_key_and_its_word_about_the_address_is_nothing),
+        CLAIM(at_the_door_the_connection_tells_the_address_and_not_the_client),
+        CLAIM(the_interface_of_an_address_does_not_count),
+        CLAIM(where_no_address_is_known_a_client_is_its_key),
         CLAIM(learns_of_others_what_is_more_and_forgets_it_when_they_do),
         CLAIM(what_was_over_before_it_was_heard_counts_nothing),
         CLAIM(many_addresses_neither_grow_the_table_nor_free_who_is_locked_out),

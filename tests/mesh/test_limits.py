@@ -4,7 +4,6 @@ import itertools
 import time
 
 import pytest
-import zmq
 
 from harness.mesh import maildir, one_of_each
 from harness.waiting import until
@@ -38,7 +37,7 @@ class Tenant:
         assert answer.status == 200, answer
         for name in GATEWAYS:
             reader = self.mesh.client(gateway=name)
-            until(lambda: all(reader.ask("services.get", {"id": self.id}).body[field] == answer.body[field]
+            until(lambda: all(reader.ask("services.get", {"id": self.id}).body.get(field) == answer.body[field]
                               for field in settings), f"{name} to know the service")
 
     def alternate(self, count, *, recipient=None, **more):
@@ -168,12 +167,16 @@ def test_a_broadcast_is_one_answer_and_a_notification_for_each(mesh):
 
 
 def test_who_guesses_at_two_doors_has_the_tries_of_one(mesh):
-    key, pair, tries = mesh.service(f"tenant-{next(NUMBERS)}"), zmq.curve_keypair(), 0
-    guessers = [mesh.client(f"{key[:33]}{'0' * 32}", name, pair=pair) for name in GATEWAYS]
+    key, tries = mesh.service(f"tenant-{next(NUMBERS)}"), 0
+
+    def guess(name):
+        """Each with a key pair of its own, which costs nothing: it is the address that counts."""
+        guesser = mesh.client(f"{key[:33]}{'0' * 32}", name, source="127.0.0.9")
+        return guesser.ask("doors").status
 
     def locked_out():
         nonlocal tries
-        answers = [guesser.ask("doors").status for guesser in guessers]
+        answers = [guess(name) for name in GATEWAYS]
         assert set(answers) <= {401, 429}
         tries += answers.count(401)
         return answers == [429, 429]
@@ -181,7 +184,7 @@ def test_who_guesses_at_two_doors_has_the_tries_of_one(mesh):
     until(locked_out, lambda: f"both to lock the guesser out; {tries} wrong ones so far")
     assert 20 <= tries < 40, "each by itself would let 20 pass"
     for name in GATEWAYS:
-        refused = mesh.client(key, name, pair=pair).ask("doors")
+        refused = mesh.client(key, name, source="127.0.0.9").ask("doors")
         assert refused.status == 429 and 7000 < int(refused.headers["retry-after"]) <= 7200, refused
         until(lambda: mesh.client(key, name).ask("doors").status == 200, f"{name} to let the tenant in from elsewhere")
 

@@ -325,6 +325,40 @@ wrong_options_are_refused_with_a_reason(void **state)
 }
 
 static void
+s_ignore(nmesh_t *client, const nmesh_reply_t *reply, void *arg)
+{
+    (void) client;
+    (void) reply;
+    (void) arg;
+}
+
+//  They share a frame with other asks, which it would take with it.
+static void
+an_ask_that_no_frame_can_hold_is_refused(void **state)
+{
+    (void) state;
+    static char longest[300];
+    nmesh_door_t nobody = { .endpoint = "tcp://127.0.0.1:1", .server_key = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7" };
+    nmesh_options_t options = { .doors = &nobody, .door_count = 1 };
+    nmesh_t *client = nmesh_open(&options, NULL);
+    memset(longest, 'k', sizeof longest - 1);
+    const char *const BAD[] = { "\xff", "two\nlines", longest };
+    for (size_t i = 0; i < NM_COUNT(BAD); i++) {
+        nmesh_notification_t notification = SAMPLE;
+        notification.idempotency_key = BAD[i];
+        assert_int_equal(nmesh_submit(client, &notification, s_ignore, NULL), -1);
+    }
+    nmesh_notification_t notification = SAMPLE;
+    notification.correlation_id = BAD[0];
+    assert_int_equal(nmesh_submit(client, &notification, s_ignore, NULL), -1);
+    notification = SAMPLE;
+    notification.subject = BAD[0];
+    assert_int_equal(nmesh_submit(client, &notification, s_ignore, NULL), -1);
+    assert_int_equal(nmesh_open_count(client), 0);
+    nmesh_close(&client);
+}
+
+static void
 nobody_there_is_a_504_after_the_time_given(void **state)
 {
     (void) state;
@@ -349,6 +383,7 @@ main(void)
         cmocka_unit_test(the_doors_of_others_are_learned_and_used),
         cmocka_unit_test(a_door_that_is_busy_is_asked_again_and_then_another),
         cmocka_unit_test(wrong_options_are_refused_with_a_reason),
+        cmocka_unit_test(an_ask_that_no_frame_can_hold_is_refused),
         cmocka_unit_test(nobody_there_is_a_504_after_the_time_given),
     };
     return cmocka_run_group_tests_name("sdk/calls", tests, NULL, NULL);

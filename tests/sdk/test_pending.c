@@ -326,6 +326,34 @@ a_frame_holds_no_more_asks_than_a_door_takes(void **state)
     nm_pending_destroy(&pending);
 }
 
+static void
+a_frame_holds_no_more_values_than_a_door_takes(void **state)
+{
+    (void) state;
+    enum { COUNT = 80, NUMBERS = 4000 };
+    nm_buf_t frame = { 0 }, body = { 0 };
+    nm_pending_t *pending = nm_pending_new(NULL, 2 * COUNT);
+    size_t frames = 0;
+    nm_writer_map(&body, 1);
+    nm_writer_text(&body, "numbers");
+    nm_writer_list(&body, NUMBERS);
+    for (size_t i = 0; i < NUMBERS; i++)
+        nm_writer_uint(&body, 1);
+    nmesh_ask_t ask = { .op = "a.one", .body = { body.at, body.size }, .timeout_ms = 30000, .silence_ms = 5000 };
+    for (size_t i = 0; i < COUNT; i++)
+        assert_int_equal(nm_pending_add(pending, &ask, 1000, s_fn, NULL), NM_OK);
+    for (; nm_pending_waiting_count(pending); frames++) {
+        nm_buf_clear(&frame);
+        assert_int_equal(nm_pending_frame(pending, &frame), NM_OK);
+        assert_int_equal(nm_reader_check(nm_buf_bytes(&frame)), NM_OK);
+        nm_pending_sent(pending, 1000);
+    }
+    assert_int_equal(frames, 2);
+    nm_buf_free(&frame);
+    nm_buf_free(&body);
+    nm_pending_destroy(&pending);
+}
+
 //  -- 503: not now
 
 //  One ask, answered 503 at 1000; headers as the gateway gives them for a key of another.
@@ -466,6 +494,7 @@ main(void)
         cmocka_unit_test(too_many_open_asks_are_refused_and_room_comes_back),
         cmocka_unit_test(numbers_stay_unique_beside_an_ask_that_never_ends),
         cmocka_unit_test(a_frame_holds_no_more_asks_than_a_door_takes),
+        cmocka_unit_test(a_frame_holds_no_more_values_than_a_door_takes),
         cmocka_unit_test(a_503_rests_and_is_asked_again_with_longer_pauses),
         cmocka_unit_test(a_503_is_the_answer_when_there_is_no_time_to_ask_again),
         cmocka_unit_test(a_503_is_the_answer_to_what_may_not_be_asked_twice_or_will_not_wait),

@@ -36,6 +36,19 @@ every_kind_of_value_comes_back_as_it_went(void **state)
 }
 
 static void
+control_characters_are_printed_as_escapes(void **state)
+{
+    (void) state;
+    nm_error_t error;
+    nm_buf_t out = { 0 };
+    json_t *json = nm_json_parse(nm_text("{\"a\":\"\\u001b[2J\\u009b2J\\u007f\\u00a0\\u0416\"}"), &error);
+    nm_json_write(json, false, &out);
+    assert_true(nm_bytes_is(nm_buf_bytes(&out), "{\"a\":\"\\u001B[2J\\u009b2J\\u007f\xc2\xa0\xd0\x96\"}"));
+    json_decref(json);
+    nm_buf_free(&out);
+}
+
+static void
 too_deep_a_value_is_refused(void **state)
 {
     (void) state;
@@ -102,6 +115,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_of_value_comes_back_as_it_went),
+        cmocka_unit_test(control_characters_are_printed_as_escapes),
         cmocka_unit_test(too_deep_a_value_is_refused),
         cmocka_unit_test(what_is_not_exactly_json_is_refused_with_its_place),
         cmocka_unit_test(hostile_messagepack_gives_nothing),

@@ -36,9 +36,11 @@ control_characters_never_reach_the_screen(void **state)
     nm_buf_t out = { 0 };
     nm_grid_t *grid = nm_grid_new("A");
     nm_grid_text(grid, "\033[2J\nx");
+    nm_grid_text(grid, "a\xc2\x9b"
+                       "2Jb\x7f\xc2\xa0");
     nm_grid_write(grid, &out);
     nm_buf_add(&out, "", 1);
-    assert_string_equal((char *) out.at, "A\n?[2J?x\n");
+    assert_string_equal((char *) out.at, "A\n?[2J?x\na?2Jb?\xc2\xa0\n");
     nm_grid_destroy(&grid);
     nm_buf_free(&out);
 }

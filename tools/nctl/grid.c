@@ -20,14 +20,17 @@ s_width(const char *text)
     return width;
 }
 
+//  A question mark for each control character: those below the space, and U+007F to U+009F, of which one begins
+//  commands to a terminal as ESC [ does.
 static char *
 s_copy(const char *text, size_t size)
 {
-    char *copy = nm_alloc(size + 1);
-    memcpy(copy, text, size);
+    char *copy = nm_alloc(size + 1), *to = copy;
     for (size_t i = 0; i < size; i++) {
-        if ((unsigned char) copy[i] < 0x20 || copy[i] == 0x7F)
-            copy[i] = '?';
+        unsigned char byte = (unsigned char) text[i], next = i + 1 < size ? (unsigned char) text[i + 1] : 0;
+        bool high = byte == 0xC2 && next >= 0x80 && next < 0xA0;
+        *to++ = high || byte < 0x20 || byte == 0x7F ? '?' : text[i];
+        i += high;
     }
     return copy;
 }

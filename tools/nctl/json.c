@@ -167,10 +167,30 @@ nm_json_parse(nm_bytes_t text, nm_error_t *error)
 }
 
 void
+nm_json_write(const json_t *json, bool indented, nm_buf_t *out)
+{
+    size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(15) | (indented ? JSON_INDENT(2) : JSON_COMPACT);
+    char *text = json_dumps(json, flags);
+    for (const char *at = text; at && *at; at++) {
+        unsigned char byte = (unsigned char) at[0], next = (unsigned char) at[1];
+        if (byte == 0x7f)
+            nm_buf_add_text(out, "\\u007f");
+        else if (byte == 0xc2 && next >= 0x80 && next < 0xa0)
+            nm_buf_format(out, "\\u00%02x", *++at & 0xff);
+        else
+            nm_buf_add(out, at, 1);
+    }
+    free(text);
+}
+
+void
 nm_json_print(const json_t *json, bool indented, FILE *out)
 {
-    json_dumpf(json, out, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15) | (indented ? JSON_INDENT(2) : JSON_COMPACT));
-    fputc('\n', out);
+    nm_buf_t text = { 0 };
+    nm_json_write(json, indented, &text);
+    nm_buf_add_text(&text, "\n");
+    fwrite(text.at, 1, text.size, out);
+    nm_buf_free(&text);
 }
 
 const char *

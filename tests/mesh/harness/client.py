@@ -23,10 +23,13 @@ class NoAnswer(Exception):
 
 
 class Asker:
-    """A DEALER to one end point. Asks are matched with replies by their id."""
+    """A DEALER to one end point. Asks are matched with replies by their id. source: the address that it comes from, one
+    of this machine's."""
 
-    def __init__(self, endpoint, server_key, pair=None, headers=None, mechanism="curve"):
+    def __init__(self, endpoint, server_key, pair=None, headers=None, mechanism="curve", source=None):
         self.endpoint, self.server_key, self.mechanism = endpoint, server_key, mechanism
+        if source:
+            self.endpoint = endpoint.replace("tcp://", f"tcp://{source}:0;")
         self.pair = pair or zmq.curve_keypair()
         self.headers = headers or {}
         self.ids = itertools.count(1)
