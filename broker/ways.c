@@ -27,7 +27,7 @@ typedef struct {
 
 struct nm_ways {
     nm_ways_config_t config;
-    way_t *items;
+    way_t *items;  //  By the peer's place in the directory; without peer where it has no actor
     size_t count;
     uint64_t version;  //  Of the directory, as of which the peers were taken from it
     int64_t look_at_ms;
@@ -56,22 +56,24 @@ nm_ways_destroy(nm_ways_t **self_p)
     *self_p = NULL;
 }
 
+//  NULL for one that has come since the directory was looked at.
 static way_t *
 s_find(nm_ways_t *self, const nm_peer_t *peer)
 {
-    for (size_t i = 0; i < self->count; i++)
-        if (self->items[i].peer == peer)
-            return &self->items[i];
-    return NULL;
+    way_t *way = peer && peer->place < self->count ? &self->items[peer->place] : NULL;
+    return way && way->peer ? way : NULL;
 }
 
 static way_t *
-s_find_named(nm_ways_t *self, const char *name)
+s_make(nm_ways_t *self, const nm_peer_t *peer)
 {
-    for (size_t i = 0; i < self->count; i++)
-        if (strcmp(self->items[i].peer->actor.name, name) == 0)
-            return &self->items[i];
-    return NULL;
+    if (peer->place >= self->count) {
+        self->items = nm_realloc(self->items, (peer->place + 1) * sizeof *self->items);
+        memset(self->items + self->count, 0, (peer->place + 1 - self->count) * sizeof *self->items);
+        self->count = peer->place + 1;
+    }
+    self->items[peer->place].peer = peer;
+    return &self->items[peer->place];
 }
 
 //  -- Following the directory
@@ -128,16 +130,9 @@ nm_ways_follow(nm_ways_t *self, int64_t now_ms, nm_error_t *error)
     const nm_peer_t **peers = nm_alloc(count * sizeof *peers);
     nm_rc_t rc = NM_OK;
     nm_directory_list(self->config.directory, NM_ROLE_NONE, peers, count);
-    self->items = nm_realloc(self->items, count * sizeof *self->items);
-    for (size_t i = 0; i < count; i++) {
-        way_t *way = s_find(self, peers[i]);
-        if (!way) {
-            way = &self->items[self->count++];
-            *way = (way_t){ .peer = peers[i] };
-        }
-        if (s_place(self, way, now_ms, error) != NM_OK)
+    for (size_t i = 0; i < count; i++)
+        if (s_place(self, s_make(self, peers[i]), now_ms, error) != NM_OK)
             rc = NM_ERR_IO;  //  The others are placed all the same
-    }
     self->version = version;
     free(peers);
     return rc;
@@ -173,7 +168,7 @@ nm_ways_welcomed(nm_ways_t *self, int64_t now_ms)
 void
 nm_ways_heard(nm_ways_t *self, const char *name, int64_t now_ms)
 {
-    way_t *way = s_find_named(self, name);
+    way_t *way = s_find(self, nm_directory_find(self->config.directory, name));
     if (way)
         way->changed_ms = way->heard_ms = now_ms;
 }
