@@ -37,10 +37,16 @@ nm_actor_random(nm_actor_t *self)
 nm_link_t *
 nm_actor_link(nm_actor_t *self, const char *peer)
 {
-    for (size_t i = 0; i < self->link_count; i++)
-        if (strcmp(self->links[i]->peer->actor.name, peer) == 0)
-            return self->links[i];
-    return NULL;
+    const nm_peer_t *known = nm_directory_find(self->setup.directory, peer);
+    const nm_seat_t *seat = known ? nm_actor_seat(self, known) : NULL;
+    return seat ? seat->link : NULL;
+}
+
+const nm_seat_t *
+nm_actor_seat(const nm_actor_t *self, const nm_peer_t *peer)
+{
+    const nm_seat_t *seat = peer->place < self->seat_count ? &self->seats[peer->place] : NULL;
+    return seat && seat->taken ? seat : NULL;
 }
 
 nm_output_t *
@@ -108,12 +114,24 @@ nm_actor_set_early(nm_actor_t *self, void (*early)(void *arg), void *arg)
 //  -- One turn.
 
 static void
+s_make_seats(nm_actor_t *self, size_t count)
+{
+    if (count <= self->seat_count)
+        return;
+    self->seats = nm_realloc(self->seats, count * sizeof *self->seats);
+    memset(self->seats + self->seat_count, 0, (count - self->seat_count) * sizeof *self->seats);
+    self->seat_count = count;
+}
+
+static void
 s_add_peer(nm_actor_t *self, const nm_peer_t *peer)
 {
     size_t count = self->peer_count + 1;
     self->peers = nm_realloc(self->peers, count * sizeof *self->peers);
     self->ask_drafts = nm_realloc(self->ask_drafts, count * sizeof *self->ask_drafts);
     self->ask_drafts[self->peer_count] = (nm_draft_t){ .count = 0 };
+    s_make_seats(self, peer->place + 1);
+    self->seats[peer->place] = (nm_seat_t){ .taken = true, .peer = self->peer_count };
     self->peers[self->peer_count++] = peer;
 }
 
@@ -128,17 +146,9 @@ s_add_link(nm_actor_t *self, const nm_peer_t *peer)
     self->mail_drafts = nm_realloc(self->mail_drafts, count * sizeof *self->mail_drafts);
     self->mail_drafts[self->link_count] = (nm_draft_t){ .count = 0 };
     self->links[self->link_count++] = link;
+    self->seats[peer->place].link = link;
     self->link_beat_ms = nm_link_beat_ms(self->link_count);
     return link;
-}
-
-static bool
-s_knows_peer(const nm_actor_t *self, const nm_peer_t *peer)
-{
-    for (size_t i = 0; i < self->peer_count; i++)
-        if (self->peers[i] == peer)
-            return true;
-    return false;
 }
 
 //  Takes in whom the directory has named since the last turn. txn is NULL before the first one, which loads
@@ -155,7 +165,7 @@ s_meet_peers(nm_actor_t *self, nm_txn_t *txn)
     nm_directory_list(directory, NM_ROLE_NONE, peers, count);
     nm_rc_t rc = NM_OK;
     for (size_t i = 0; i < count && rc == NM_OK; i++) {
-        if (s_knows_peer(self, peers[i]))
+        if (nm_actor_seat(self, peers[i]))
             continue;
         s_add_peer(self, peers[i]);
         if (strcmp(peers[i]->actor.name, self->setup.self->name) == 0 ||
@@ -570,6 +580,7 @@ nm_actor_destroy(nm_actor_t **self_p)
     }
     free(self->links);
     free(self->peers);
+    free(self->seats);
     for (size_t i = 0; i < self->lane_count; i++)
         nm_tags_free(&self->lanes[i].tags);
     free(self->lanes);

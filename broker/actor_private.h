@@ -17,11 +17,18 @@
 
 enum { NM_LANE_TEXT_MAX = NM_NAME_MAX + 8 };
 
+//  Where a peer of the directory is found among those of the actor.
+typedef struct {
+    bool taken;
+    size_t peer;      //  Its number among the peers
+    nm_link_t *link;  //  NULL: no mail is exchanged
+} nm_seat_t;
+
 //  A waiting line of the outbox.
 typedef struct {
     char text[NM_LANE_TEXT_MAX];
     nm_role_id_t role;  //  NM_ROLE_NONE if it waits for one peer
-    const char *peer;
+    nm_link_t *link;    //  ... the link to it
     uint64_t count;
     bool tagged;  //  tags has all that waits
     nm_tags_t tags;
@@ -102,6 +109,8 @@ struct nm_actor {
     const nm_peer_t **peers;
     nm_draft_t *ask_drafts;  //  One per peer
     size_t peer_count;
+    nm_seat_t *seats;  //  By a peer's place in the directory
+    size_t seat_count;
     nm_link_t **links;        //  To those of them with whom mail is exchanged
     nm_draft_t *mail_drafts;  //  One per link, by its index
     size_t link_count;
@@ -172,6 +181,7 @@ enum { NM_EXPIRE_COUNT = 2000, NM_EXPIRE_MS = 60 * 1000, NM_EXPIRE_AGAIN_MS = 50
 //  actor.c
 nm_output_t *nm_actor_output(nm_actor_t *self, nm_output_kind_t kind);
 nm_link_t *nm_actor_link(nm_actor_t *self, const char *peer);
+const nm_seat_t *nm_actor_seat(const nm_actor_t *self, const nm_peer_t *peer);  //  NULL: named only in this turn
 uint64_t nm_actor_random(nm_actor_t *self);
 int64_t nm_actor_clock_us(void);
 

@@ -10,7 +10,7 @@
 #include "wire/reader.h"
 #include "wire/writer.h"
 
-enum { S_PEER_MAX = 16, S_TURN_MAX = 32 };
+enum { S_TURN_MAX = 32 };
 #define S_START_MS INT64_C(1795219200000)  //  2026-11-21T00:00:00Z
 
 //  A played peer: both streams, as its own store would know them.
@@ -56,7 +56,7 @@ struct nm_bench {
     uint64_t boot;
     uint64_t next_ask;
     char name[NM_NAME_MAX + 1];
-    s_peer_t peers[S_PEER_MAX];
+    s_peer_t *peers;
     size_t peer_count;
     s_input_t *inputs;
     size_t input_count;
@@ -662,9 +662,11 @@ s_start(nm_bench_t *self)
     self->actor = nm_actor_new(&config, self->now, &error);
     if (!self->actor)
         s_die(self->name, error.text);
-    if (!self->peer_count)
+    if (!self->peers) {
+        self->peers = nm_alloc((self->actor->link_count + 1) * sizeof *self->peers);
         for (size_t i = 0; i < self->actor->link_count; i++)
             self->peers[self->peer_count++] = s_new_peer(self->actor->links[i]->peer);
+    }
     for (size_t i = 0; i < self->peer_count; i++)
         nm_pending_clear(&self->peers[i].offered);
     s_take_outputs(self);  //  Whoever is there answers its greeting
@@ -736,6 +738,7 @@ nm_bench_destroy(nm_bench_t **self_p)
     s_stop(self);
     for (size_t i = 0; i < self->peer_count; i++)
         s_free_peer(&self->peers[i]);
+    free(self->peers);
     nm_metrics_destroy(&self->metrics);
     nm_directory_destroy(&self->directory);
     nm_mesh_destroy(&self->mesh);

@@ -273,7 +273,7 @@ s_whom(nm_actor_t *self, nm_role_id_t role, const char *name)
     const nm_peer_t *otherwise = NULL;
     for (size_t i = 0; i < self->peer_count; i++) {
         const nm_peer_t *peer = self->peers[i];
-        nm_link_t *link = peer->actor.role == role ? nm_actor_link(self, peer->actor.name) : NULL;
+        const nm_link_t *link = peer->actor.role == role ? nm_actor_seat(self, peer)->link : NULL;
         if (link && link->state == NM_LINK_UP)
             return peer;
         if (peer->actor.role == role && !link && !otherwise)
@@ -295,21 +295,11 @@ s_flush_asks(nm_actor_t *self, size_t at)
     *draft = (nm_draft_t){ .count = 0 };
 }
 
-//  Its place among the peers; peer_count for one that the directory named only in this turn.
-static size_t
-s_peer_place(const nm_actor_t *self, const nm_peer_t *peer)
-{
-    size_t at = 0;
-    while (at < self->peer_count && self->peers[at] != peer)
-        at++;
-    return at;
-}
-
 //  Asks of one peer travel in one frame, as many as it may hold.
 static void
 s_draft_ask(nm_actor_t *self, const nm_peer_t *peer, const nm_ask_t *ask)
 {
-    size_t at = s_peer_place(self, peer);
+    size_t at = nm_actor_seat(self, peer)->peer;
     nm_draft_t *draft = &self->ask_drafts[at];
     if (draft->count == NM_ASK_BATCH_COUNT || draft->bytes.size + ask->body.size > S_FRAME_SIZE)
         s_flush_asks(self, at);
@@ -343,7 +333,7 @@ s_pack_ask(nm_actor_t *self, const nm_peer_t *peer, uint64_t id, const nm_ask_ou
 void
 nm_desk_ask(nm_actor_t *self, const nm_peer_t *peer, const nm_ask_out_t *out, nm_asker_kind_t asker)
 {
-    if (self->asks.count >= NM_ASKS_MAX || s_peer_place(self, peer) == self->peer_count)
+    if (self->asks.count >= NM_ASKS_MAX || (peer && !nm_actor_seat(self, peer)))
         peer = NULL;
     nm_pending_ask_t pending = { .token = out->token, .peer = peer, .asker = asker };
     //  Nobody to ask: the reply is a 503, after the inputs of this turn.

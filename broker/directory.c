@@ -14,10 +14,8 @@ enum {
 nm_directory_member_t *
 nm_directory_find_member(const nm_directory_t *self, const char *name)
 {
-    for (size_t i = 0; i < self->member_count; i++)
-        if (strcmp(self->members[i]->peer.actor.name, name) == 0)
-            return self->members[i];
-    return NULL;
+    size_t place = nm_names_find(&self->names, name);
+    return place < self->member_count ? self->members[place] : NULL;
 }
 
 nm_directory_member_t *
@@ -27,6 +25,7 @@ nm_directory_add_member(nm_directory_t *self, const char *name, nm_role_id_t rol
     nm_bytes_to_text(nm_text(name), member->peer.actor.name, sizeof member->peer.actor.name);
     member->peer.actor.role = role;
     self->members = nm_realloc(self->members, (self->member_count + 1) * sizeof *self->members);
+    member->peer.place = nm_names_add(&self->names, member->peer.actor.name);
     self->members[self->member_count++] = member;
     return member;
 }
@@ -188,6 +187,7 @@ nm_directory_destroy(nm_directory_t **self_p)
     for (size_t i = 0; i < self->member_count; i++)
         free(self->members[i]);
     free(self->members);
+    nm_names_free(&self->names);
     free(self->files);
     free(self->keys);
     nm_gossip_destroy(&self->gossip);

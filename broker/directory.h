@@ -22,6 +22,7 @@ extern const nm_table_t nm_directory_table;
 //  What is known of one actor. Belongs to the directory; stays until it is destroyed.
 typedef struct {
     nm_mesh_actor_t actor;
+    size_t place;    //  Its number in this directory: from 0, in the order in which they came
     nm_cert_t cert;  //  Without secret; name empty if none was found yet
     bool certified;  //  The certificate was there and verified when last looked at
     bool forgotten;  //  The authority says that it and its disk are gone for good: nothing passes any more

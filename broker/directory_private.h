@@ -5,6 +5,7 @@
 #define NM_DIRECTORY_PRIVATE_H
 
 #include "broker/directory.h"
+#include "broker/names.h"
 
 #include <sys/types.h>
 #include <time.h>
@@ -52,6 +53,7 @@ struct nm_directory {
     int64_t looked_ms;                //  When the folder was looked at last; 0 is never
     nm_directory_member_t **members;  //  The roster in its order, then others as they come
     size_t member_count;
+    nm_names_t names;  //  Of members, by their places
     size_t operator_count;
     nm_directory_file_t *files;
     size_t file_count;

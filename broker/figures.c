@@ -123,10 +123,9 @@ s_look_at_links(nm_actor_t *self)
 }
 
 static nm_role_id_t
-s_lane_role(const nm_actor_t *self, const nm_lane_t *lane)
+s_lane_role(const nm_lane_t *lane)
 {
-    const nm_peer_t *peer = lane->peer ? nm_directory_find(self->setup.directory, lane->peer) : NULL;
-    return peer ? peer->actor.role : lane->role;
+    return lane->link ? lane->link->peer->actor.role : lane->role;
 }
 
 static void
@@ -137,8 +136,8 @@ s_look_at_lanes(nm_actor_t *self)
         int64_t came_ms = 0;
         if (lane->count)
             nm_outbox_first_came(self->turn.txn, nm_text(lane->text), &came_ms);
-        s_sum(self, NM_FAMILY_OUTBOX_WAITING, s_lane_role(self, lane), lane->count);
-        s_raise(self, NM_FAMILY_OUTBOX_OLDEST, s_lane_role(self, lane), s_since(self->turn.now.wall_ms, came_ms));
+        s_sum(self, NM_FAMILY_OUTBOX_WAITING, s_lane_role(lane), lane->count);
+        s_raise(self, NM_FAMILY_OUTBOX_OLDEST, s_lane_role(lane), s_since(self->turn.now.wall_ms, came_ms));
     }
 }
 

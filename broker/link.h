@@ -74,6 +74,7 @@ typedef struct {
     uint64_t greeted_next;  //  Our next number when we last greeted: what came later is on its way
     nm_claims_t claim;      //  Which open numbers it may have been granted
     bool loaded;            //  The open numbers were counted once in this life
+    size_t waits_in;        //  Which lane of the actor holds what waits for it alone, counted from 1; 0: none yet
     bool ended;             //  The peer is forgotten, and nothing is left of both streams
 
     //  Its stream to us.

@@ -209,6 +209,28 @@ nm_net_close(nm_net_t *self, void **socket_p)
     *socket_p = NULL;
 }
 
+static void
+s_free_bytes(void *bytes, void *hint)
+{
+    (void) hint;
+    free(bytes);
+}
+
+bool
+nm_net_send(void *socket, nm_buf_t *bytes)
+{
+    zmq_msg_t message;
+    if (zmq_msg_init_data(&message, bytes->at, bytes->size, s_free_bytes, NULL) != 0) {
+        nm_buf_free(bytes);
+        return false;
+    }
+    bool sent = socket && zmq_msg_send(&message, socket, ZMQ_DONTWAIT) >= 0;
+    if (!sent)
+        zmq_msg_close(&message);
+    *bytes = (nm_buf_t){ 0 };
+    return sent;
+}
+
 //  -- Making it
 
 static nm_rc_t

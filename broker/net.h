@@ -59,6 +59,10 @@ void *nm_net_connect(nm_net_t *self, nm_net_connect_t kind, const char *endpoint
 
 void nm_net_close(nm_net_t *self, void **socket_p);
 
+//  Gives the buffer to libzmq without a copy, and empties it in any case. False: it cannot go now, and is dropped.
+//  socket may be NULL.
+bool nm_net_send(void *socket, nm_buf_t *frame);
+
 //  Poll this for ZMQ_POLLIN and then run: it answers the handshakes that wait, a bounded number.
 //  now_ms is the wall clock, as certificates mean it.
 void *nm_net_zap_socket(nm_net_t *self);

@@ -4,28 +4,44 @@
 
 //  -- Lanes
 
-//  The lane of a peer if one is named, else of the role. Lanes are few and made once.
+//  The lane of a peer if one is named, else of the role. Lanes are made once; those of roles are few, and come first.
 nm_lane_t *
 nm_posting_lane(nm_actor_t *self, nm_role_id_t role, const char *peer)
 {
-    for (size_t i = 0; i < self->lane_count; i++) {
-        nm_lane_t *lane = &self->lanes[i];
-        if (peer ? lane->peer && strcmp(lane->peer, peer) == 0 : lane->role == role)
-            return lane;
+    if (peer) {
+        const nm_link_t *link = nm_actor_link(self, peer);
+        return link && link->waits_in ? &self->lanes[link->waits_in - 1] : NULL;
     }
+    for (size_t i = 0; i < self->lane_count; i++)
+        if (self->lanes[i].role == role)
+            return &self->lanes[i];
     return NULL;
 }
 
-static void
-s_add_lane(nm_actor_t *self, nm_role_id_t role, const char *peer)
+static nm_lane_t *
+s_new_lane(nm_actor_t *self, const char *kind, const char *name)
 {
-    nm_lane_t *lane = nm_posting_lane(self, role, peer);
-    if (lane)
-        return;
     self->lanes = nm_realloc(self->lanes, (self->lane_count + 1) * sizeof *self->lanes);
-    lane = &self->lanes[self->lane_count++];
-    *lane = (nm_lane_t){ .role = peer ? NM_ROLE_NONE : role, .peer = peer };
-    snprintf(lane->text, sizeof lane->text, peer ? "peer:%s" : "role:%s", peer ? peer : nm_role_text(role));
+    nm_lane_t *lane = &self->lanes[self->lane_count++];
+    *lane = (nm_lane_t){ .role = NM_ROLE_NONE };
+    snprintf(lane->text, sizeof lane->text, "%s:%s", kind, name);
+    return lane;
+}
+
+static void
+s_add_role_lane(nm_actor_t *self, nm_role_id_t role)
+{
+    if (!nm_posting_lane(self, role, NULL))
+        s_new_lane(self, "role", nm_role_text(role))->role = role;
+}
+
+static void
+s_add_link_lane(nm_actor_t *self, nm_link_t *link)
+{
+    if (link->waits_in)
+        return;
+    s_new_lane(self, "peer", link->peer->actor.name)->link = link;
+    link->waits_in = self->lane_count;
 }
 
 static nm_rc_t
@@ -102,9 +118,9 @@ s_load_lanes(nm_actor_t *self, nm_txn_t *txn)
     nm_rc_t rc = NM_OK;
     for (nm_role_id_t role = NM_ROLE_GATEWAY; role < NM_ROLE_OPERATOR; role++)
         if (nm_roles_link(self->role->id, role))
-            s_add_lane(self, role, NULL);
+            s_add_role_lane(self, role);
     for (size_t i = 0; i < self->link_count; i++)
-        s_add_lane(self, NM_ROLE_NONE, self->links[i]->peer->actor.name);
+        s_add_link_lane(self, self->links[i]);
     for (size_t i = 0; i < self->lane_count && rc == NM_OK; i++)
         rc = s_count_lane(txn, &self->lanes[i]);
     return rc;
@@ -142,8 +158,8 @@ nm_posting_add_link(nm_actor_t *self, nm_txn_t *txn, nm_link_t *link)
     nm_rc_t rc = s_load_link(self, txn, link);
     if (rc != NM_OK)
         return rc;
-    s_add_lane(self, NM_ROLE_NONE, link->peer->actor.name);
-    return s_count_lane(txn, nm_posting_lane(self, NM_ROLE_NONE, link->peer->actor.name));
+    s_add_link_lane(self, link);
+    return s_count_lane(txn, &self->lanes[link->waits_in - 1]);
 }
 
 //  -- Drafts: mail to one peer, packed while the turn still runs
@@ -232,15 +248,18 @@ s_room(const nm_link_t *link)
     return (int64_t) link->credit - link->open_count - (int64_t) backlog;
 }
 
-//  The peer of the lane that is there and takes it most gladly.
+//  The peer of the lane that is there and takes it most gladly. Nobody has more room than one that has nothing, so the
+//  walk over many mostly ends early.
 static nm_link_t *
 s_choose(nm_actor_t *self, const nm_lane_t *lane, size_t size)
 {
     nm_link_t *best = NULL;
-    for (size_t i = 0; i < self->link_count; i++) {
+    if (lane->link)
+        return nm_link_may_take(lane->link, size) ? lane->link : NULL;
+    for (size_t i = 0; i < self->link_count && (!best || s_room(best) < NM_CREDIT_COUNT); i++) {
         nm_link_t *link = self->links[i];
-        bool wanted = lane->peer ? link->peer->actor.name == lane->peer : link->peer->actor.role == lane->role;
-        if (wanted && nm_link_may_take(link, size) && (!best || s_room(link) > s_room(best)))
+        if (link->peer->actor.role == lane->role && nm_link_may_take(link, size) &&
+            (!best || s_room(link) > s_room(best)))
             best = link;
     }
     return best;
@@ -292,7 +311,7 @@ nm_posting_put(nm_actor_t *self, const nm_mail_out_t *mail)
         return NM_ERR_BUG;  //  Whoever may be mailed has a link, and each link a lane
     nm_outbox_mail_t kept = { .kind = mail->kind, .priority = mail->priority };
     kept.by_ref = mail->ref.size > 0;
-    kept.shared = !lane->peer;
+    kept.shared = !lane->link;
     kept.tag = kept.by_ref ? mail->ref : mail->tag;
     if (!kept.by_ref)
         kept.body = mail->body;
