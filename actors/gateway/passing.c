@@ -85,6 +85,24 @@ s_answer_away(nm_answer_t to, const char *book, const char *owner)
                              *owner ? owner : "The user actor", book);
 }
 
+static bool
+s_is_from(const nm_passed_t *item, const nm_lockout_who_t *who)
+{
+    return item->signs_in && item->who.address_size == who->address_size &&
+           memcmp(item->who.address, who->address, who->address_size) == 0;
+}
+
+//  Each that is on its way may turn out wrong: together with those that were, no more than lock out.
+static bool
+s_may_try_more(nm_case_t *it, const nm_lockout_who_t *who)
+{
+    const nm_passing_t *self = &it->gateway->passing;
+    size_t tries = nm_lockout_score(&it->gateway->lockout, who, it->now_ms).address.count;
+    for (size_t i = 0; self->count && i < NM_PASSING_COUNT; i++)
+        tries += self->items[i].used && s_is_from(&self->items[i], who);
+    return tries < NM_LOCKOUT_WRONG;
+}
+
 //  No change without a fault is so large: its faults are named here, and the owner does not see it.
 static nm_rc_t
 s_refuse_large(nm_case_t *it)
@@ -103,6 +121,8 @@ s_pass(nm_case_t *it, const char *book, const char *owner)
     nm_lockout_who_t who = { .address_size = 0 };
     if (signs_in && !nm_credentials_may_sign_in(it, &who))
         return NM_OK;
+    if (signs_in && !s_may_try_more(it, &who))
+        return nm_answer_problem(&it->answer, 429, NULL, "Too many sign in from there at once; try again.");
     if (it->ask->body.size > NM_PASSING_BODY_MAX)
         return s_refuse_large(it);
     nm_passed_t *item = s_take(&it->gateway->passing);

@@ -154,6 +154,25 @@ a_change_that_is_far_too_large_has_its_faults_named(void **state)
     nm_buf_free(&body);
 }
 
+//  They are counted when they are answered: all at once, they were as many guesses as places.
+static void
+no_more_sign_in_at_once_than_may_be_wrong(void **state)
+{
+    s_two_t *self = *state;
+    enum { COUNT = NM_LOCKOUT_WRONG + 5 };
+    uint64_t ids[COUNT];
+    nm_buf_t body = { 0 };
+    nm_bytes_t guess = nm_client_map(&body, "email", "ada@example.org", "password", "a guess", NULL);
+    for (size_t i = 0; i < COUNT; i++)
+        ids[i] = nm_bench_ask(self->two, "", "auth.login", NULL, guess);
+    assert_int_equal(nm_bench_turn_once(self->two), NM_OK);
+    for (size_t i = 0; i < COUNT; i++) {
+        const nm_bench_reply_t *reply = nm_bench_reply(self->two, ids[i]);
+        assert_int_equal(reply ? reply->status : 0, i < NM_LOCKOUT_WRONG ? 0 : 429);
+    }
+    nm_buf_free(&body);
+}
+
 static void
 what_was_passed_on_once_is_not_passed_on_again(void **state)
 {
@@ -376,6 +395,7 @@ main(void)
         CLAIM(no_answer_is_given_before_the_change_is_here),
         CLAIM(while_the_owner_is_away_changes_are_503_and_reads_go_on),
         CLAIM(a_change_that_is_far_too_large_has_its_faults_named),
+        CLAIM(no_more_sign_in_at_once_than_may_be_wrong),
         CLAIM(what_was_passed_on_once_is_not_passed_on_again),
         CLAIM(a_change_that_comes_too_early_waits_until_the_owner_has_looked_around),
         CLAIM(a_gateway_that_still_owns_a_book_says_how_it_is_taken_over),
