@@ -14,7 +14,7 @@ import time
 import pytest
 
 from harness.mesh import one_of_each
-from harness.waiting import until
+from harness.waiting import until, within
 from harness.web import read_all, statuses
 
 KIB, MIB = 1024, 1024 * 1024
@@ -244,7 +244,7 @@ def test_what_is_no_strict_json_object_is_400(web, name):
     answer = web.post("/v1/notifications", raw=JSON[name], headers={"Content-Type": "application/json"})
     assert answer.status == 400, answer
     assert answer.headers["content-type"] == "application/problem+json"
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < within(2)
 
 
 def test_200_000_members_are_refused(web):
@@ -356,8 +356,8 @@ def test_200_slow_clients_do_not_slow_the_honest_ones(slow, web):
         took.append(time.monotonic() - started)
         time.sleep(0.02)
     honest_one.close()
-    assert slow["drip_heads"].heard == [] and slow["drip_heads"].seconds < 10
-    assert sorted(took)[len(took) * 95 // 100] < 0.25, sorted(took)[-10:]
+    assert slow["drip_heads"].heard == [] and slow["drip_heads"].seconds < within(10)
+    assert sorted(took)[len(took) * 95 // 100] < within(0.25), sorted(took)[-10:]
 
 
 def test_a_slow_body_is_cut_off(slow):
