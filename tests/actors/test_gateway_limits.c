@@ -123,27 +123,6 @@ s_batch(test_t *self, unsigned count)
     return nm_buf_bytes(&self->body);
 }
 
-typedef struct {
-    const nm_table_t *table;
-    uint64_t count;
-} look_t;
-
-static nm_rc_t
-s_count(nm_txn_t *txn, void *arg)
-{
-    look_t *look = arg;
-    look->count = nm_table_count(txn, look->table);
-    return NM_OK;
-}
-
-static uint64_t
-s_records(test_t *self, const nm_table_t *table)
-{
-    look_t look = { .table = table };
-    assert_int_equal(nm_store_view(nm_bench_store(self->bench), s_count, &look), NM_OK);
-    return look.count;
-}
-
 //  -- A service
 
 static void
@@ -214,8 +193,8 @@ a_service_without_limits_is_told_of_none(void **state)
     const nm_bench_reply_t *reply = s_create(self, 1);
     assert_string_equal(nm_client_text(reply->headers, "ratelimit-policy"), "");
     assert_string_equal(nm_client_text(reply->headers, "ratelimit"), "");
-    assert_int_equal(s_records(self, &nm_spent_table), 0);
-    assert_int_equal(s_records(self, &nm_received_table), 0);
+    assert_int_equal(nm_bench_rows(self->bench, &nm_spent_table), 0);
+    assert_int_equal(nm_bench_rows(self->bench, &nm_received_table), 0);
 }
 
 static void
@@ -336,10 +315,10 @@ a_recipient_is_not_in_the_store_in_clear_and_is_forgotten_after_its_day(void **s
     for (unsigned i = 0; i < 5; i++)
         assert_int_equal(s_create(self, i)->status, 202);
     assert_int_equal(s_create(self, 4)->status, 202);
-    assert_int_equal(s_records(self, &nm_received_table), 5);
+    assert_int_equal(nm_bench_rows(self->bench, &nm_received_table), 5);
     nm_bench_wait(self->bench, INT64_C(86400) * 1000 + 60000);
     nm_bench_turn(self->bench);
-    assert_int_equal(s_records(self, &nm_received_table), 0);
+    assert_int_equal(nm_bench_rows(self->bench, &nm_received_table), 0);
 }
 
 //  -- Batches
