@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "tests/actors/gateway_client.h"
+#include "tests/actors/gateway_test.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -11,29 +11,7 @@
 #define CREATE "notifications.create"
 #define BATCH "notifications.batch"
 
-typedef struct {
-    nm_client_t *client;
-    nm_buf_t body;
-} test_t;
-
-static int
-s_setup(void **state)
-{
-    test_t *self = nm_alloc(sizeof *self);
-    self->client = nm_client_new(NULL);
-    *state = self;
-    return 0;
-}
-
-static int
-s_teardown(void **state)
-{
-    test_t *self = *state;
-    nm_client_destroy(&self->client);
-    nm_buf_free(&self->body);
-    free(self);
-    return 0;
-}
+typedef nm_gateway_test_t test_t;
 
 static nm_bytes_t
 s_email(test_t *self, unsigned n)
@@ -673,7 +651,7 @@ survives_a_restart_at_every_turn(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, nm_gateway_setup, nm_gateway_teardown)
     const struct CMUnitTest tests[] = {
         TEST(takes_a_notification_with_a_right_key),
         TEST(mails_the_work_to_a_router_as_it_came),

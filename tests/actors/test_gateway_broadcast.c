@@ -5,38 +5,14 @@
 #include <cmocka.h>
 
 #include "actors/gateway/state.h"
-#include "tests/actors/gateway_client.h"
+#include "tests/actors/gateway_test.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
 
 #define BROADCAST "notifications.broadcast"
 
-typedef struct {
-    nm_client_t *client;
-    nm_bench_t *bench;
-    nm_buf_t body;
-} test_t;
-
-static int
-s_setup(void **state)
-{
-    test_t *self = nm_alloc(sizeof *self);
-    self->client = nm_client_new(NULL);
-    self->bench = self->client->bench;
-    *state = self;
-    return 0;
-}
-
-static int
-s_teardown(void **state)
-{
-    test_t *self = *state;
-    nm_client_destroy(&self->client);
-    nm_buf_free(&self->body);
-    free(self);
-    return 0;
-}
+typedef nm_gateway_test_t test_t;
 
 static void
 s_user(unsigned n, char text[NM_ID_TEXT_SIZE + 1])
@@ -246,7 +222,7 @@ ten_thousand_are_one_turn(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, nm_gateway_setup, nm_gateway_teardown)
     const struct CMUnitTest tests[] = {
         TEST(each_user_gets_a_notification_of_its_own),
         TEST(a_user_that_is_named_twice_gets_one),

@@ -6,7 +6,7 @@
 
 #include "actors/gateway/state.h"
 #include "actors/gateway/tables.h"
-#include "tests/actors/gateway_client.h"
+#include "tests/actors/gateway_test.h"
 #include "tests/actors/sent.h"
 #include "wire/id.h"
 #include "wire/reader.h"
@@ -16,11 +16,7 @@
 #define BATCH "notifications.batch"
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 
-typedef struct {
-    nm_client_t *client;
-    nm_bench_t *bench;
-    nm_buf_t body;
-} test_t;
+typedef nm_gateway_test_t test_t;
 
 //  `shop` wants two disks.
 static void
@@ -40,22 +36,10 @@ s_patch(test_t *self, bool alone)
 static int
 s_setup(void **state)
 {
-    test_t *self = nm_alloc(sizeof *self);
-    self->client = nm_client_new(NULL);
-    self->bench = self->client->bench;
+    test_t *self = nm_gateway_test_new(NULL);
     s_patch(self, false);
     nm_bench_forget(self->bench);
     *state = self;
-    return 0;
-}
-
-static int
-s_teardown(void **state)
-{
-    test_t *self = *state;
-    nm_client_destroy(&self->client);
-    nm_buf_free(&self->body);
-    free(self);
     return 0;
 }
 
@@ -540,7 +524,7 @@ a_gateway_cannot_move_what_is_ours(void **state)
     assert_string_equal(nm_client_status(self->client, &id), "pending");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, s_setup, nm_gateway_teardown)
 
 int
 main(void)

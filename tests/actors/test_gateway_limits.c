@@ -6,7 +6,7 @@
 
 #include "actors/gateway/state.h"
 #include "actors/gateway/tables.h"
-#include "tests/actors/gateway_client.h"
+#include "tests/actors/gateway_test.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
 
@@ -14,18 +14,12 @@
 #define BATCH "notifications.batch"
 #define LEND "limits.lend"
 
-typedef struct {
-    nm_client_t *client;
-    nm_bench_t *bench;
-    nm_buf_t body;
-} test_t;
+typedef nm_gateway_test_t test_t;
 
 static int
 s_start(void **state, const char *settings, bool alone)
 {
-    test_t *self = nm_alloc(sizeof *self);
-    self->client = nm_client_new(settings);
-    self->bench = self->client->bench;
+    test_t *self = nm_gateway_test_new(settings);
     if (alone) {
         nm_bench_bury(self->bench, "gateway-2");
         nm_bench_turn(self->bench);
@@ -50,16 +44,6 @@ static int
 s_setup_mesh_limits(void **state)
 {
     return s_start(state, "gateway\n    per_minute = 3\n    recipient_per_day = 2\n", true);
-}
-
-static int
-s_teardown(void **state)
-{
-    test_t *self = *state;
-    nm_client_destroy(&self->client);
-    nm_buf_free(&self->body);
-    free(self);
-    return 0;
 }
 
 //  Gives the service limits: pairs of texts, ended by NULL.
@@ -499,8 +483,8 @@ one_that_starts_counts_on_all_that_it_knows(void **state)
 int
 main(void)
 {
-#define ALONE(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
-#define TWO(name) cmocka_unit_test_setup_teardown(name, s_setup_two, s_teardown)
+#define ALONE(name) cmocka_unit_test_setup_teardown(name, s_setup, nm_gateway_teardown)
+#define TWO(name) cmocka_unit_test_setup_teardown(name, s_setup_two, nm_gateway_teardown)
     const struct CMUnitTest tests[] = {
         ALONE(a_burst_goes_and_the_next_is_429_until_a_token_is_back),
         ALONE(a_clock_that_was_days_ahead_limits_nobody_for_days),
@@ -516,7 +500,7 @@ main(void)
         ALONE(a_batch_takes_what_there_is_room_for),
         ALONE(a_batch_counts_each_recipient),
         cmocka_unit_test_setup_teardown(the_mesh_files_limits_hold_for_services_without_their_own, s_setup_mesh_limits,
-                                        s_teardown),
+                                        nm_gateway_teardown),
         TWO(each_of_two_has_half_and_asks_the_other_for_more),
         TWO(a_batch_asks_for_all_that_it_lacks_before_it_takes_anything),
         TWO(what_is_lent_is_gone_and_nobody_but_a_gateway_gets_it),
