@@ -815,6 +815,28 @@ nm_bench_store(nm_bench_t *self)
     return self->store;
 }
 
+typedef struct {
+    const nm_table_t *table;
+    uint64_t count;
+} s_rows_t;
+
+static nm_rc_t
+s_count_rows(nm_txn_t *txn, void *arg)
+{
+    s_rows_t *rows = arg;
+    rows->count = nm_table_count(txn, rows->table);
+    return NM_OK;
+}
+
+uint64_t
+nm_bench_rows(nm_bench_t *self, const nm_table_t *table)
+{
+    s_rows_t rows = { .table = table };
+    if (nm_store_view(self->store, s_count_rows, &rows) != NM_OK)
+        s_die(table->name, "cannot be counted");
+    return rows.count;
+}
+
 const nm_mesh_t *
 nm_bench_mesh(nm_bench_t *self)
 {

@@ -35,6 +35,7 @@ void nm_bench_restart(nm_bench_t *self);
 
 void *nm_bench_state(nm_bench_t *self);  //  The role's own state
 nm_store_t *nm_bench_store(nm_bench_t *self);
+uint64_t nm_bench_rows(nm_bench_t *self, const nm_table_t *table);  //  How many entries a table of it has
 const nm_mesh_t *nm_bench_mesh(nm_bench_t *self);
 
 //  -- Time. Starts at 2026-11-21T00:00:00Z and moves only here.

@@ -99,6 +99,15 @@ nm_client_item(nm_bytes_t map, const char *key, size_t n)
     return nm_bytes(NULL, 0);
 }
 
+bool
+nm_client_points_at(nm_bytes_t problem, const char *pointer)
+{
+    for (size_t i = 0; i < nm_client_count(problem, "errors"); i++)
+        if (strcmp(nm_client_text(nm_client_item(problem, "errors", i), "pointer"), pointer) == 0)
+            return true;
+    return false;
+}
+
 //  -- Asking
 
 const char *

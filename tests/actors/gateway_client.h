@@ -55,6 +55,9 @@ nm_bytes_t nm_client_raw(nm_bytes_t map, const char *key);
 nm_bytes_t nm_client_item(nm_bytes_t map, const char *key, size_t n);
 size_t nm_client_count(nm_bytes_t map, const char *key);
 
+//  Does a problem name this pointer?
+bool nm_client_points_at(nm_bytes_t problem, const char *pointer);
+
 //  The status of a notification as a client reads it.
 const char *nm_client_status(nm_client_t *self, const nm_id_t *id);
 

@@ -8,7 +8,7 @@
 #include "actors/channel/channel.h"
 #include "actors/channel/deliveries.h"
 #include "actors/email/email.h"
-#include "broker/bench.h"
+#include "tests/actors/sent.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -86,12 +86,8 @@ s_answer(nm_bench_t *bench, nm_call_t call, unsigned code, const char *text)
 static nm_event_t
 s_event(const nm_bench_t *bench, size_t n)
 {
-    const nm_bench_mail_t *mail = nm_bench_sent(bench, NM_MAIL_EVENT, n);
-    assert_non_null(mail);
-    assert_string_equal(mail->peer, "gateway-1");
-    nm_event_t event;
-    memset(&event, 0, sizeof event);
-    assert_int_equal(nm_record_decode(&nm_event_shape, &event, mail->body, NULL, ""), NM_OK);
+    nm_event_t event = nm_sent_event(bench, n);
+    assert_string_equal(nm_bench_sent(bench, NM_MAIL_EVENT, n)->peer, "gateway-1");
     return event;
 }
 
@@ -102,17 +98,6 @@ s_attempt(const nm_event_t *event)
     memset(&attempt, 0, sizeof attempt);
     assert_int_equal(nm_record_decode(&nm_attempt_shape, &attempt, event->attempt, NULL, ""), NM_OK);
     return attempt;
-}
-
-static nm_dead_letter_t
-s_letter(const nm_bench_t *bench, size_t n)
-{
-    const nm_bench_mail_t *mail = nm_bench_sent(bench, NM_MAIL_DEAD_LETTER, n);
-    assert_non_null(mail);
-    nm_dead_letter_t letter;
-    memset(&letter, 0, sizeof letter);
-    assert_int_equal(nm_record_decode(&nm_dead_letter_shape, &letter, mail->body, NULL, ""), NM_OK);
-    return letter;
 }
 
 //  The kinds of the events so far, in order.
@@ -272,7 +257,7 @@ tries_after_two_four_and_eight_seconds_and_then_gives_up(void **state)
     assert_int_equal(failed.kind, NM_EVENT_FAILED);
     assert_int_equal(failed.reason, NM_REASON_RETRIES);
 
-    nm_dead_letter_t letter = s_letter(bench, 0);
+    nm_dead_letter_t letter = nm_sent_dead_letter(bench, 0);
     nm_list_t attempts;
     nm_delivery_t delivery;
     memset(&delivery, 0, sizeof delivery);
@@ -347,7 +332,7 @@ sends_a_refused_one_to_the_dead_letters_at_once(void **state)
     s_send_one(bench, 1);
     s_answer(bench, NM_CALL_ANSWERED, 550, "550 5.1.1 no such user");
     EXPECT(bench, NM_EVENT_QUEUED, NM_EVENT_SENDING, NM_EVENT_FAILED);
-    assert_int_equal(s_letter(bench, 0).reason, NM_REASON_REJECTED);
+    assert_int_equal(nm_sent_dead_letter(bench, 0).reason, NM_REASON_REJECTED);
     assert_int_equal(s_event(bench, 2).reason, NM_REASON_REJECTED);
     assert_string_equal(nm_bench_sent(bench, NM_MAIL_DEAD_LETTER, 0)->peer, "deadletter-1");
     assert_int_equal(nm_bench_effects(bench), 1);
@@ -365,7 +350,7 @@ refuses_without_a_call_what_a_driver_cannot_send(void **state)
     assert_int_equal(nm_bench_turn(bench), NM_OK);
     EXPECT(bench, NM_EVENT_QUEUED, NM_EVENT_FAILED);
     assert_int_equal(nm_bench_effects(bench), 0);
-    assert_int_equal(s_letter(bench, 0).reason, NM_REASON_REJECTED);
+    assert_int_equal(nm_sent_dead_letter(bench, 0).reason, NM_REASON_REJECTED);
     nm_bench_destroy(&bench);
 }
 
@@ -403,8 +388,8 @@ uses_only_the_provider_that_was_asked_for(void **state)
     assert_int_equal(nm_bench_effects(bench), 1);
     assert_string_equal(nm_bench_effect(bench, 0)->url, "smtp://two.example:25");
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_DEAD_LETTER), 2);
-    assert_int_equal(s_letter(bench, 0).reason, NM_REASON_NO_PROVIDER);
-    assert_int_equal(s_letter(bench, 1).reason, NM_REASON_NO_PROVIDER);
+    assert_int_equal(nm_sent_dead_letter(bench, 0).reason, NM_REASON_NO_PROVIDER);
+    assert_int_equal(nm_sent_dead_letter(bench, 1).reason, NM_REASON_NO_PROVIDER);
     nm_bench_destroy(&bench);
 }
 
@@ -431,7 +416,7 @@ an_outage_uses_up_no_tries(void **state)
     nm_bench_wait(bench, 2000);
     assert_int_equal(nm_bench_turn(bench), NM_OK);
     s_answer(bench, NM_CALL_ANSWERED, 450, "450 4.2.0 greylisted");
-    assert_int_equal(s_letter(bench, 0).reason, NM_REASON_RETRIES);
+    assert_int_equal(nm_sent_dead_letter(bench, 0).reason, NM_REASON_RETRIES);
     nm_bench_destroy(&bench);
 }
 
@@ -529,11 +514,11 @@ parks_what_may_have_been_sent_where_that_is_asked_for(void **state)
     nm_bench_t *bench = s_bench(PARK);
     s_send_one(bench, 1);
     nm_bench_restart(bench);
-    assert_int_equal(s_letter(bench, 0).reason, NM_REASON_UNCERTAIN);
+    assert_int_equal(nm_sent_dead_letter(bench, 0).reason, NM_REASON_UNCERTAIN);
     assert_int_equal(nm_bench_effects(bench), 0);
     s_send_one(bench, 2);
     s_answer(bench, NM_CALL_UNKNOWN, 354, "timed out");
-    assert_int_equal(s_letter(bench, 1).reason, NM_REASON_UNCERTAIN);
+    assert_int_equal(nm_sent_dead_letter(bench, 1).reason, NM_REASON_UNCERTAIN);
     nm_bench_destroy(&bench);
 
     bench = s_bench(ONE);
@@ -542,7 +527,7 @@ parks_what_may_have_been_sent_where_that_is_asked_for(void **state)
     s_send(bench, &delivery);
     assert_int_equal(nm_bench_turn(bench), NM_OK);
     s_answer(bench, NM_CALL_UNKNOWN, 354, "timed out");
-    assert_int_equal(s_letter(bench, 0).reason, NM_REASON_UNCERTAIN);
+    assert_int_equal(nm_sent_dead_letter(bench, 0).reason, NM_REASON_UNCERTAIN);
     assert_int_equal(s_held(bench), 0);
     nm_bench_destroy(&bench);
 }
@@ -559,7 +544,7 @@ calls_poison_what_stops_the_actor_five_times(void **state)
     }
     nm_bench_restart(bench);
     assert_int_equal(nm_bench_effects(bench), 0);
-    assert_int_equal(s_letter(bench, 0).reason, NM_REASON_POISON);
+    assert_int_equal(nm_sent_dead_letter(bench, 0).reason, NM_REASON_POISON);
     assert_int_equal(s_held(bench), 0);
     nm_bench_destroy(&bench);
 }
@@ -712,27 +697,17 @@ drops_a_delivery_that_comes_after_its_cancellation(void **state)
     nm_bench_destroy(&bench);
 }
 
-static nm_rc_t
-s_count_cancelled(nm_txn_t *txn, void *arg)
-{
-    *(uint64_t *) arg = nm_table_count(txn, &nm_deliveries_cancelled_table);
-    return NM_OK;
-}
-
 static void
 forgets_a_cancellation_after_a_day(void **state)
 {
     (void) state;
     nm_bench_t *bench = s_bench(ONE);
-    uint64_t count = 0;
     nm_id_t id = s_id(4);
     assert_int_equal(s_cancel(bench, &id), 404);
-    assert_int_equal(nm_store_view(nm_bench_store(bench), s_count_cancelled, &count), NM_OK);
-    assert_int_equal(count, 1);
+    assert_int_equal(nm_bench_rows(bench, &nm_deliveries_cancelled_table), 1);
     nm_bench_wait(bench, INT64_C(86400000) + 61000);
     assert_int_equal(nm_bench_turn(bench), NM_OK);
-    assert_int_equal(nm_store_view(nm_bench_store(bench), s_count_cancelled, &count), NM_OK);
-    assert_int_equal(count, 0);
+    assert_int_equal(nm_bench_rows(bench, &nm_deliveries_cancelled_table), 0);
     nm_bench_destroy(&bench);
 }
 
@@ -858,10 +833,7 @@ static nm_delivery_t
 s_returned(nm_bench_t *bench, size_t n)
 {
     nm_delivery_t delivery;
-    memset(&delivery, 0, sizeof delivery);
-    const nm_bench_mail_t *mail = nm_bench_sent(bench, NM_MAIL_RETURN, n);
-    assert_non_null(mail);
-    assert_int_equal(nm_record_decode(&nm_delivery_shape, &delivery, mail->body, NULL, ""), NM_OK);
+    nm_sent_decode(bench, NM_MAIL_RETURN, n, &nm_delivery_shape, &delivery);
     return delivery;
 }
 
@@ -911,9 +883,7 @@ goes_on_where_another_actor_gave_back(void **state)
     nm_bench_mail(next, "router-1", NM_MAIL_DELIVERY, nm_bench_sent(bench, NM_MAIL_RETURN, 0)->body);
     assert_int_equal(nm_bench_turn(next), NM_OK);
     assert_int_equal(nm_bench_effects(next), 0);  //  Not before it is due
-    const nm_bench_mail_t *told = nm_bench_sent(next, NM_MAIL_EVENT, 0);
-    nm_event_t event;
-    assert_int_equal(nm_record_decode(&nm_event_shape, &event, told->body, NULL, ""), NM_OK);
+    nm_event_t event = nm_sent_event(next, 0);
     assert_int_equal(event.kind, NM_EVENT_RETRY_SCHEDULED);
     assert_int_equal(event.order, 13);
     assert_int_equal(event.due_at, returned.due_at);
@@ -921,9 +891,7 @@ goes_on_where_another_actor_gave_back(void **state)
     nm_bench_wait(next, returned.due_at - nm_bench_now(next));
     assert_int_equal(nm_bench_turn(next), NM_OK);
     s_answer(next, NM_CALL_ANSWERED, 550, "never");
-    nm_dead_letter_t letter;
-    const nm_bench_mail_t *dead = nm_bench_sent(next, NM_MAIL_DEAD_LETTER, 0);
-    assert_int_equal(nm_record_decode(&nm_dead_letter_shape, &letter, dead->body, NULL, ""), NM_OK);
+    nm_dead_letter_t letter = nm_sent_dead_letter(next, 0);
     nm_list_t attempts;
     assert_int_equal(nm_list_open(&attempts, letter.attempts), NM_OK);
     assert_int_equal(attempts.count, 2);

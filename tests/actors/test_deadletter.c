@@ -731,21 +731,11 @@ forgets_content_and_address_when_it_discards(void **state)
 
 //  -- Time
 
-static nm_rc_t
-s_count_rows(nm_txn_t *txn, void *arg)
-{
-    uint64_t *count = arg;
-    *count = nm_table_count(txn, &nm_letters_table) + nm_table_count(txn, &nm_letters_content_table) +
-             nm_table_count(txn, &nm_letters_index_table);
-    return NM_OK;
-}
-
 static uint64_t
 s_rows(nm_bench_t *bench)
 {
-    uint64_t count = 0;
-    assert_int_equal(nm_store_view(nm_bench_store(bench), s_count_rows, &count), NM_OK);
-    return count;
+    return nm_bench_rows(bench, &nm_letters_table) + nm_bench_rows(bench, &nm_letters_content_table) +
+           nm_bench_rows(bench, &nm_letters_index_table);
 }
 
 static void

@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "tests/actors/gateway_client.h"
+#include "tests/actors/gateway_test.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -11,29 +11,7 @@
 #define CREATE "notifications.create"
 #define BATCH "notifications.batch"
 
-typedef struct {
-    nm_client_t *client;
-    nm_buf_t body;
-} test_t;
-
-static int
-s_setup(void **state)
-{
-    test_t *self = nm_alloc(sizeof *self);
-    self->client = nm_client_new(NULL);
-    *state = self;
-    return 0;
-}
-
-static int
-s_teardown(void **state)
-{
-    test_t *self = *state;
-    nm_client_destroy(&self->client);
-    nm_buf_free(&self->body);
-    free(self);
-    return 0;
-}
+typedef nm_gateway_test_t test_t;
 
 static nm_bytes_t
 s_email(test_t *self, unsigned n)
@@ -58,16 +36,6 @@ static const nm_bench_reply_t *
 s_create_keyed(test_t *self, const char *stem, nm_bytes_t body)
 {
     return s_create_under(self, nm_client_keyed(self->client, 1, stem), body);
-}
-
-//  Does a problem name this pointer?
-static bool
-s_points_at(nm_bytes_t problem, const char *pointer)
-{
-    for (size_t i = 0; i < nm_client_count(problem, "errors"); i++)
-        if (strcmp(nm_client_text(nm_client_item(problem, "errors", i), "pointer"), pointer) == 0)
-            return true;
-    return false;
 }
 
 static uint64_t
@@ -348,7 +316,7 @@ names_every_fault_at_once(void **state)
     assert_int_equal(reply->status, 422);
     static const char *const POINTERS[] = { "/channel", "/colour", "/priority", "/send_at", "/subject" };
     for (size_t i = 0; i < NM_COUNT(POINTERS); i++)
-        assert_true(s_points_at(reply->body, POINTERS[i]));
+        assert_true(nm_client_points_at(reply->body, POINTERS[i]));
     assert_int_equal(s_count_of(self, self->client->key, "items"), 0);
 }
 
@@ -360,13 +328,13 @@ names_what_this_mesh_cannot_do(void **state)
     nm_client_map(&self->body, "channel", "sms", "recipient", "+4930123456", "content", "Hello", NULL);
     const nm_bench_reply_t *reply = nm_client_ask(self->client, CREATE, nm_buf_bytes(&self->body));
     assert_int_equal(reply->status, 422);
-    assert_true(s_points_at(reply->body, "/channel"));
+    assert_true(nm_client_points_at(reply->body, "/channel"));
 
     nm_buf_clear(&self->body);
     nm_client_map(&self->body, "channel", "email", "recipient", "ada@example.org", "template", "welcome", NULL);
     reply = nm_client_ask(self->client, CREATE, nm_buf_bytes(&self->body));
     assert_int_equal(reply->status, 422);
-    assert_true(s_points_at(reply->body, "/template"));
+    assert_true(nm_client_points_at(reply->body, "/template"));
 }
 
 static void
@@ -496,7 +464,7 @@ request_id_is_such_a_key_and_must_not_differ_from_the_header(void **state)
     assert_string_equal(nm_client_text(s_create_keyed(self, "body-key", body)->body, "id"), id);
     const nm_bench_reply_t *reply = s_create_keyed(self, "header-key", body);
     assert_int_equal(reply->status, 422);
-    assert_true(s_points_at(reply->body, "/request_id"));
+    assert_true(nm_client_points_at(reply->body, "/request_id"));
 }
 
 static nm_bytes_t
@@ -568,7 +536,7 @@ a_batch_of_a_thousand_takes_the_good_and_names_the_bad(void **state)
     nm_bytes_t bad = nm_client_item(reply->body, "items", 500), good = nm_client_item(reply->body, "items", 501);
     assert_int_equal(nm_client_number(bad, "index"), 500);
     assert_int_equal(nm_client_number(bad, "status"), 422);
-    assert_true(s_points_at(bad, "/recipient"));
+    assert_true(nm_client_points_at(bad, "/recipient"));
     assert_string_equal(nm_client_text(good, "status"), "pending");
     nm_bench_turn(self->client->bench);
     assert_int_equal(nm_bench_mails(self->client->bench, NM_MAIL_WORK), 997);
@@ -621,7 +589,7 @@ a_batch_of_none_or_too_many_is_422(void **state)
     assert_int_equal(nm_client_ask(self->client, BATCH, s_batch(self, 0))->status, 422);
     const nm_bench_reply_t *reply = nm_client_ask(self->client, BATCH, s_batch(self, 1001));
     assert_int_equal(reply->status, 422);
-    assert_true(s_points_at(reply->body, "/notifications"));
+    assert_true(nm_client_points_at(reply->body, "/notifications"));
 }
 
 static void
@@ -683,7 +651,7 @@ survives_a_restart_at_every_turn(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, nm_gateway_setup, nm_gateway_teardown)
     const struct CMUnitTest tests[] = {
         TEST(takes_a_notification_with_a_right_key),
         TEST(mails_the_work_to_a_router_as_it_came),

@@ -5,38 +5,14 @@
 #include <cmocka.h>
 
 #include "actors/gateway/state.h"
-#include "tests/actors/gateway_client.h"
+#include "tests/actors/gateway_test.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
 
 #define BROADCAST "notifications.broadcast"
 
-typedef struct {
-    nm_client_t *client;
-    nm_bench_t *bench;
-    nm_buf_t body;
-} test_t;
-
-static int
-s_setup(void **state)
-{
-    test_t *self = nm_alloc(sizeof *self);
-    self->client = nm_client_new(NULL);
-    self->bench = self->client->bench;
-    *state = self;
-    return 0;
-}
-
-static int
-s_teardown(void **state)
-{
-    test_t *self = *state;
-    nm_client_destroy(&self->client);
-    nm_buf_free(&self->body);
-    free(self);
-    return 0;
-}
+typedef nm_gateway_test_t test_t;
 
 static void
 s_user(unsigned n, char text[NM_ID_TEXT_SIZE + 1])
@@ -68,15 +44,6 @@ static const nm_bench_reply_t *
 s_ask(test_t *self, nm_bytes_t body)
 {
     return nm_client_ask(self->client, BROADCAST, body);
-}
-
-static bool
-s_points_at(nm_bytes_t problem, const char *pointer)
-{
-    for (size_t i = 0; i < nm_client_count(problem, "errors"); i++)
-        if (strcmp(nm_client_text(nm_client_item(problem, "errors", i), "pointer"), pointer) == 0)
-            return true;
-    return false;
 }
 
 //  The priority of the mail that has the work of a notification.
@@ -150,20 +117,20 @@ what_is_wrong_for_all_is_told_once(void **state)
     test_t *self = *state;
     const nm_bench_reply_t *reply = s_ask(self, s_body(self, 1, 3, "recipient", "ada@example.org"));
     assert_int_equal(reply->status, 422);
-    assert_true(s_points_at(reply->body, "/recipient"));
+    assert_true(nm_client_points_at(reply->body, "/recipient"));
     assert_int_equal(nm_client_count(reply->body, "errors"), 1);
-    assert_true(s_points_at(s_ask(self, s_body(self, 1, 3, "user_id", "x"))->body, "/user_id"));
-    assert_true(s_points_at(s_ask(self, s_body(self, 1, 3, "channel", "email"))->body, "/channel"));
-    assert_true(s_points_at(s_ask(self, s_body(self, 1, 3, "language", "no language!"))->body, "/language"));
-    assert_true(s_points_at(s_ask(self, s_body(self, 1, 0, NULL, NULL))->body, "/user_ids"));
-    assert_true(s_points_at(s_ask(self, s_body(self, 1, 10001, NULL, NULL))->body, "/user_ids"));
+    assert_true(nm_client_points_at(s_ask(self, s_body(self, 1, 3, "user_id", "x"))->body, "/user_id"));
+    assert_true(nm_client_points_at(s_ask(self, s_body(self, 1, 3, "channel", "email"))->body, "/channel"));
+    assert_true(nm_client_points_at(s_ask(self, s_body(self, 1, 3, "language", "no language!"))->body, "/language"));
+    assert_true(nm_client_points_at(s_ask(self, s_body(self, 1, 0, NULL, NULL))->body, "/user_ids"));
+    assert_true(nm_client_points_at(s_ask(self, s_body(self, 1, 10001, NULL, NULL))->body, "/user_ids"));
 
     nm_buf_clear(&self->body);
     nm_client_map(&self->body, "channel", "sms", "subject", "No", NULL);
     reply = s_ask(self, nm_buf_bytes(&self->body));
-    assert_true(s_points_at(reply->body, "/user_ids"));
-    assert_true(s_points_at(reply->body, "/content"));
-    assert_true(s_points_at(reply->body, "/subject"));
+    assert_true(nm_client_points_at(reply->body, "/user_ids"));
+    assert_true(nm_client_points_at(reply->body, "/content"));
+    assert_true(nm_client_points_at(reply->body, "/subject"));
     assert_int_equal(nm_bench_mails(self->bench, NM_MAIL_WORK), 0);
 }
 
@@ -176,7 +143,7 @@ users_times_size_is_bounded(void **state)
     content[6999] = 0;
     const nm_bench_reply_t *reply = s_ask(self, s_body(self, 1, 9900, "html", content));
     assert_int_equal(reply->status, 422);
-    assert_true(s_points_at(reply->body, "/user_ids"));
+    assert_true(nm_client_points_at(reply->body, "/user_ids"));
     assert_int_equal(s_ask(self, s_body(self, 1, 90, "html", content))->status, 202);
     free(content);
 }
@@ -255,7 +222,7 @@ ten_thousand_are_one_turn(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, nm_gateway_setup, nm_gateway_teardown)
     const struct CMUnitTest tests[] = {
         TEST(each_user_gets_a_notification_of_its_own),
         TEST(a_user_that_is_named_twice_gets_one),

@@ -6,7 +6,8 @@
 
 #include "actors/gateway/state.h"
 #include "actors/gateway/tables.h"
-#include "tests/actors/gateway_client.h"
+#include "tests/actors/gateway_test.h"
+#include "tests/actors/sent.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -15,11 +16,7 @@
 #define BATCH "notifications.batch"
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 
-typedef struct {
-    nm_client_t *client;
-    nm_bench_t *bench;
-    nm_buf_t body;
-} test_t;
+typedef nm_gateway_test_t test_t;
 
 //  `shop` wants two disks.
 static void
@@ -39,22 +36,10 @@ s_patch(test_t *self, bool alone)
 static int
 s_setup(void **state)
 {
-    test_t *self = nm_alloc(sizeof *self);
-    self->client = nm_client_new(NULL);
-    self->bench = self->client->bench;
+    test_t *self = nm_gateway_test_new(NULL);
     s_patch(self, false);
     nm_bench_forget(self->bench);
     *state = self;
-    return 0;
-}
-
-static int
-s_teardown(void **state)
-{
-    test_t *self = *state;
-    nm_client_destroy(&self->client);
-    nm_buf_free(&self->body);
-    free(self);
     return 0;
 }
 
@@ -367,12 +352,11 @@ the_keeper_hears_of_every_event(void **state)
 {
     test_t *self = *state;
     nm_id_t id = nm_client_send(self->client, 1);
-    nm_event_t event = nm_client_event(self->client, &id, NM_EVENT_QUEUED, 3), told;
+    nm_event_t event = nm_client_event(self->client, &id, NM_EVENT_QUEUED, 3);
     nm_client_tell(self->client, "email-2", &event);
     assert_int_equal(nm_bench_mails(self->bench, NM_MAIL_EVENT), 1);
-    const nm_bench_mail_t *mail = nm_bench_sent(self->bench, NM_MAIL_EVENT, 0);
-    assert_string_equal(mail->peer, "gateway-2");
-    assert_int_equal(nm_record_decode(&nm_event_shape, &told, mail->body, NULL, ""), NM_OK);
+    nm_event_t told = nm_sent_event(self->bench, 0);
+    assert_string_equal(nm_bench_sent(self->bench, NM_MAIL_EVENT, 0)->peer, "gateway-2");
     assert_true(nm_bytes_is(told.holder, "email-2"));
     assert_int_equal(told.kind, NM_EVENT_QUEUED);
     nm_client_tell(self->client, "email-2", &event);  //  Known already: nothing to tell
@@ -388,14 +372,11 @@ the_keeper_hears_of_an_end_of_our_own(void **state)
     nm_bench_turn(self->bench);
     nm_id_t id = nm_client_send(self->client, 1);
     char text[NM_ID_TEXT_SIZE + 1];
-    nm_event_t told;
     nm_id_to_text(&id, text);
     nm_buf_clear(&self->body);
     uint64_t ask = s_ask(self, "notifications.cancel", NULL, nm_client_map(&self->body, "id", text, NULL));
     assert_int_equal(s_reply(self, ask)->status, 200);
-    const nm_bench_mail_t *mail = nm_bench_sent(self->bench, NM_MAIL_EVENT, 0);
-    assert_non_null(mail);
-    assert_int_equal(nm_record_decode(&nm_event_shape, &told, mail->body, NULL, ""), NM_OK);
+    nm_event_t told = nm_sent_event(self->bench, 0);
     assert_int_equal(told.kind, NM_EVENT_CANCELLED);
     assert_int_equal(told.order, UINT32_MAX);
 }
@@ -543,7 +524,7 @@ a_gateway_cannot_move_what_is_ours(void **state)
     assert_string_equal(nm_client_status(self->client, &id), "pending");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, s_setup, nm_gateway_teardown)
 
 int
 main(void)

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "tests/actors/gateway_client.h"
+#include "tests/actors/gateway_test.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -13,30 +13,14 @@
 #define TRACE "4bf92f3577b34da6a3ce929d0e0e4736"
 #define DAY_MS (INT64_C(86400) * 1000)
 
-typedef struct {
-    nm_client_t *client;
-    nm_bench_t *bench;
-    nm_buf_t body;
-} test_t;
+typedef nm_gateway_test_t test_t;
 
 static int
 s_setup(void **state)
 {
-    test_t *self = nm_alloc(sizeof *self);
-    self->client = nm_client_new(NULL);
-    self->bench = self->client->bench;
+    test_t *self = nm_gateway_test_new(NULL);
     nm_bench_away(self->bench, "gateway-2");
     *state = self;
-    return 0;
-}
-
-static int
-s_teardown(void **state)
-{
-    test_t *self = *state;
-    nm_client_destroy(&self->client);
-    nm_buf_free(&self->body);
-    free(self);
     return 0;
 }
 
@@ -328,7 +312,7 @@ a_malformed_trace_is_none(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, s_setup, nm_gateway_teardown)
     const struct CMUnitTest tests[] = {
         TEST(defaults_are_part_of_what_is_accepted),
         TEST(a_later_change_alters_nothing_that_was_accepted),

@@ -357,21 +357,6 @@ a_window_keeps_what_came_last(void **state)
     assert_int_equal(nm_client_number(s_next(self, "gateway-2")->body, "after"), 1000);
 }
 
-static nm_rc_t
-s_count_marks(nm_txn_t *txn, void *arg)
-{
-    *(uint64_t *) arg = nm_table_count(txn, &nm_journal_marks_table);
-    return NM_OK;
-}
-
-static uint64_t
-s_marks(test_t *self)
-{
-    uint64_t count = 0;
-    assert_int_equal(nm_store_view(nm_bench_store(self->bench), s_count_marks, &count), NM_OK);
-    return count;
-}
-
 static void
 marks_are_one_a_second_and_go_with_the_entries(void **state)
 {
@@ -380,27 +365,12 @@ marks_are_one_a_second_and_go_with_the_entries(void **state)
         nm_client_send(self->client, n);
         nm_bench_wait(self->bench, 100);
     }
-    assert_in_range(s_marks(self), 3, 4);
+    assert_in_range(nm_bench_rows(self->bench, &nm_journal_marks_table), 3, 4);
     nm_bench_wait(self->bench, INT64_C(8) * 86400000);
     nm_client_send(self->client, 31);
     nm_bench_wait(self->bench, 60000);
     assert_int_equal(nm_bench_turn(self->bench), NM_OK);
-    assert_int_equal(s_marks(self), 1);
-}
-
-static nm_rc_t
-s_count_chunks(nm_txn_t *txn, void *arg)
-{
-    *(uint64_t *) arg = nm_table_count(txn, &nm_journal_table);
-    return NM_OK;
-}
-
-static uint64_t
-s_chunks(test_t *self)
-{
-    uint64_t count = 0;
-    assert_int_equal(nm_store_view(nm_bench_store(self->bench), s_count_chunks, &count), NM_OK);
-    return count;
+    assert_int_equal(nm_bench_rows(self->bench, &nm_journal_marks_table), 1);
 }
 
 //  A gateway makes hundreds of chunks in a second: those of a week ago go as fast as new ones come.
@@ -410,13 +380,13 @@ the_journal_is_swept_as_fast_as_it_grows(void **state)
     test_t *self = *state;
     for (unsigned n = 0; n < 1100; n++)
         nm_client_send(self->client, n);
-    assert_true(s_chunks(self) >= 1100);
+    assert_true(nm_bench_rows(self->bench, &nm_journal_table) >= 1100);
     nm_bench_wait(self->bench, INT64_C(8) * 86400000);
     for (unsigned n = 0; n < 4; n++) {
         assert_int_equal(nm_bench_turn(self->bench), NM_OK);
         nm_bench_wait(self->bench, 50);
     }
-    assert_int_equal(s_chunks(self), 0);
+    assert_int_equal(nm_bench_rows(self->bench, &nm_journal_table), 0);
 }
 
 //  A turn that came to nothing brought nothing: it is asked for again, and comes once.

@@ -7,7 +7,7 @@
 
 #include "actors/gateway/case.h"
 #include "actors/gateway/tables.h"
-#include "tests/actors/gateway_client.h"
+#include "tests/actors/gateway_test.h"
 #include "wire/id.h"
 #include "wire/writer.h"
 
@@ -20,30 +20,12 @@ static const char MORE[] = "    gateway-3\n        role = \"gateway\"\n        n
                            "    deadletter-2\n        role = \"deadletter\"\n"
                            "        mailbox = \"tcp://127.0.0.1:7103\"\n        desk = \"tcp://127.0.0.1:7104\"\n";
 
-typedef struct {
-    nm_client_t *client;
-    nm_bench_t *bench;
-    nm_buf_t body, page;
-} test_t;
+typedef nm_gateway_test_t test_t;
 
 static int
 s_setup(void **state)
 {
-    test_t *self = nm_alloc(sizeof *self);
-    self->client = nm_client_new(MORE);
-    self->bench = self->client->bench;
-    *state = self;
-    return 0;
-}
-
-static int
-s_teardown(void **state)
-{
-    test_t *self = *state;
-    nm_client_destroy(&self->client);
-    nm_buf_free(&self->body);
-    nm_buf_free(&self->page);
-    free(self);
+    *state = nm_gateway_test_new(MORE);
     return 0;
 }
 
@@ -110,7 +92,7 @@ s_id(test_t *self, uint16_t gateway, int64_t after_ms)
 static nm_bytes_t
 s_page(test_t *self, const nm_id_t *id, bool more)
 {
-    nm_buf_t *out = &self->page;
+    nm_buf_t *out = &self->answer;
     nm_buf_clear(out);
     nm_writer_map(out, 2);
     nm_writer_text(out, "items");
@@ -129,16 +111,16 @@ s_page(test_t *self, const nm_id_t *id, bool more)
 static nm_bytes_t
 s_nothing(test_t *self)
 {
-    nm_buf_clear(&self->page);
-    nm_buf_add_bytes(&self->page, nm_text("\x82\xa5items\x90\xabnext_cursor\xc0"));
-    return nm_buf_bytes(&self->page);
+    nm_buf_clear(&self->answer);
+    nm_buf_add_bytes(&self->answer, nm_text("\x82\xa5items\x90\xabnext_cursor\xc0"));
+    return nm_buf_bytes(&self->answer);
 }
 
 static nm_bytes_t
 s_map(test_t *self, const char *key, const char *value)
 {
-    nm_buf_clear(&self->page);
-    return nm_client_map(&self->page, key, value, NULL);
+    nm_buf_clear(&self->answer);
+    return nm_client_map(&self->answer, key, value, NULL);
 }
 
 static void
@@ -313,21 +295,6 @@ s_forget_places(nm_txn_t *txn, void *arg)
     return nm_table_delete(txn, &nm_facts_table, nm_text("by_user"));
 }
 
-static nm_rc_t
-s_count_places(nm_txn_t *txn, void *arg)
-{
-    *(uint64_t *) arg = nm_table_count(txn, &nm_by_user_table);
-    return NM_OK;
-}
-
-static uint64_t
-s_places(test_t *self)
-{
-    uint64_t count = 0;
-    assert_int_equal(nm_store_view(nm_bench_store(self->bench), s_count_places, &count), NM_OK);
-    return count;
-}
-
 #define ADA "018f2a3b-4c5d-7e6f-8a9b-000000000001"
 #define BOB "018f2a3b-4c5d-7e6f-8a9b-000000000002"
 
@@ -361,7 +328,7 @@ the_few_of_a_user_are_found_among_the_many_of_others(void **state)
     s_assert_item(reply->body, 0, &first);
     assert_string_equal(nm_client_text(reply->body, "next_cursor"), "");
     assert_int_equal(s_listed_of(self, BOB), 9);
-    assert_int_equal(s_places(self), 6001);
+    assert_int_equal(nm_bench_rows(self->bench, &nm_by_user_table), 6001);
 }
 
 static void
@@ -380,7 +347,7 @@ a_store_of_before_gets_its_lists_by_user(void **state)
         assert_int_equal(nm_bench_turn(self->bench), NM_OK);
     }
     assert_true(gateway->lists_by_user);
-    assert_int_equal(s_places(self), 3);
+    assert_int_equal(nm_bench_rows(self->bench, &nm_by_user_table), 3);
     assert_int_equal(s_listed_of(self, ADA), 2);
     nm_bench_restart(self->bench);
     gateway = nm_bench_state(self->bench);
@@ -464,12 +431,12 @@ the_keeper_that_has_a_letter_answers_for_it(void **state)
 static nm_bytes_t
 s_replayed(test_t *self, unsigned matched, bool more)
 {
-    nm_buf_clear(&self->page);
-    nm_writer_map(&self->page, 3);
-    nm_writer_pair_uint(&self->page, "matched", matched);
-    nm_writer_pair_uint(&self->page, "replayed", matched);
-    nm_writer_pair_bool(&self->page, "more", more);
-    return nm_buf_bytes(&self->page);
+    nm_buf_clear(&self->answer);
+    nm_writer_map(&self->answer, 3);
+    nm_writer_pair_uint(&self->answer, "matched", matched);
+    nm_writer_pair_uint(&self->answer, "replayed", matched);
+    nm_writer_pair_bool(&self->answer, "more", more);
+    return nm_buf_bytes(&self->answer);
 }
 
 static void
@@ -508,7 +475,7 @@ a_tenant_names_no_service_but_its_own(void **state)
     assert_int_equal(nm_client_raw(s_asked_of(self, "deadletter-1")->body, "service_id").size, 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, s_setup, nm_gateway_teardown)
 
 int
 main(void)

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 
 #include "actors/gateway/state.h"
-#include "tests/actors/gateway_client.h"
+#include "tests/actors/gateway_test.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -14,32 +14,7 @@
 #define BATCH "notifications.batch"
 #define TAKE "notifications.take"
 
-typedef struct {
-    nm_client_t *client;
-    nm_bench_t *bench;
-    nm_buf_t body, answer;
-} test_t;
-
-static int
-s_setup(void **state)
-{
-    test_t *self = nm_alloc(sizeof *self);
-    self->client = nm_client_new(NULL);
-    self->bench = self->client->bench;
-    *state = self;
-    return 0;
-}
-
-static int
-s_teardown(void **state)
-{
-    test_t *self = *state;
-    nm_client_destroy(&self->client);
-    nm_buf_free(&self->body);
-    nm_buf_free(&self->answer);
-    free(self);
-    return 0;
-}
+typedef nm_gateway_test_t test_t;
 
 //  An address that belongs to the gateway of that number; static.
 static const char *
@@ -262,7 +237,7 @@ items_of_a_batch_go_each_where_they_belong(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, nm_gateway_setup, nm_gateway_teardown)
     const struct CMUnitTest tests[] = {
         TEST(what_may_be_a_duplicate_goes_to_the_owner_of_its_recipient),
         TEST(a_limit_of_recipients_is_kept_by_their_owner_however_they_are_written),

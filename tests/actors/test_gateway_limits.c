@@ -6,7 +6,7 @@
 
 #include "actors/gateway/state.h"
 #include "actors/gateway/tables.h"
-#include "tests/actors/gateway_client.h"
+#include "tests/actors/gateway_test.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
 
@@ -14,18 +14,12 @@
 #define BATCH "notifications.batch"
 #define LEND "limits.lend"
 
-typedef struct {
-    nm_client_t *client;
-    nm_bench_t *bench;
-    nm_buf_t body;
-} test_t;
+typedef nm_gateway_test_t test_t;
 
 static int
 s_start(void **state, const char *settings, bool alone)
 {
-    test_t *self = nm_alloc(sizeof *self);
-    self->client = nm_client_new(settings);
-    self->bench = self->client->bench;
+    test_t *self = nm_gateway_test_new(settings);
     if (alone) {
         nm_bench_bury(self->bench, "gateway-2");
         nm_bench_turn(self->bench);
@@ -50,16 +44,6 @@ static int
 s_setup_mesh_limits(void **state)
 {
     return s_start(state, "gateway\n    per_minute = 3\n    recipient_per_day = 2\n", true);
-}
-
-static int
-s_teardown(void **state)
-{
-    test_t *self = *state;
-    nm_client_destroy(&self->client);
-    nm_buf_free(&self->body);
-    free(self);
-    return 0;
 }
 
 //  Gives the service limits: pairs of texts, ended by NULL.
@@ -121,27 +105,6 @@ s_batch(test_t *self, unsigned count)
     for (unsigned i = 0; i < count; i++)
         nm_client_email(&self->body, i);
     return nm_buf_bytes(&self->body);
-}
-
-typedef struct {
-    const nm_table_t *table;
-    uint64_t count;
-} look_t;
-
-static nm_rc_t
-s_count(nm_txn_t *txn, void *arg)
-{
-    look_t *look = arg;
-    look->count = nm_table_count(txn, look->table);
-    return NM_OK;
-}
-
-static uint64_t
-s_records(test_t *self, const nm_table_t *table)
-{
-    look_t look = { .table = table };
-    assert_int_equal(nm_store_view(nm_bench_store(self->bench), s_count, &look), NM_OK);
-    return look.count;
 }
 
 //  -- A service
@@ -214,8 +177,8 @@ a_service_without_limits_is_told_of_none(void **state)
     const nm_bench_reply_t *reply = s_create(self, 1);
     assert_string_equal(nm_client_text(reply->headers, "ratelimit-policy"), "");
     assert_string_equal(nm_client_text(reply->headers, "ratelimit"), "");
-    assert_int_equal(s_records(self, &nm_spent_table), 0);
-    assert_int_equal(s_records(self, &nm_received_table), 0);
+    assert_int_equal(nm_bench_rows(self->bench, &nm_spent_table), 0);
+    assert_int_equal(nm_bench_rows(self->bench, &nm_received_table), 0);
 }
 
 static void
@@ -336,10 +299,10 @@ a_recipient_is_not_in_the_store_in_clear_and_is_forgotten_after_its_day(void **s
     for (unsigned i = 0; i < 5; i++)
         assert_int_equal(s_create(self, i)->status, 202);
     assert_int_equal(s_create(self, 4)->status, 202);
-    assert_int_equal(s_records(self, &nm_received_table), 5);
+    assert_int_equal(nm_bench_rows(self->bench, &nm_received_table), 5);
     nm_bench_wait(self->bench, INT64_C(86400) * 1000 + 60000);
     nm_bench_turn(self->bench);
-    assert_int_equal(s_records(self, &nm_received_table), 0);
+    assert_int_equal(nm_bench_rows(self->bench, &nm_received_table), 0);
 }
 
 //  -- Batches
@@ -520,8 +483,8 @@ one_that_starts_counts_on_all_that_it_knows(void **state)
 int
 main(void)
 {
-#define ALONE(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
-#define TWO(name) cmocka_unit_test_setup_teardown(name, s_setup_two, s_teardown)
+#define ALONE(name) cmocka_unit_test_setup_teardown(name, s_setup, nm_gateway_teardown)
+#define TWO(name) cmocka_unit_test_setup_teardown(name, s_setup_two, nm_gateway_teardown)
     const struct CMUnitTest tests[] = {
         ALONE(a_burst_goes_and_the_next_is_429_until_a_token_is_back),
         ALONE(a_clock_that_was_days_ahead_limits_nobody_for_days),
@@ -537,7 +500,7 @@ main(void)
         ALONE(a_batch_takes_what_there_is_room_for),
         ALONE(a_batch_counts_each_recipient),
         cmocka_unit_test_setup_teardown(the_mesh_files_limits_hold_for_services_without_their_own, s_setup_mesh_limits,
-                                        s_teardown),
+                                        nm_gateway_teardown),
         TWO(each_of_two_has_half_and_asks_the_other_for_more),
         TWO(a_batch_asks_for_all_that_it_lacks_before_it_takes_anything),
         TWO(what_is_lent_is_gone_and_nobody_but_a_gateway_gets_it),

@@ -6,39 +6,14 @@
 
 #include "actors/gateway/state.h"
 #include "actors/gateway/tables.h"
-#include "tests/actors/gateway_client.h"
+#include "tests/actors/gateway_test.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
 
 #define HOLDS "custody.holds"
 
-typedef struct {
-    nm_client_t *client;
-    nm_bench_t *bench;
-    nm_buf_t body;
-    size_t answered;  //  Asks that were answered
-} test_t;
-
-static int
-s_setup(void **state)
-{
-    test_t *self = nm_alloc(sizeof *self);
-    self->client = nm_client_new(NULL);
-    self->bench = self->client->bench;
-    *state = self;
-    return 0;
-}
-
-static int
-s_teardown(void **state)
-{
-    test_t *self = *state;
-    nm_client_destroy(&self->client);
-    nm_buf_free(&self->body);
-    free(self);
-    return 0;
-}
+typedef nm_gateway_test_t test_t;
 
 static void
 s_turn(test_t *self)
@@ -57,7 +32,7 @@ static void
 s_forget(test_t *self)
 {
     nm_bench_forget(self->bench);
-    self->answered = 0;
+    self->seen = 0;
 }
 
 static nm_id_t
@@ -81,8 +56,8 @@ s_lose(test_t *self, const char *name)
 static void
 s_answer(test_t *self, const char *peer, const nm_id_t *held, unsigned numbers, uint64_t next)
 {
-    assert_true(self->answered < nm_bench_asks(self->bench));
-    const nm_bench_asked_t *asked = nm_bench_asked(self->bench, self->answered++);
+    assert_true(self->seen < nm_bench_asks(self->bench));
+    const nm_bench_asked_t *asked = nm_bench_asked(self->bench, self->seen++);
     assert_string_equal(asked->op, HOLDS);
     assert_string_equal(asked->peer, peer);
     uint8_t bits[32] = { (uint8_t) numbers };
@@ -246,7 +221,7 @@ whoever_is_away_is_asked_again_until_he_answers(void **state)
         s_wait(self, 5000);  //  email-2 says nothing
         s_wait(self, 1000);
         assert_int_equal(nm_bench_asks(self->bench), asks + 1);
-        self->answered = asks;
+        self->seen = asks;
         s_answer(self, "router-2", NULL, 0, 1);
         s_answer(self, "email-1", NULL, 0, 1);
         assert_int_equal(s_works(self), 0);
@@ -266,7 +241,7 @@ one_that_is_lost_meanwhile_is_not_asked_again(void **state)
     s_lose(self, "router-1");
     nm_bench_bury(self->bench, "email-2");
     s_turn(self);
-    self->answered = nm_bench_asks(self->bench) - 1;
+    self->seen = nm_bench_asks(self->bench) - 1;
     s_answer(self, "router-2", NULL, 0, 1);
     s_answer(self, "email-1", NULL, 0, 1);
     for (int i = 0; i < 3; i++)
@@ -282,7 +257,7 @@ a_restart_goes_on_where_it_was(void **state)
     s_lose(self, "router-1");
     s_answer(self, "router-2", NULL, 0, 1);
     nm_bench_restart(self->bench);
-    self->answered = 0;
+    self->seen = 0;
     s_turn(self);
     assert_string_equal(s_recovering(self), "router-1");
     s_deny_all(self);
@@ -642,7 +617,7 @@ many_are_accounted_for_in_bounded_pieces(void **state)
     assert_int_equal(s_works(self), COUNT);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, nm_gateway_setup, nm_gateway_teardown)
 
 int
 main(void)

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "tests/actors/gateway_client.h"
+#include "tests/actors/gateway_test.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -14,33 +14,7 @@
 #define FIND "idempotency.find.notifications.create"
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 
-typedef struct {
-    nm_client_t *client;
-    nm_bench_t *bench;
-    nm_buf_t body, answer, headers;
-} test_t;
-
-static int
-s_setup(void **state)
-{
-    test_t *self = nm_alloc(sizeof *self);
-    self->client = nm_client_new(NULL);
-    self->bench = self->client->bench;
-    *state = self;
-    return 0;
-}
-
-static int
-s_teardown(void **state)
-{
-    test_t *self = *state;
-    nm_client_destroy(&self->client);
-    nm_buf_free(&self->body);
-    nm_buf_free(&self->answer);
-    nm_buf_free(&self->headers);
-    free(self);
-    return 0;
-}
+typedef nm_gateway_test_t test_t;
 
 static nm_bytes_t
 s_email(test_t *self, unsigned n)
@@ -618,7 +592,7 @@ doors_are_told_to_whoever_has_a_key(void **state)
     assert_int_equal(nm_client_ask_as(self->client, NULL, "doors", nm_bytes(NULL, 0))->status, 401);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, nm_gateway_setup, nm_gateway_teardown)
 
 int
 main(void)

@@ -5,7 +5,7 @@
 
 #include "actors/router/reach.h"
 #include "actors/router/router.h"
-#include "broker/bench.h"
+#include "tests/actors/sent.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -194,36 +194,6 @@ s_fail(nm_bench_t *bench, size_t n, unsigned status)
 
 //  -- What came of it
 
-static nm_delivery_t
-s_delivery(const nm_bench_t *bench, size_t n)
-{
-    nm_delivery_t delivery;
-    const nm_bench_mail_t *mail = nm_bench_sent(bench, NM_MAIL_DELIVERY, n);
-    assert_non_null(mail);
-    assert_int_equal(nm_record_decode(&nm_delivery_shape, &delivery, mail->body, NULL, ""), NM_OK);
-    return delivery;
-}
-
-static nm_event_t
-s_event(const nm_bench_t *bench, size_t n)
-{
-    nm_event_t event;
-    const nm_bench_mail_t *mail = nm_bench_sent(bench, NM_MAIL_EVENT, n);
-    assert_non_null(mail);
-    assert_int_equal(nm_record_decode(&nm_event_shape, &event, mail->body, NULL, ""), NM_OK);
-    return event;
-}
-
-static nm_reason_t
-s_dead_reason(const nm_bench_t *bench, size_t n)
-{
-    nm_dead_letter_t dead;
-    const nm_bench_mail_t *mail = nm_bench_sent(bench, NM_MAIL_DEAD_LETTER, n);
-    assert_non_null(mail);
-    assert_int_equal(nm_record_decode(&nm_dead_letter_shape, &dead, mail->body, NULL, ""), NM_OK);
-    return (nm_reason_t) dead.reason;
-}
-
 static uint64_t
 s_backlog(nm_bench_t *bench, int64_t *oldest_ms)
 {
@@ -232,25 +202,13 @@ s_backlog(nm_bench_t *bench, int64_t *oldest_ms)
     return count;
 }
 
-typedef struct {
-    uint64_t rows, work, ends;
-} left_t;
-
-static nm_rc_t
-s_count_rows(nm_txn_t *txn, void *arg)
-{
-    *(left_t *) arg = (left_t){ nm_table_count(txn, &nm_unreached_table), nm_table_count(txn, &nm_unreached_work_table),
-                                nm_table_count(txn, &nm_unreached_ends_table) };
-    return NM_OK;
-}
-
 static void
 s_expect_nothing_left(nm_bench_t *bench)
 {
     int64_t oldest_ms;
-    left_t left = { .rows = UINT64_MAX };
-    assert_int_equal(nm_store_view(nm_bench_store(bench), s_count_rows, &left), NM_OK);
-    assert_int_equal(left.rows + left.work + left.ends, 0);
+    assert_int_equal(nm_bench_rows(bench, &nm_unreached_table), 0);
+    assert_int_equal(nm_bench_rows(bench, &nm_unreached_work_table), 0);
+    assert_int_equal(nm_bench_rows(bench, &nm_unreached_ends_table), 0);
     assert_int_equal(s_backlog(bench, &oldest_ms), 0);
     assert_int_equal(oldest_ms, 0);
 }
@@ -272,7 +230,7 @@ asks_where_a_user_is_reached_and_then_delivers(void **state)
 
     s_tell(bench, 0, &ADA, "ada@example.org", NULL);
     assert_int_equal(nm_bench_mails(bench, 0), 1);
-    nm_delivery_t delivery = s_delivery(bench, 0);
+    nm_delivery_t delivery = nm_sent_delivery(bench, 0);
     nm_id_t id = s_note(1);
     assert_true(nm_id_equal(&delivery.notification, &id));
     assert_true(nm_bytes_is(delivery.recipient, "ada@example.org"));
@@ -299,10 +257,10 @@ asks_about_all_that_came_in_a_turn_at_once(void **state)
 
     s_tell(bench, shop, &ADA, "ada@shop.test", NULL);  //  Bob is not known there
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 2);
-    assert_int_equal(s_dead_reason(bench, 0), NM_REASON_NO_RECIPIENT);
+    assert_int_equal(nm_sent_dead_letter(bench, 0).reason, NM_REASON_NO_RECIPIENT);
     s_tell(bench, 1 - shop, &ADA, "ada@club.test", NULL);
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 3);
-    assert_true(nm_bytes_is(s_delivery(bench, 2).recipient, "ada@club.test"));
+    assert_true(nm_bytes_is(nm_sent_delivery(bench, 2).recipient, "ada@club.test"));
     assert_int_equal(nm_bench_asks(bench), 2);
     s_expect_nothing_left(bench);
 }
@@ -326,7 +284,7 @@ asks_once_for_a_burst_to_one_user(void **state)
     assert_int_equal(s_id_count(s_asked(bench, 1)), 1);
     s_tell(bench, 1, &ADA, "new@example.org", NULL);
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 300);
-    assert_true(nm_bytes_is(s_delivery(bench, 299).recipient, "new@example.org"));
+    assert_true(nm_bytes_is(nm_sent_delivery(bench, 299).recipient, "new@example.org"));
     s_expect_nothing_left(bench);
 }
 
@@ -361,7 +319,7 @@ takes_the_first_channel_on_which_the_user_is_reached(void **state)
     s_turn(bench);
     s_tell(bench, 0, &ADA, "ada@example.org", "+491701234567");
     assert_int_equal(nm_bench_mails(bench, 0), 1);
-    assert_int_equal(s_delivery(bench, 0).channel, NM_CHANNEL_EMAIL);
+    assert_int_equal(nm_sent_delivery(bench, 0).channel, NM_CHANNEL_EMAIL);
 }
 
 static void
@@ -374,8 +332,8 @@ serves_each_channel_on_which_the_user_is_reached(void **state)
     s_mail(bench, &sample);
     s_turn(bench);
     s_tell(bench, 0, &ADA, "ada@example.org", NULL);
-    assert_true(nm_bytes_is(s_delivery(bench, 0).recipient, "ada@example.org"));
-    assert_int_equal(s_dead_reason(bench, 0), NM_REASON_NO_RECIPIENT);
+    assert_true(nm_bytes_is(nm_sent_delivery(bench, 0).recipient, "ada@example.org"));
+    assert_int_equal(nm_sent_dead_letter(bench, 0).reason, NM_REASON_NO_RECIPIENT);
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_EVENT), 2);  //  How many there are; the end of one
 }
 
@@ -387,8 +345,8 @@ buries_what_is_for_a_user_without_that_address(void **state)
     s_turn(bench);
     s_tell(bench, 0, &ADA, NULL, "+491701234567");
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 0);
-    assert_int_equal(s_dead_reason(bench, 0), NM_REASON_NO_RECIPIENT);
-    assert_int_equal(s_event(bench, 0).kind, NM_EVENT_FAILED);
+    assert_int_equal(nm_sent_dead_letter(bench, 0).reason, NM_REASON_NO_RECIPIENT);
+    assert_int_equal(nm_sent_event(bench, 0).kind, NM_EVENT_FAILED);
     s_expect_nothing_left(bench);
 }
 
@@ -464,7 +422,7 @@ holds_up_nothing_else(void **state)
     s_mail(bench, &sample);
     s_turn(bench);
     assert_int_equal(nm_bench_mails(bench, 0), 1);
-    assert_true(nm_bytes_is(s_delivery(bench, 0).recipient, "eve@example.org"));
+    assert_true(nm_bytes_is(nm_sent_delivery(bench, 0).recipient, "eve@example.org"));
 }
 
 static void
@@ -498,7 +456,7 @@ ends_what_expires_while_it_waits(void **state)
     s_turn(bench);
     assert_int_equal(nm_bench_mails(bench, 0), 1);
     nm_id_t id = s_note(1);
-    nm_event_t event = s_event(bench, 0);
+    nm_event_t event = nm_sent_event(bench, 0);
     assert_int_equal(event.kind, NM_EVENT_EXPIRED);
     assert_true(nm_id_equal(&event.notification, &id));
     s_tell(bench, nm_bench_asks(bench) - 1, NULL, NULL, NULL);  //  It names both; one is over
@@ -615,7 +573,7 @@ gives_back_what_is_cancelled_while_it_waits(void **state)
     s_turn(bench);
     assert_int_equal(s_cancel(bench, 1), 200);
     assert_int_equal(nm_bench_mails(bench, 0), 1);
-    nm_event_t event = s_event(bench, 0);
+    nm_event_t event = nm_sent_event(bench, 0);
     nm_id_t id = s_note(1);
     assert_int_equal(event.kind, NM_EVENT_CANCELLED);
     assert_true(nm_id_equal(&event.notification, &id));
@@ -623,7 +581,7 @@ gives_back_what_is_cancelled_while_it_waits(void **state)
     s_tell(bench, 0, &ADA, "ada@example.org", NULL);
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 1);
     id = s_note(2);
-    nm_delivery_t delivery = s_delivery(bench, 0);
+    nm_delivery_t delivery = nm_sent_delivery(bench, 0);
     assert_true(nm_id_equal(&delivery.notification, &id));
     s_expect_nothing_left(bench);
 }
@@ -679,8 +637,8 @@ takes_work_again_that_comes_again_after_a_loss(void **state)
     assert_int_equal(s_cancel(bench, 1), 409);
     s_tell(bench, 0, &ADA, "ada@example.org", NULL);
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 1);
-    assert_int_equal(s_delivery(bench, 0).number, 0);
-    assert_int_equal(s_delivery(bench, 0).order, 17);
+    assert_int_equal(nm_sent_delivery(bench, 0).number, 0);
+    assert_int_equal(nm_sent_delivery(bench, 0).order, 17);
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_DEAD_LETTER), 0);
     s_expect_nothing_left(bench);
 }

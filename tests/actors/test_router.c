@@ -4,8 +4,8 @@
 #include <cmocka.h>
 
 #include "actors/router/router.h"
-#include "broker/bench.h"
 #include "broker/inbox.h"
+#include "tests/actors/sent.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -124,36 +124,6 @@ s_work(nm_bench_t *bench, uint16_t gateway, sample_t *sample)
 
 //  -- What came out
 
-static nm_delivery_t
-s_delivery(const nm_bench_t *bench, size_t n)
-{
-    nm_delivery_t delivery;
-    const nm_bench_mail_t *mail = nm_bench_sent(bench, NM_MAIL_DELIVERY, n);
-    assert_non_null(mail);
-    assert_int_equal(nm_record_decode(&nm_delivery_shape, &delivery, mail->body, NULL, ""), NM_OK);
-    return delivery;
-}
-
-static nm_event_t
-s_event(const nm_bench_t *bench, size_t n)
-{
-    nm_event_t event;
-    const nm_bench_mail_t *mail = nm_bench_sent(bench, NM_MAIL_EVENT, n);
-    assert_non_null(mail);
-    assert_int_equal(nm_record_decode(&nm_event_shape, &event, mail->body, NULL, ""), NM_OK);
-    return event;
-}
-
-static nm_dead_letter_t
-s_dead_letter(const nm_bench_t *bench, size_t n)
-{
-    nm_dead_letter_t dead;
-    const nm_bench_mail_t *mail = nm_bench_sent(bench, NM_MAIL_DEAD_LETTER, n);
-    assert_non_null(mail);
-    assert_int_equal(nm_record_decode(&nm_dead_letter_shape, &dead, mail->body, NULL, ""), NM_OK);
-    return dead;
-}
-
 //  -- Claims
 
 static void
@@ -168,7 +138,7 @@ makes_one_delivery_that_has_all_of_the_request(void **state)
     s_work(*state, 1, &sample);
 
     assert_int_equal(nm_bench_mails(*state, 0), 1);
-    nm_delivery_t delivery = s_delivery(*state, 0);
+    nm_delivery_t delivery = nm_sent_delivery(*state, 0);
     nm_id_t id = s_id(1);
     assert_true(nm_id_equal(&delivery.notification, &id));
     assert_int_equal(delivery.service.at[2], 7);
@@ -205,7 +175,7 @@ makes_a_delivery_for_each_copy_that_shows_the_first_address(void **state)
     assert_int_equal(nm_bench_mails(*state, NM_MAIL_DELIVERY), 4);
     unsigned seen = 0;
     for (size_t i = 0; i < 4; i++) {
-        nm_delivery_t delivery = s_delivery(*state, i);
+        nm_delivery_t delivery = nm_sent_delivery(*state, i);
         assert_in_range(delivery.number, 0, 3);
         assert_true(nm_bytes_is(delivery.recipient, ADDRESSES[delivery.number]));
         if (delivery.number > 0)
@@ -226,7 +196,7 @@ tells_the_owner_how_many_deliveries_there_are(void **state)
 
     assert_int_equal(nm_bench_mails(*state, NM_MAIL_EVENT), 1);
     assert_string_equal(nm_bench_sent(*state, NM_MAIL_EVENT, 0)->peer, "gateway-2");
-    nm_event_t event = s_event(*state, 0);
+    nm_event_t event = nm_sent_event(*state, 0);
     nm_id_t id = s_id(2);
     assert_true(nm_id_equal(&event.notification, &id));
     assert_int_equal(event.kind, NM_EVENT_QUEUED);
@@ -235,28 +205,13 @@ tells_the_owner_how_many_deliveries_there_are(void **state)
     assert_int_equal(event.deliveries, 2);
 }
 
-static nm_rc_t
-s_count_quarantine(nm_txn_t *txn, void *arg)
-{
-    *(uint64_t *) arg = nm_table_count(txn, &nm_inbox_quarantine);
-    return NM_OK;
-}
-
-static void
-s_expect_quarantine(nm_bench_t *bench, uint64_t expected)
-{
-    uint64_t count = UINT64_MAX;
-    assert_int_equal(nm_store_view(nm_bench_store(bench), s_count_quarantine, &count), NM_OK);
-    assert_int_equal(count, expected);
-}
-
 static void
 passes_over_work_that_is_over(void **state)
 {
     nm_bench_mail(*state, "gateway-1", NM_MAIL_WORK, nm_bytes(NULL, 0));
     assert_int_equal(nm_bench_turn(*state), NM_OK);
     assert_int_equal(nm_bench_mails(*state, 0), 0);
-    s_expect_quarantine(*state, 0);
+    assert_int_equal(nm_bench_rows(*state, &nm_inbox_quarantine), 0);
 }
 
 static void
@@ -267,7 +222,7 @@ ends_what_has_expired(void **state)
     s_work(*state, 1, &sample);
     assert_int_equal(nm_bench_mails(*state, NM_MAIL_DELIVERY), 0);
     assert_int_equal(nm_bench_mails(*state, NM_MAIL_EVENT), 1);
-    assert_int_equal(s_event(*state, 0).kind, NM_EVENT_EXPIRED);
+    assert_int_equal(nm_sent_event(*state, 0).kind, NM_EVENT_EXPIRED);
 }
 
 static void
@@ -279,12 +234,12 @@ buries_what_no_actor_works_on(void **state)
     s_work(*state, 1, &sample);
 
     assert_int_equal(nm_bench_mails(*state, NM_MAIL_DELIVERY), 0);
-    nm_dead_letter_t dead = s_dead_letter(*state, 0);
+    nm_dead_letter_t dead = nm_sent_dead_letter(*state, 0);
     nm_delivery_t delivery;
     assert_int_equal(dead.reason, NM_REASON_NO_PROVIDER);
     assert_int_equal(nm_record_decode(&nm_delivery_shape, &delivery, dead.delivery, NULL, ""), NM_OK);
     assert_true(nm_bytes_is(delivery.recipient, "token-4711"));
-    nm_event_t event = s_event(*state, 0);
+    nm_event_t event = nm_sent_event(*state, 0);
     assert_int_equal(event.kind, NM_EVENT_FAILED);
     assert_int_equal(event.reason, NM_REASON_NO_PROVIDER);
 }
@@ -297,8 +252,8 @@ buries_what_has_no_address(void **state)
     sample.request.recipient = nm_bytes(NULL, 0);
     s_work(*state, 1, &sample);
     assert_int_equal(nm_bench_mails(*state, NM_MAIL_DELIVERY), 0);
-    assert_int_equal(s_dead_letter(*state, 0).reason, NM_REASON_NO_RECIPIENT);
-    assert_int_equal(s_event(*state, 0).kind, NM_EVENT_FAILED);
+    assert_int_equal(nm_sent_dead_letter(*state, 0).reason, NM_REASON_NO_RECIPIENT);
+    assert_int_equal(nm_sent_event(*state, 0).kind, NM_EVENT_FAILED);
 }
 
 static void
@@ -308,7 +263,7 @@ takes_the_next_channel_when_nobody_works_on_the_first(void **state)
     sample_t sample = s_channels(CHANNELS, 3);
     s_work(*state, 1, &sample);
     assert_int_equal(nm_bench_mails(*state, 0), 1);
-    nm_delivery_t delivery = s_delivery(*state, 0);
+    nm_delivery_t delivery = nm_sent_delivery(*state, 0);
     assert_int_equal(delivery.channel, NM_CHANNEL_EMAIL);
     assert_true(nm_bytes_is(delivery.recipient, "ada@example.org"));
 }
@@ -320,8 +275,8 @@ serves_each_channel_when_all_are_wanted(void **state)
     sample_t sample = s_channels(CHANNELS, 2);
     NM_PUT(&sample.request, request, strategy, NM_STRATEGY_ALL);
     s_work(*state, 1, &sample);
-    assert_int_equal(s_delivery(*state, 0).number, 0);
-    assert_int_equal(s_dead_letter(*state, 0).reason, NM_REASON_NO_PROVIDER);
+    assert_int_equal(nm_sent_delivery(*state, 0).number, 0);
+    assert_int_equal(nm_sent_dead_letter(*state, 0).reason, NM_REASON_NO_PROVIDER);
     assert_int_equal(nm_bench_mails(*state, NM_MAIL_EVENT), 2);
 }
 
@@ -334,7 +289,7 @@ fails_a_notification_whose_request_cannot_be_read(void **state)
     nm_bench_record(*state, "gateway-1", NM_MAIL_WORK, &nm_work_shape, &work);
     assert_int_equal(nm_bench_turn(*state), NM_OK);
     assert_int_equal(nm_bench_mails(*state, 0), 1);
-    nm_event_t event = s_event(*state, 0);
+    nm_event_t event = nm_sent_event(*state, 0);
     assert_int_equal(event.kind, NM_EVENT_FAILED);
     assert_int_equal(event.reason, NM_REASON_POISON);
 }
@@ -345,7 +300,7 @@ keeps_mail_that_is_no_record_apart_and_goes_on(void **state)
     nm_bench_mail(*state, "gateway-1", NM_MAIL_WORK, nm_text("\x81\xa1"));
     assert_int_equal(nm_bench_turn(*state), NM_OK);
     assert_int_equal(nm_bench_mails(*state, 0), 0);
-    s_expect_quarantine(*state, 1);
+    assert_int_equal(nm_bench_rows(*state, &nm_inbox_quarantine), 1);
     sample_t sample = s_email();
     s_work(*state, 1, &sample);
     assert_int_equal(nm_bench_mails(*state, NM_MAIL_DELIVERY), 1);
@@ -362,7 +317,7 @@ keeps_a_delivery_over_a_crash_until_an_actor_is_there(void **state)
     nm_bench_restart(*state);
     nm_bench_back(*state, "email-2");
     assert_int_equal(nm_bench_turn(*state), NM_OK);
-    assert_true(nm_bytes_is(s_delivery(*state, 0).content, "It weaves algebraic patterns."));
+    assert_true(nm_bytes_is(nm_sent_delivery(*state, 0).content, "It weaves algebraic patterns."));
 }
 
 //  -- Replays
@@ -408,8 +363,8 @@ buries_a_replay_again_when_nobody_works_on_it(void **state)
 {
     nm_buf_t inner = { 0 };
     s_replay(*state, NM_CHANNEL_SMS, INT64_C(1999999999999), &inner);
-    assert_int_equal(s_dead_letter(*state, 0).reason, NM_REASON_NO_PROVIDER);
-    nm_event_t event = s_event(*state, 0);
+    assert_int_equal(nm_sent_dead_letter(*state, 0).reason, NM_REASON_NO_PROVIDER);
+    nm_event_t event = nm_sent_event(*state, 0);
     assert_int_equal(event.kind, NM_EVENT_FAILED);
     assert_int_equal(event.generation, 2);
     assert_int_equal(event.number, 3);
@@ -422,7 +377,7 @@ ends_a_replay_that_has_expired(void **state)
     nm_buf_t inner = { 0 };
     s_replay(*state, NM_CHANNEL_EMAIL, nm_bench_now(*state), &inner);
     assert_int_equal(nm_bench_mails(*state, 0), 1);
-    nm_event_t event = s_event(*state, 0);
+    nm_event_t event = nm_sent_event(*state, 0);
     assert_int_equal(event.kind, NM_EVENT_EXPIRED);
     assert_int_equal(event.generation, 2);
     assert_int_equal(event.number, 3);
@@ -481,8 +436,8 @@ cancels_what_still_waits_for_a_channel_actor(void **state)
 
     assert_int_equal(nm_bench_reply(bench, s_ask_cancel(bench, &id))->status, 200);
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_EVENT), 2);
-    assert_int_equal(s_event(bench, 0).kind, NM_EVENT_CANCELLED);
-    assert_int_equal(s_event(bench, 0).number + s_event(bench, 1).number, 0 + 1);
+    assert_int_equal(nm_sent_event(bench, 0).kind, NM_EVENT_CANCELLED);
+    assert_int_equal(nm_sent_event(bench, 0).number + nm_sent_event(bench, 1).number, 0 + 1);
 
     nm_bench_back(bench, "email-1");
     assert_int_equal(nm_bench_turn(bench), NM_OK);
@@ -511,11 +466,11 @@ makes_only_what_is_lost_of_work_that_comes_again(void **state)
     nm_bench_record(bench, "gateway-1", NM_MAIL_WORK, &nm_work_shape, &work);
     assert_int_equal(nm_bench_turn(bench), NM_OK);
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 1);
-    nm_delivery_t delivery = s_delivery(bench, 0);
+    nm_delivery_t delivery = nm_sent_delivery(bench, 0);
     assert_int_equal(delivery.number, 1);
     assert_int_equal(delivery.order, 17);
     assert_int_equal(delivery.earlier, 3);
-    assert_int_equal(s_event(bench, 0).order, 17);
+    assert_int_equal(nm_sent_event(bench, 0).order, 17);
     nm_buf_free(&packed);
     nm_buf_free(&sample.bytes);
 }
@@ -594,7 +549,7 @@ tells_all_other_gateways_what_was_for_one_that_is_gone_for_good(void **state)
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_EVENT), 1);  //  What had no receipt
     assert_string_equal(nm_bench_sent(bench, NM_MAIL_EVENT, 0)->peer, "gateway-1");
     nm_id_t id = s_id(2);
-    nm_event_t event = s_event(bench, 0);
+    nm_event_t event = nm_sent_event(bench, 0);
     assert_true(nm_id_equal(&event.notification, &id));
 
     sample = s_email();

@@ -34,14 +34,12 @@ s_list(nm_nctl_t *self)
     nm_pages_text(body, options, "provider", "provider");
     nm_pages_text(body, options, "reason", "reason");
     nm_pages_text(body, options, "state", "state");
-    nm_pages_text(body, options, "cursor", "cursor");
     if (nm_pages_time(body, options, "since", "since", &error) != NM_OK ||
-        nm_pages_time(body, options, "until", "until", &error) != NM_OK ||
-        nm_pages_number(body, options, "limit", "limit", 200, &error) != NM_OK) {
+        nm_pages_time(body, options, "until", "until", &error) != NM_OK) {
         json_decref(body);
         return nm_nctl_misused(self, "%s", error.text);
     }
-    return nm_pages_print(self, "dead_letters.list", body, COLUMNS, NM_COUNT(COLUMNS));
+    return nm_pages_list(self, "dead_letters.list", body, COLUMNS, NM_COUNT(COLUMNS));
 }
 
 static int

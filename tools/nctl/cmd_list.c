@@ -30,12 +30,10 @@ nm_cmd_list(nm_nctl_t *self)
     nm_pages_text(body, options, "channel", "channel");
     nm_pages_text(body, options, "user", "user_id");
     nm_pages_text(body, options, "service", "service_id");
-    nm_pages_text(body, options, "cursor", "cursor");
     if (nm_pages_time(body, options, "since", "created_after", &error) != NM_OK ||
-        nm_pages_time(body, options, "until", "created_before", &error) != NM_OK ||
-        nm_pages_number(body, options, "limit", "limit", 200, &error) != NM_OK) {
+        nm_pages_time(body, options, "until", "created_before", &error) != NM_OK) {
         json_decref(body);
         return nm_nctl_misused(self, "%s", error.text);
     }
-    return nm_pages_print(self, "notifications.list", body, COLUMNS, NM_COUNT(COLUMNS));
+    return nm_pages_list(self, "notifications.list", body, COLUMNS, NM_COUNT(COLUMNS));
 }

@@ -91,25 +91,13 @@ s_patch(nm_nctl_t *self, const char *id)
     return s_change(self, "services.patch", body, "is changed");
 }
 
-static int
-s_list(nm_nctl_t *self)
-{
-    nm_error_t error = { "" };
-    json_t *body = json_object();
-    nm_pages_text(body, &self->options, "cursor", "cursor");
-    if (nm_pages_number(body, &self->options, "limit", "limit", 200, &error) == NM_OK)
-        return nm_pages_print(self, "services.list", body, COLUMNS, NM_COUNT(COLUMNS));
-    json_decref(body);
-    return nm_nctl_misused(self, "%s", error.text);
-}
-
 int
 nm_cmd_service(nm_nctl_t *self)
 {
     const char *verb = self->options.args[0];
     const char *what = self->options.arg_count > 1 ? self->options.args[1] : NULL;
     if (strcmp(verb, "list") == 0)
-        return s_list(self);
+        return nm_pages_list(self, "services.list", json_object(), COLUMNS, NM_COUNT(COLUMNS));
     if (!what)
         return nm_nctl_misused(self, "\"%s\": create NAME, list, show ID, patch ID or delete ID was expected", verb);
     if (strcmp(verb, "create") == 0)

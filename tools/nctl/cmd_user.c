@@ -74,14 +74,9 @@ s_create(nm_nctl_t *self, const char *email)
 static int
 s_list(nm_nctl_t *self)
 {
-    nm_error_t error = { "" };
     json_t *body = json_object();
     nm_pages_text(body, &self->options, "service", "service_id");
-    nm_pages_text(body, &self->options, "cursor", "cursor");
-    if (nm_pages_number(body, &self->options, "limit", "limit", 200, &error) == NM_OK)
-        return nm_pages_print(self, "users.list", body, COLUMNS, NM_COUNT(COLUMNS));
-    json_decref(body);
-    return nm_nctl_misused(self, "%s", error.text);
+    return nm_pages_list(self, "users.list", body, COLUMNS, NM_COUNT(COLUMNS));
 }
 
 int

@@ -107,6 +107,17 @@ nm_pages_number(json_t *body, const nm_options_t *options, const char *option, c
     return rc;
 }
 
+int
+nm_pages_list(nm_nctl_t *nctl, const char *op, json_t *body, const nm_column_t *columns, size_t column_count)
+{
+    nm_error_t error = { "" };
+    nm_pages_text(body, &nctl->options, "cursor", "cursor");
+    if (nm_pages_number(body, &nctl->options, "limit", "limit", 200, &error) == NM_OK)
+        return nm_pages_print(nctl, op, body, columns, column_count);
+    json_decref(body);
+    return nm_nctl_misused(nctl, "%s", error.text);
+}
+
 void
 nm_pages_done(const nm_nctl_t *nctl, const json_t *reply, const char *format, ...)
 {

@@ -16,6 +16,9 @@ typedef struct {
 //  Asks, prints, and says how to get the next page if there is one. Takes body over.
 int nm_pages_print(nm_nctl_t *nctl, const char *op, json_t *body, const nm_column_t *columns, size_t column_count);
 
+//  The same, with the page that the options limit and cursor say.
+int nm_pages_list(nm_nctl_t *nctl, const char *op, json_t *body, const nm_column_t *columns, size_t column_count);
+
 //  Prints a list of objects as a table.
 void nm_pages_table(const json_t *items, const nm_column_t *columns, size_t column_count);
 
