@@ -781,6 +781,7 @@ s_take_changes(nm_txn_t *theirs, void *arg)
             rc = nm_books_changed(actor, copy, change.key);
     }
     nm_book_adopt(&copy->head, &head);
+    copy->owner_away = false;
     return rc == NM_OK ? nm_book_save(follow->txn, follow->book, &copy->head) : rc;
 }
 

@@ -129,7 +129,8 @@ void nm_bench_follow(nm_bench_t *self, const char *peer);  //  A later actor of 
 void nm_bench_full(nm_bench_t *self, bool tight);          //  The store looks tight from the next turn on
 void nm_bench_play_books(nm_bench_t *self);  //  From now on the test answers asks about books; else nobody else has any
 
-//  The actor takes over all changes of a book that the owner's copy, on another bench, has made since the last time.
+//  The actor takes over all changes of a book that the owner's copy, on another bench, has made since the last time. Then the
+//  owner is away again as soon as it is asked.
 void nm_bench_follow_book(nm_bench_t *self, nm_bench_t *owner, const char *book);
 
 //  -- Claims. A played peer claims at once what it is offered, and takes it in when it is granted; only then does it

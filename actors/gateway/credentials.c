@@ -47,11 +47,20 @@ s_claimed_service(const nm_ask_headers_t *headers)
     return nm_bytes(headers->api_key.at, headers->api_key.size < ID_SIZE ? headers->api_key.size : ID_SIZE);
 }
 
-//  Counts what came of it. An old token is no guess; and what another actor passes on was counted there.
+//  May there be keys that this gateway has not heard of? Its copy of the book is that of its owner's last word.
+static bool
+s_is_behind(nm_case_t *it)
+{
+    const char *owner;
+    return nm_turn_book(it->turn, NM_SERVICES_BOOK, &owner) == NM_BOOK_AWAY && *owner;
+}
+
+//  Counts what came of it. An old token is no guess, nor a key that may be newer than what is known here; and what another
+//  actor passes on was counted there.
 static void
 s_count(nm_case_t *it, nm_credential_t credential)
 {
-    bool wrong = credential == NM_CREDENTIAL_WRONG;
+    bool wrong = credential == NM_CREDENTIAL_WRONG && !s_is_behind(it);
     bool right = credential == NM_CREDENTIAL_RIGHT && it->gateway->lockout.taken;
     if (s_is_trusted(it) || !(wrong || right))
         return;

@@ -318,6 +318,24 @@ only_gateways_have_others_counted_for(void **state)
     assert_int_equal(s_try(self, address, self->client->key), 404);
 }
 
+//  -- While keys may be newer than what is known here
+
+static void
+a_wrong_key_is_no_guess_while_the_owner_of_the_keys_is_away(void **state)
+{
+    test_t *self = *state;
+    const char *address = s_address(self, 1);
+    for (int i = 0; i < 3; i++) {
+        nm_bench_wait(self->bench, 5000);
+        assert_int_equal(nm_bench_turn(self->bench), NM_OK);
+    }
+    s_guess(self, address, 30);
+    assert_int_equal(s_try(self, address, self->client->key), 404);
+    nm_bench_follow_book(self->bench, self->client->user, "services");
+    s_guess(self, address, 20);
+    assert_int_equal(s_try(self, address, self->client->key), 429);
+}
+
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
 
 int
@@ -335,6 +353,7 @@ main(void)
         CLAIM(what_all_have_seen_is_counted_together_at_home),
         CLAIM(a_right_one_elsewhere_resets_the_pair_and_not_the_address),
         CLAIM(only_gateways_have_others_counted_for),
+        CLAIM(a_wrong_key_is_no_guess_while_the_owner_of_the_keys_is_away),
     };
     return cmocka_run_group_tests_name("gateway/guesses", tests, NULL, NULL);
 }
