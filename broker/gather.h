@@ -16,8 +16,8 @@
 
 enum {
     NM_GATHER_COUNT = 1024,             //  Inputs of one turn
-    NM_GATHER_COMPANY = 48,             //  So many share a commit well: no reason to wait for more
     NM_GATHER_SIZE = 16 * 1024 * 1024,  //  ... and bytes
+    NM_GATHER_COMPANY = 48,             //  So many share a commit well: no reason to wait for more
 };
 
 //  Large: one for each loop, in it. The loop reads the fields down to due_ms, and writes turn_ms.

@@ -2,8 +2,8 @@
  *
  *  Counted by service and client address together, and by client address alone, so that no outsider can lock a tenant
  *  out. A right credential resets the pair; while locked, a right one is refused too. The address is what a bridge says
- *  of its client (an IPv6 one by its /64), or where the connection to the
- *  door comes from; where that cannot be known, as over ipc, the CURVE key, of which anybody can make another.
+ *  of its client (an IPv6 one by its /64), or where the connection to the door comes from; where that cannot be known,
+ *  as over ipc, the CURVE key, of which anybody can make another.
  *
  *  This is the table of one gateway, which knows nothing of others; guesses.h has all gateways count as one.
  *
