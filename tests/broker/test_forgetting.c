@@ -1,57 +1,14 @@
 //  About broker/forgetting.c: what becomes of the mail of a peer that is gone for good, disk and all.
 #include "check.h"
 
-#include "broker/actor_private.h"
-#include "broker/bench.h"
-
-//  Work is passed on as a delivery, and its gateway gets an event. Bodies say to whom the event goes.
-static nm_rc_t
-s_open(void **state, const nm_setup_t *setup, nm_error_t *error)
-{
-    (void) setup, (void) error;
-    *state = nm_alloc(sizeof(unsigned));
-    return NM_OK;
-}
-
-static nm_rc_t
-s_mail(void *state, nm_turn_t *turn, const nm_mail_in_t *mail)
-{
-    (*(unsigned *) state)++;
-    nm_mail_out_t event = { .peer = "gateway-1", .kind = NM_MAIL_EVENT, .priority = 2, .body = mail->body };
-    if (nm_bytes_is(mail->body, "event"))
-        return nm_turn_mail(turn, &event);
-    nm_mail_out_t out = { .role = NM_ROLE_EMAIL, .kind = NM_MAIL_DELIVERY, .priority = 1, .body = mail->body };
-    return nm_turn_mail(turn, &out);
-}
-
-static const nm_role_t DOUBLE = {
-    .name = "router", .id = NM_ROLE_ROUTER, .open = s_open, .close = free, .mail = s_mail
-};
-
-static nm_bench_t *
-s_bench(void)
-{
-    return nm_bench_new(&DOUBLE, "router-1", NULL);
-}
-
-static nm_link_t *
-s_link(nm_bench_t *bench, const char *peer)
-{
-    return nm_actor_link(nm_bench_actor(bench), peer);
-}
-
-static void
-s_run(nm_bench_t *bench)
-{
-    assert_int_equal(nm_bench_turn(bench), NM_OK);
-}
+#include "tests/broker/double.h"
 
 static void
 s_pass(nm_bench_t *bench, unsigned count, const char *body)
 {
     for (unsigned i = 0; i < count; i++)
         nm_bench_mail(bench, "gateway-2", NM_MAIL_WORK, nm_text(body));
-    s_run(bench);
+    nm_double_turn(bench);
 }
 
 static size_t
@@ -67,16 +24,16 @@ s_sent_to(nm_bench_t *bench, const char *peer)
 static nm_bench_t *
 s_bench_with_mail_at_one(void)
 {
-    nm_bench_t *bench = s_bench();
+    nm_bench_t *bench = nm_double_new();
     nm_bench_away(bench, "email-2");
     nm_bench_hold(bench, "email-1", true);
     s_pass(bench, 3, "claimed");
     nm_bench_freeze(bench, "email-1", true);
     s_pass(bench, 2, "offered");
     nm_bench_back(bench, "email-2");
-    s_run(bench);
-    assert_int_equal(s_link(bench, "email-1")->open_count, 5);
-    assert_int_equal(nm_link_claimed(s_link(bench, "email-1")), 3);
+    nm_double_turn(bench);
+    assert_int_equal(nm_double_link(bench, "email-1")->open_count, 5);
+    assert_int_equal(nm_link_claimed(nm_double_link(bench, "email-1")), 3);
     nm_bench_forget(bench);
     return bench;
 }
@@ -87,9 +44,9 @@ gives_all_that_was_open_to_others_of_the_role(void **state)
     (void) state;
     nm_bench_t *bench = s_bench_with_mail_at_one();
     nm_bench_bury(bench, "email-1");
-    s_run(bench);
-    assert_int_equal(s_link(bench, "email-1")->state, NM_LINK_FORGOTTEN);
-    assert_int_equal(s_link(bench, "email-1")->open_count, 0);
+    nm_double_turn(bench);
+    assert_int_equal(nm_double_link(bench, "email-1")->state, NM_LINK_FORGOTTEN);
+    assert_int_equal(nm_double_link(bench, "email-1")->open_count, 0);
     assert_int_equal(s_sent_to(bench, "email-2"), 5);
     nm_bench_destroy(&bench);
 }
@@ -100,9 +57,9 @@ gives_back_nothing_that_has_a_receipt(void **state)
     (void) state;
     nm_bench_t *bench = s_bench_with_mail_at_one();
     nm_spans_t spans = { .seen = 1, .run_count = 1, .runs = { { 3, 3 } } };
-    nm_posting_receipted(nm_bench_actor(bench), s_link(bench, "email-1"), &spans);
+    nm_posting_receipted(nm_bench_actor(bench), nm_double_link(bench, "email-1"), &spans);
     nm_bench_bury(bench, "email-1");
-    s_run(bench);
+    nm_double_turn(bench);
     assert_int_equal(s_sent_to(bench, "email-2"), 3);
     nm_bench_destroy(&bench);
 }
@@ -114,11 +71,11 @@ gives_back_what_waits_when_nobody_else_is_there_yet(void **state)
     nm_bench_t *bench = s_bench_with_mail_at_one();
     nm_bench_away(bench, "email-2");
     nm_bench_bury(bench, "email-1");
-    s_run(bench);
+    nm_double_turn(bench);
     assert_int_equal(nm_bench_mails(bench, 0), 0);
     nm_bench_restart(bench);
     nm_bench_back(bench, "email-2");
-    s_run(bench);
+    nm_double_turn(bench);
     assert_int_equal(s_sent_to(bench, "email-2"), 5);
     nm_bench_destroy(&bench);
 }
@@ -127,15 +84,15 @@ static void
 tells_all_other_gateways_what_one_was_to_hear(void **state)
 {
     (void) state;
-    nm_bench_t *bench = s_bench();
+    nm_bench_t *bench = nm_double_new();
     nm_bench_hold(bench, "gateway-1", true);
     s_pass(bench, 2, "event");
     nm_bench_away(bench, "gateway-1");
-    s_run(bench);
+    nm_double_turn(bench);
     s_pass(bench, 1, "event");  //  Waits
     nm_bench_forget(bench);
     nm_bench_bury(bench, "gateway-1");
-    s_run(bench);
+    nm_double_turn(bench);
     assert_int_equal(s_sent_to(bench, "gateway-2"), 3);
     s_pass(bench, 1, "event");  //  And what comes later
     assert_int_equal(s_sent_to(bench, "gateway-2"), 4);
@@ -147,22 +104,22 @@ static void
 works_through_many_in_bounded_turns_and_over_a_restart(void **state)
 {
     (void) state;
-    nm_bench_t *bench = s_bench();
+    nm_bench_t *bench = nm_double_new();
     nm_bench_away(bench, "email-2");
     nm_bench_hold(bench, "email-1", true);
     s_pass(bench, 1000, "one of many");
     nm_bench_bury(bench, "email-1");
     nm_bench_turn_once(bench);
-    assert_in_range(s_link(bench, "email-1")->open_count, 500, 999);
+    assert_in_range(nm_double_link(bench, "email-1")->open_count, 500, 999);
     assert_true(nm_actor_wake(nm_bench_actor(bench)) <= 0);
     nm_bench_restart(bench);
     for (int i = 0; i < 6; i++)
         nm_bench_turn_once(bench);
-    assert_true(s_link(bench, "email-1")->ended);
+    assert_true(nm_double_link(bench, "email-1")->ended);
     nm_bench_forget(bench);
     nm_bench_back(bench, "email-2");
     for (int i = 0; i < 6; i++)
-        s_run(bench);
+        nm_double_turn(bench);
     assert_int_equal(s_sent_to(bench, "email-2"), 1000);
     nm_bench_destroy(&bench);
 }
@@ -171,7 +128,7 @@ static void
 goes_on_when_a_later_actor_of_the_name_is_there_before_it_is_done(void **state)
 {
     (void) state;
-    nm_bench_t *bench = s_bench();
+    nm_bench_t *bench = nm_double_new();
     nm_bench_away(bench, "email-2");
     nm_bench_hold(bench, "email-1", true);
     s_pass(bench, 700, "one of many");
@@ -184,10 +141,10 @@ goes_on_when_a_later_actor_of_the_name_is_there_before_it_is_done(void **state)
         nm_bench_turn_once(bench);
     nm_bench_reborn(bench, "email-1");
     for (int i = 0; i < 6; i++)
-        s_run(bench);
-    assert_int_equal(s_link(bench, "email-1")->state, NM_LINK_UP);
+        nm_double_turn(bench);
+    assert_int_equal(nm_double_link(bench, "email-1")->state, NM_LINK_UP);
     assert_int_equal(s_sent_to(bench, "email-1"), 700);
-    assert_int_equal(s_link(bench, "email-1")->next, 701);  //  A stream of its own, from 1
+    assert_int_equal(nm_double_link(bench, "email-1")->next, 701);  //  A stream of its own, from 1
     nm_bench_destroy(&bench);
 }
 
@@ -195,11 +152,11 @@ static void
 takes_a_later_actor_and_never_the_old_store(void **state)
 {
     (void) state;
-    nm_bench_t *bench = s_bench();
+    nm_bench_t *bench = nm_double_new();
     s_pass(bench, 4, "before");
     nm_bench_bury(bench, "email-1");
-    s_run(bench);
-    nm_peer_t *peer = (nm_peer_t *) s_link(bench, "email-1")->peer;
+    nm_double_turn(bench);
+    nm_peer_t *peer = (nm_peer_t *) nm_double_link(bench, "email-1")->peer;
     nm_id_t fenced = peer->fenced;
 
     //  A certificate is made again, and the disk turns up in another machine.
@@ -207,17 +164,17 @@ takes_a_later_actor_and_never_the_old_store(void **state)
     peer->fenced = (nm_id_t){ { 0 } };  //  Another actor of that name was forgotten later
     nm_bench_actor(bench)->directory_version = 0;
     nm_bench_reborn(bench, "email-1");
-    s_run(bench);
-    assert_int_not_equal(s_link(bench, "email-1")->state, NM_LINK_UP);
+    nm_double_turn(bench);
+    assert_int_not_equal(nm_double_link(bench, "email-1")->state, NM_LINK_UP);
     nm_bench_restart(bench);
     nm_bench_reborn(bench, "email-1");
-    s_run(bench);
-    assert_int_not_equal(s_link(bench, "email-1")->state, NM_LINK_UP);
+    nm_double_turn(bench);
+    assert_int_not_equal(nm_double_link(bench, "email-1")->state, NM_LINK_UP);
 
     nm_bench_follow(bench, "email-1");
-    s_run(bench);
-    assert_int_equal(s_link(bench, "email-1")->state, NM_LINK_UP);
-    assert_false(nm_id_equal(&s_link(bench, "email-1")->store, &fenced));
+    nm_double_turn(bench);
+    assert_int_equal(nm_double_link(bench, "email-1")->state, NM_LINK_UP);
+    assert_false(nm_id_equal(&nm_double_link(bench, "email-1")->store, &fenced));
     nm_bench_away(bench, "email-2");
     nm_bench_forget(bench);
     s_pass(bench, 2, "after");

@@ -1,55 +1,7 @@
 //  About broker/claiming.c and broker/takeback.c: claims and what is taken back, seen from one actor.
 #include "check.h"
 
-#include "broker/actor_private.h"
-#include "broker/bench.h"
-
-//  Passes each WORK on as a DELIVERY with the same body.
-static nm_rc_t
-s_open(void **state, const nm_setup_t *setup, nm_error_t *error)
-{
-    (void) setup, (void) error;
-    *state = nm_alloc(sizeof(unsigned));
-    return NM_OK;
-}
-
-static nm_rc_t
-s_mail(void *state, nm_turn_t *turn, const nm_mail_in_t *mail)
-{
-    (*(unsigned *) state)++;
-    if (mail->kind != NM_MAIL_WORK)
-        return NM_OK;
-    nm_mail_out_t out = { .role = NM_ROLE_EMAIL, .kind = NM_MAIL_DELIVERY, .priority = 1, .body = mail->body };
-    return nm_turn_mail(turn, &out);
-}
-
-static const nm_role_t DOUBLE = {
-    .name = "router", .id = NM_ROLE_ROUTER, .open = s_open, .close = free, .mail = s_mail
-};
-
-static nm_bench_t *
-s_bench(void)
-{
-    return nm_bench_new(&DOUBLE, "router-1", NULL);
-}
-
-static unsigned
-s_handled(nm_bench_t *bench)
-{
-    return *(unsigned *) nm_bench_state(bench);
-}
-
-static nm_link_t *
-s_link(nm_bench_t *bench, const char *peer)
-{
-    return nm_actor_link(nm_bench_actor(bench), peer);
-}
-
-static void
-s_run(nm_bench_t *bench)
-{
-    assert_int_equal(nm_bench_turn(bench), NM_OK);
-}
+#include "tests/broker/double.h"
 
 static uint64_t
 s_taken_back(nm_bench_t *bench)
@@ -62,7 +14,7 @@ s_pass(nm_bench_t *bench, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
         nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("to be delivered"));
-    s_run(bench);
+    nm_double_turn(bench);
 }
 
 //  The lease passes.
@@ -70,20 +22,20 @@ static void
 s_wait(nm_bench_t *bench)
 {
     nm_bench_wait(bench, nm_bench_mesh(bench)->lease_ms);
-    s_run(bench);
+    nm_double_turn(bench);
 }
 
 //  Of two, one gets four mails, and says no word any more.
 static nm_bench_t *
 s_frozen_bench(void)
 {
-    nm_bench_t *bench = s_bench();
+    nm_bench_t *bench = nm_double_new();
     nm_bench_away(bench, "email-2");
     nm_bench_freeze(bench, "email-1", true);
     s_pass(bench, 4);
     assert_int_equal(nm_bench_offered(bench, "email-1"), 4);
     nm_bench_back(bench, "email-2");
-    s_run(bench);
+    nm_double_turn(bench);
     return bench;
 }
 
@@ -93,11 +45,11 @@ static void
 grants_what_is_claimed(void **state)
 {
     (void) state;
-    nm_bench_t *bench = s_bench();
+    nm_bench_t *bench = nm_double_new();
     s_pass(bench, 6);
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 6);
     assert_int_equal(nm_metric_value(nm_bench_actor(bench)->metric.mail_claimed), 6);
-    assert_int_equal(s_link(bench, "email-1")->open_count, 0);
+    assert_int_equal(nm_double_link(bench, "email-1")->open_count, 0);
     nm_bench_destroy(&bench);
 }
 
@@ -105,9 +57,9 @@ static void
 wants_no_claim_where_there_is_only_one(void **state)
 {
     (void) state;
-    nm_bench_t *bench = s_bench();
+    nm_bench_t *bench = nm_double_new();
     nm_bench_bury(bench, "email-2");
-    s_run(bench);
+    nm_double_turn(bench);
     s_pass(bench, 3);
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 3);
     assert_int_equal(nm_metric_value(nm_bench_actor(bench)->metric.mail_claimed), 0);
@@ -120,10 +72,10 @@ takes_back_what_a_silent_one_has_not_claimed(void **state)
     (void) state;
     nm_bench_t *bench = s_frozen_bench();
     nm_bench_wait(bench, nm_bench_mesh(bench)->lease_ms - 1);
-    s_run(bench);
+    nm_double_turn(bench);
     assert_int_equal(s_taken_back(bench), 0);
     nm_bench_wait(bench, 1);
-    s_run(bench);
+    nm_double_turn(bench);
     assert_int_equal(s_taken_back(bench), 4);
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 4);
     assert_string_equal(nm_bench_sent(bench, 0, 3)->peer, "email-2");
@@ -132,10 +84,10 @@ takes_back_what_a_silent_one_has_not_claimed(void **state)
 
     //  It wakes up and claims: it is told that there is nothing.
     nm_bench_freeze(bench, "email-1", false);
-    s_run(bench);
+    nm_double_turn(bench);
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 4);
     assert_int_equal(nm_bench_offered(bench, "email-1"), 0);
-    assert_int_equal(s_link(bench, "email-1")->open_count, 0);
+    assert_int_equal(nm_double_link(bench, "email-1")->open_count, 0);
     nm_bench_destroy(&bench);
 }
 
@@ -146,12 +98,12 @@ remembers_what_it_took_back_when_it_starts_again(void **state)
     nm_bench_t *bench = s_frozen_bench();
     s_wait(bench);
     nm_bench_restart(bench);
-    assert_int_equal(s_link(bench, "email-1")->open_count, 4);
-    assert_int_equal(nm_link_claimed(s_link(bench, "email-1")), 0);
+    assert_int_equal(nm_double_link(bench, "email-1")->open_count, 4);
+    assert_int_equal(nm_link_claimed(nm_double_link(bench, "email-1")), 0);
     nm_bench_reborn(bench, "email-1");
-    s_run(bench);
+    nm_double_turn(bench);
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 0);
-    assert_int_equal(s_link(bench, "email-1")->open_count, 0);
+    assert_int_equal(nm_double_link(bench, "email-1")->open_count, 0);
     nm_bench_destroy(&bench);
 }
 
@@ -161,7 +113,7 @@ takes_back_at_once_from_one_that_left(void **state)
     (void) state;
     nm_bench_t *bench = s_frozen_bench();
     nm_bench_away(bench, "email-1");
-    s_run(bench);
+    nm_double_turn(bench);
     assert_int_equal(s_taken_back(bench), 4);
     nm_bench_destroy(&bench);
 }
@@ -170,26 +122,26 @@ static void
 never_takes_back_what_was_claimed(void **state)
 {
     (void) state;
-    nm_bench_t *bench = s_bench();
+    nm_bench_t *bench = nm_double_new();
     nm_bench_away(bench, "email-2");
     nm_bench_hold(bench, "email-1", true);
     s_pass(bench, 3);
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 3);
-    assert_int_equal(nm_link_claimed(s_link(bench, "email-1")), 3);
+    assert_int_equal(nm_link_claimed(nm_double_link(bench, "email-1")), 3);
     nm_bench_back(bench, "email-2");
     nm_bench_freeze(bench, "email-1", true);
     s_wait(bench);
     s_wait(bench);
     nm_bench_away(bench, "email-1");
-    s_run(bench);
+    nm_double_turn(bench);
     assert_int_equal(s_taken_back(bench), 0);
-    assert_int_equal(s_link(bench, "email-1")->open_count, 3);
+    assert_int_equal(nm_double_link(bench, "email-1")->open_count, 3);
 
     //  Its next process has them on its disk.
     nm_bench_hold(bench, "email-1", false);
     nm_bench_reborn(bench, "email-1");
-    s_run(bench);
-    assert_int_equal(s_link(bench, "email-1")->open_count, 0);
+    nm_double_turn(bench);
+    assert_int_equal(nm_double_link(bench, "email-1")->open_count, 0);
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 3);
     nm_bench_destroy(&bench);
 }
@@ -204,7 +156,7 @@ takes_nothing_back_where_nobody_could_take_it(void **state)
     assert_int_equal(s_taken_back(bench), 0);
     assert_int_equal(nm_bench_offered(bench, "email-1"), 4);
     nm_bench_freeze(bench, "email-1", false);
-    s_run(bench);
+    nm_double_turn(bench);
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 4);
     nm_bench_destroy(&bench);
 }
@@ -219,11 +171,11 @@ takes_nothing_back_that_was_open_when_it_started(void **state)
     s_wait(bench);
     s_wait(bench);
     assert_int_equal(s_taken_back(bench), 0);
-    assert_int_equal(nm_link_claimed(s_link(bench, "email-1")), 4);
+    assert_int_equal(nm_link_claimed(nm_double_link(bench, "email-1")), 4);
     nm_bench_reborn(bench, "email-1");
-    s_run(bench);
+    nm_double_turn(bench);
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), 4);
-    assert_int_equal(s_link(bench, "email-1")->open_count, 0);
+    assert_int_equal(nm_double_link(bench, "email-1")->open_count, 0);
     nm_bench_destroy(&bench);
 }
 
@@ -234,10 +186,10 @@ takes_a_hole_below_what_flows_on_for_no_progress(void **state)
 {
     (void) state;
     nm_bench_t *bench = s_frozen_bench();
-    nm_link_t *link = s_link(bench, "email-1");
+    nm_link_t *link = nm_double_link(bench, "email-1");
     int64_t before_ms = link->progress_ms;
     nm_bench_wait(bench, 500);
-    s_run(bench);
+    nm_double_turn(bench);
     nm_spans_t spans = { .run_count = 1, .runs = { { 3, 4 } } };
     nm_posting_receipted(nm_bench_actor(bench), link, &spans);
     assert_int_equal(link->open_count, 2);
@@ -258,13 +210,13 @@ finds_out_a_peer_that_went_back_above_its_watermark(void **state)
 {
     (void) state;
     nm_bench_t *bench = s_frozen_bench();
-    nm_link_t *link = s_link(bench, "email-1");
+    nm_link_t *link = nm_double_link(bench, "email-1");
     nm_spans_t spans = { .run_count = 1, .runs = { { 3, 4 } } };
     nm_posting_receipted(nm_bench_actor(bench), link, &spans);
     nm_bench_wait(bench, NM_FORGET_PATIENCE_MS);
-    s_run(bench);
+    nm_double_turn(bench);
     nm_bench_reborn(bench, "email-1");
-    s_run(bench);
+    nm_double_turn(bench);
     assert_int_equal(link->state, NM_LINK_ROLLED);
     assert_int_equal(nm_bench_offered(bench, "email-1"), 0);
     nm_bench_destroy(&bench);
@@ -274,18 +226,18 @@ static void
 takes_back_many_in_bounded_turns(void **state)
 {
     (void) state;
-    nm_bench_t *bench = s_bench();
+    nm_bench_t *bench = nm_double_new();
     nm_bench_away(bench, "email-2");
     nm_bench_freeze(bench, "email-1", true);
     s_pass(bench, NM_CREDIT_COUNT);
     nm_bench_back(bench, "email-2");
-    s_run(bench);
+    nm_double_turn(bench);
     nm_bench_wait(bench, nm_bench_mesh(bench)->lease_ms);
     nm_bench_turn_once(bench);
     assert_in_range(s_taken_back(bench), 1, NM_CREDIT_COUNT / 2);
     assert_true(nm_actor_wake(nm_bench_actor(bench)) <= 0);  //  At once
     for (int i = 0; i < 8; i++)
-        s_run(bench);
+        nm_double_turn(bench);
     assert_int_equal(s_taken_back(bench), NM_CREDIT_COUNT);
     assert_int_equal(nm_bench_mails(bench, NM_MAIL_DELIVERY), NM_CREDIT_COUNT);
     nm_bench_destroy(&bench);
@@ -297,24 +249,24 @@ static void
 claims_what_it_is_offered_and_takes_in_what_is_granted(void **state)
 {
     (void) state;
-    nm_bench_t *bench = s_bench();
+    nm_bench_t *bench = nm_double_new();
     nm_bench_offer(bench, "gateway-1", NM_MAIL_WORK, nm_text("one"));
     nm_bench_offer(bench, "gateway-1", NM_MAIL_WORK, nm_text("two"));
     nm_bench_offer(bench, "gateway-1", NM_MAIL_WORK, nm_text("three"));
-    s_run(bench);
+    nm_double_turn(bench);
     assert_int_equal(nm_bench_claims(bench), 1);  //  A turn's claims are one frame
-    assert_int_equal(s_handled(bench), 0);
-    assert_int_equal(s_link(bench, "gateway-1")->seen.seen, 0);
+    assert_int_equal(nm_double_handled(bench), 0);
+    assert_int_equal(nm_double_link(bench, "gateway-1")->seen.seen, 0);
 
     nm_bench_grant(bench, "gateway-1", 1, 2);
-    s_run(bench);
-    assert_int_equal(s_handled(bench), 2);
-    assert_int_equal(s_link(bench, "gateway-1")->seen.seen, 2);
+    nm_double_turn(bench);
+    assert_int_equal(nm_double_handled(bench), 2);
+    assert_int_equal(nm_double_link(bench, "gateway-1")->seen.seen, 2);
     assert_true(nm_bytes_is(nm_bench_sent(bench, NM_MAIL_DELIVERY, 1)->body, "two"));
     nm_bench_grant(bench, "gateway-1", 1, 2);  //  What it does not have is passed over
-    s_run(bench);
-    assert_int_equal(s_handled(bench), 2);
-    assert_int_equal(s_link(bench, "gateway-1")->pending.count, 1);
+    nm_double_turn(bench);
+    assert_int_equal(nm_double_handled(bench), 2);
+    assert_int_equal(nm_double_link(bench, "gateway-1")->pending.count, 1);
     nm_bench_destroy(&bench);
 }
 
@@ -341,25 +293,25 @@ static void
 drops_what_is_pending_with_the_process_that_offered_it(void **state)
 {
     (void) state;
-    nm_bench_t *bench = s_bench();
+    nm_bench_t *bench = nm_double_new();
     nm_bench_offer(bench, "gateway-1", NM_MAIL_WORK, nm_text("not granted in time"));
-    s_run(bench);
-    nm_buf_t late = s_grant_one(bench, s_link(bench, "gateway-1"));
+    nm_double_turn(bench);
+    nm_buf_t late = s_grant_one(bench, nm_double_link(bench, "gateway-1"));
     nm_bench_reborn(bench, "gateway-1");
-    s_run(bench);
-    assert_int_equal(s_link(bench, "gateway-1")->pending.count, 0);
+    nm_double_turn(bench);
+    assert_int_equal(nm_double_link(bench, "gateway-1")->pending.count, 0);
 
     //  The new process offers it again, and the old one's grant arrives.
     nm_bench_again(bench, "gateway-1");
-    s_run(bench);
-    assert_int_equal(s_link(bench, "gateway-1")->pending.count, 1);
+    nm_double_turn(bench);
+    assert_int_equal(nm_double_link(bench, "gateway-1")->pending.count, 1);
     nm_bench_frame(bench, "gateway-1", nm_buf_bytes(&late));
     nm_buf_free(&late);
-    s_run(bench);
-    assert_int_equal(s_handled(bench), 0);
+    nm_double_turn(bench);
+    assert_int_equal(nm_double_handled(bench), 0);
     nm_bench_grant(bench, "gateway-1", 1, 1);
-    s_run(bench);
-    assert_int_equal(s_handled(bench), 1);
+    nm_double_turn(bench);
+    assert_int_equal(nm_double_handled(bench), 1);
     nm_bench_destroy(&bench);
 }
 
@@ -367,20 +319,20 @@ static void
 takes_a_void_as_seen_and_does_nothing(void **state)
 {
     (void) state;
-    nm_bench_t *bench = s_bench();
+    nm_bench_t *bench = nm_double_new();
     nm_bench_offer(bench, "gateway-1", NM_MAIL_WORK, nm_text("goes to another"));
-    s_run(bench);
+    nm_double_turn(bench);
     nm_bench_void(bench, "gateway-1", 1);
-    s_run(bench);
-    assert_int_equal(s_handled(bench), 0);
-    assert_int_equal(s_link(bench, "gateway-1")->pending.count, 0);
-    assert_int_equal(s_link(bench, "gateway-1")->seen.seen, 1);
+    nm_double_turn(bench);
+    assert_int_equal(nm_double_handled(bench), 0);
+    assert_int_equal(nm_double_link(bench, "gateway-1")->pending.count, 0);
+    assert_int_equal(nm_double_link(bench, "gateway-1")->seen.seen, 1);
     assert_int_equal(nm_metric_value(nm_bench_actor(bench)->metric.mail_void), 1);
     nm_bench_grant(bench, "gateway-1", 1, 1);
-    s_run(bench);
-    assert_int_equal(s_handled(bench), 0);
+    nm_double_turn(bench);
+    assert_int_equal(nm_double_handled(bench), 0);
     nm_bench_restart(bench);
-    assert_int_equal(s_link(bench, "gateway-1")->seen.seen, 1);
+    assert_int_equal(nm_double_link(bench, "gateway-1")->seen.seen, 1);
     nm_bench_destroy(&bench);
 }
 
@@ -388,16 +340,16 @@ static void
 claims_nothing_while_it_leaves(void **state)
 {
     (void) state;
-    nm_bench_t *bench = s_bench();
+    nm_bench_t *bench = nm_double_new();
     nm_bench_offer(bench, "gateway-1", NM_MAIL_WORK, nm_text("in time"));
-    s_run(bench);
+    nm_double_turn(bench);
     nm_actor_leave(nm_bench_actor(bench));
     nm_bench_offer(bench, "gateway-1", NM_MAIL_WORK, nm_text("too late"));
-    s_run(bench);
+    nm_double_turn(bench);
     assert_int_equal(nm_bench_claims(bench), 1);
     nm_bench_grant(bench, "gateway-1", 1, 2);
-    s_run(bench);
-    assert_int_equal(s_handled(bench), 1);  //  What was granted is still taken in
+    nm_double_turn(bench);
+    assert_int_equal(nm_double_handled(bench), 1);  //  What was granted is still taken in
     nm_bench_destroy(&bench);
 }
 
