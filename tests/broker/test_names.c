@@ -19,8 +19,8 @@ numbers_follow_the_order_and_outlast_growing(void **state)
         assert_int_equal(nm_names_add(&self, names[i]), i);
     }
     for (size_t i = 0; i < COUNT; i++) {
-        char same[24];
-        snprintf(same, sizeof same, "%s", names[i]);
+        char same[sizeof names[i]];
+        memcpy(same, names[i], sizeof same);
         assert_int_equal(nm_names_find(&self, same), i);
     }
     nm_names_free(&self);
