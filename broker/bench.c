@@ -781,7 +781,6 @@ s_take_changes(nm_txn_t *theirs, void *arg)
             rc = nm_books_changed(actor, copy, change.key);
     }
     nm_book_adopt(&copy->head, &head);
-    copy->owner_away = false;
     return rc == NM_OK ? nm_book_save(follow->txn, follow->book, &copy->head) : rc;
 }
 
@@ -800,6 +799,12 @@ nm_bench_follow_book(nm_bench_t *self, nm_bench_t *owner, const char *book)
     if (nm_store_update(self->store, s_follow, &follow) != NM_OK)
         s_die(book, "could not be followed");
     self->actor->turn.txn = NULL;
+}
+
+void
+nm_bench_hear_owner(nm_bench_t *self, const char *book)
+{
+    nm_books_find(self->actor, nm_text(book))->owner_away = false;
 }
 
 //  -- Looking

@@ -129,9 +129,9 @@ void nm_bench_follow(nm_bench_t *self, const char *peer);  //  A later actor of 
 void nm_bench_full(nm_bench_t *self, bool tight);          //  The store looks tight from the next turn on
 void nm_bench_play_books(nm_bench_t *self);  //  From now on the test answers asks about books; else nobody else has any
 
-//  The actor takes over all changes of a book that the owner's copy, on another bench, has made since the last time. Then the
-//  owner is away again as soon as it is asked.
+//  The actor takes over all changes of a book that the owner's copy, on another bench, has made since the last time.
 void nm_bench_follow_book(nm_bench_t *self, nm_bench_t *owner, const char *book);
+void nm_bench_hear_owner(nm_bench_t *self, const char *book);  //  It is there, until it is asked the next time
 
 //  -- Claims. A played peer claims at once what it is offered, and takes it in when it is granted; only then does it
 //  count as a mail that has left. A frozen one does neither.
