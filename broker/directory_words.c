@@ -114,6 +114,7 @@ s_drop_dead(nm_directory_t *self, nm_directory_member_t *member)
         return;
     nm_gossip_drop(self->gossip, member->peer.actor.name);
     member->said = (nm_cert_t){ .name = "" };
+    member->peer.life = NM_LIFE_GONE;
 }
 
 static void

@@ -114,7 +114,7 @@ nm_link_claimed(const nm_link_t *self)
 bool
 nm_link_holds(const nm_link_t *self)
 {
-    for (uint64_t seq = self->receipted.seen + 1; seq < self->next; seq++)
+    for (uint64_t seq = self->receipted.seen + 1; seq < self->next && !self->ended; seq++)
         if (nm_claims_get(&self->claim, seq) != NM_CLAIM_VOID && !nm_spans_has(&self->receipted, seq))
             return true;
     return false;

@@ -122,6 +122,20 @@ s_ask_heir(nm_case_t *it)
                 : nm_case_unknown(it, "notification");
 }
 
+//  What a gateway that is gone has left here is taken over piece by piece. NM_ERR_REFUSED: it may still come, and that was
+//  answered.
+static nm_rc_t
+s_look_for_heritage(nm_case_t *it, uint16_t number)
+{
+    const nm_peer_t *owner = nm_directory_gateway(it->gateway->directory, number);
+    bool open = false;
+    nm_rc_t rc = owner && owner->forgotten ? nm_recovery_may_inherit(it->txn, owner->actor.name, &open) : NM_OK;
+    if (rc != NM_OK || !open)
+        return rc;
+    nm_answer_away(&it->answer, "What the lost gateway has left is being taken over; try again.");
+    return NM_ERR_REFUSED;
+}
+
 //  Another gateway is the owner: it is asked.
 static nm_rc_t
 s_ask_owner(nm_case_t *it, uint16_t number, nm_bytes_t id)
@@ -141,6 +155,9 @@ nm_case_find(nm_case_t *it, nm_bytes_t text, nm_id_t *id, nm_note_t *note)
     if (rc == NM_OK) {
         rc = nm_notes_get(it->txn, id, note);
         if (rc == NM_ERR_MISSING && nm_id_gateway(id) != it->gateway->number) {
+            rc = s_look_for_heritage(it, nm_id_gateway(id));
+            if (rc != NM_OK)
+                return rc;
             s_ask_owner(it, nm_id_gateway(id), text);
             return NM_ERR_REFUSED;
         }

@@ -281,13 +281,18 @@ nm_rc_t
 nm_notes_event(nm_gateway_t *self, nm_turn_t *turn, const nm_event_t *event, const char *peer)
 {
     nm_note_t note;
+    const nm_shelf_t *shelf = &nm_own_shelf;
     nm_metric_add(self->tally.events, 1);
-    nm_rc_t rc = nm_notes_get(nm_turn_txn(turn), &event->notification, &note);
+    nm_rc_t rc = nm_shelf_get(shelf, nm_turn_txn(turn), &event->notification, &note);
+    if (rc == NM_ERR_MISSING) {  //  Who sent this may know before us that the owner of our copy is lost
+        shelf = &nm_copy_shelf;
+        rc = nm_shelf_get(shelf, nm_turn_txn(turn), &event->notification, &note);
+    }
     if (rc == NM_ERR_MISSING) {
         nm_metric_add(self->tally.unknown_events, 1);
         return NM_OK;
     }
-    return rc == NM_OK ? s_take_event(self, &nm_own_shelf, turn, &note, event, peer) : rc;
+    return rc == NM_OK ? s_take_event(self, shelf, turn, &note, event, peer) : rc;
 }
 
 nm_rc_t

@@ -79,7 +79,7 @@ nm_rc_t nm_notes_mail(struct nm_gateway *self, nm_turn_t *turn, const nm_id_t *i
 //  The body of that mail again, from the disk; a view into scratch memory of the transaction.
 nm_rc_t nm_notes_work(struct nm_gateway *self, nm_txn_t *txn, const nm_id_t *id, nm_bytes_t *body);
 
-//  An event from another actor. Unknown notifications are counted and passed over.
+//  An event from another actor, also about a copy whose owner is lost. Unknown notifications are counted and passed over.
 nm_rc_t nm_notes_event(struct nm_gateway *self, nm_turn_t *turn, const nm_event_t *event, const char *peer);
 
 //  The same from the owner of what we keep a copy of.

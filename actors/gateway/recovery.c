@@ -100,6 +100,21 @@ nm_recovery_forgotten(nm_gateway_t *self, nm_turn_t *turn, const char *name, nm_
     return s_begin(self, turn, name, role);
 }
 
+nm_rc_t
+nm_recovery_may_inherit(nm_txn_t *txn, const char *name, bool *open)
+{
+    nm_recovering_t row;
+    nm_bytes_t value;
+    nm_rc_t rc = nm_table_get(txn, &nm_recoveries_table, nm_text(name), &value);
+    *open = rc == NM_ERR_MISSING;  //  We have heard of it in this turn
+    if (rc != NM_OK)
+        return rc == NM_ERR_MISSING ? NM_OK : rc;
+    if (nm_record_decode(&nm_recovering_shape, &row, value, NULL, "") != NM_OK)
+        return NM_ERR_CORRUPT;
+    *open = row.phase == PHASE_ADOPT;
+    return NM_OK;
+}
+
 //  The first row that is not done.
 static nm_rc_t
 s_load_row(nm_gateway_t *self, nm_txn_t *txn)

@@ -65,6 +65,9 @@ nm_rc_t nm_recovery_load(struct nm_gateway *self, nm_turn_t *turn);
 //  The role's hook. A second word of the same changes nothing.
 nm_rc_t nm_recovery_forgotten(struct nm_gateway *self, nm_turn_t *turn, const char *name, nm_role_id_t role);
 
+//  Is it still open whether a notification of this gateway, which is forgotten, will be ours?
+nm_rc_t nm_recovery_may_inherit(nm_txn_t *txn, const char *name, bool *open);
+
 //  Once a minute: what was done for one whose name a later actor has is forgotten, for that one may be lost too.
 nm_rc_t nm_recovery_tidy(struct nm_gateway *self, nm_txn_t *txn);
 

@@ -523,6 +523,35 @@ what_was_due_at_a_lost_gateway_is_asked_after_before_it_is_sent(void **state)
     assert_int_equal(s_works(self), 1);
 }
 
+//  A 404 would be for ever.
+static void
+until_copies_are_ours_they_are_not_unknown(void **state)
+{
+    test_t *self = *state;
+    char text[NM_ID_TEXT_SIZE + 1];
+    nm_id_t id = s_keep(self, 1, NULL);
+    nm_id_to_text(&id, text);
+    nm_bench_bury(self->bench, "gateway-2");
+    nm_buf_clear(&self->body);
+    nm_bytes_t body = nm_client_map(&self->body, "id", text, NULL);
+    const nm_bench_reply_t *reply = nm_client_ask(self->client, "notifications.get", body);
+    assert_int_equal(reply->status, 503);
+    reply = nm_client_ask(self->client, "notifications.get", body);
+    assert_int_equal(reply->status, 200);
+}
+
+//  A channel actor may hear of the loss before we do.
+static void
+an_event_that_comes_before_the_word_of_the_loss_counts(void **state)
+{
+    test_t *self = *state;
+    nm_id_t id = s_keep(self, 1, NULL);
+    nm_event_t event = nm_client_event(self->client, &id, NM_EVENT_SENT, 4);
+    nm_client_tell(self->client, "email-1", &event);
+    s_lose(self, "gateway-2");
+    assert_string_equal(nm_client_status(self->client, &id), "sent");
+}
+
 //  That a holder was named once is no proof when later events may be lost.
 static void
 a_delivery_of_a_lost_gateway_is_believed_only_to_its_holder(void **state)
@@ -639,6 +668,8 @@ main(void)
         TEST(what_may_be_sent_only_once_fails_rather_than_risk_a_second),
         TEST(the_copies_of_a_lost_gateway_become_ours),
         TEST(what_was_due_at_a_lost_gateway_is_asked_after_before_it_is_sent),
+        TEST(until_copies_are_ours_they_are_not_unknown),
+        TEST(an_event_that_comes_before_the_word_of_the_loss_counts),
         TEST(a_delivery_of_a_lost_gateway_is_believed_only_to_its_holder),
         TEST(an_id_of_a_lost_gateway_that_nobody_kept_is_404),
         TEST(an_operator_may_have_everything_accounted_for),

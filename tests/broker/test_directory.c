@@ -336,6 +336,23 @@ a_revoked_certificate_is_out_whatever_names_it(void **state)
     assert_null(nm_directory_admit(self->directory, self->email.public_key, FOLDER_NOW_MS + 5000, &error));
 }
 
+//  Its words are dropped, so nothing else would ever end that.
+static void
+an_actor_whose_certificate_is_revoked_is_not_seen_as_alive(void **state)
+{
+    fixture_t *self = *state;
+    other_t other;
+    s_make_other(self, "email-1", NM_ROLE_EMAIL, 5, &other);
+    assert_int_equal(s_hear(self, &other, 10, NULL), NM_OK);
+    const nm_peer_t *peer = nm_directory_find(self->directory, "email-1");
+    assert_int_equal(peer->life, NM_LIFE_ALIVE);
+    nm_stated_t revoke = { .kind = NM_STATED_REVOKE, .name = "email-1", .at_ms = FOLDER_NOW_MS };
+    memcpy(revoke.serial, other.cert.serial, sizeof revoke.serial);
+    s_state(self, self->directory, &revoke);
+    assert_int_equal(peer->life, NM_LIFE_GONE);
+    nm_directory_destroy(&other.directory);
+}
+
 static void
 a_forgotten_actor_is_fenced_until_a_later_one_has_its_name(void **state)
 {
@@ -525,6 +542,7 @@ main(void)
         WITH_FIXTURE(an_actor_of_another_role_than_the_roster_says_is_refused),
         WITH_FIXTURE(a_gateway_number_is_not_given_twice),
         WITH_FIXTURE(a_revoked_certificate_is_out_whatever_names_it),
+        WITH_FIXTURE(an_actor_whose_certificate_is_revoked_is_not_seen_as_alive),
         WITH_FIXTURE(a_forgotten_actor_is_fenced_until_a_later_one_has_its_name),
         WITH_FIXTURE(an_actor_hears_that_it_has_to_leave),
         WITH_FIXTURE(a_peer_whose_certificate_runs_out_is_certified_no_more),

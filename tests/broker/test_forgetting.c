@@ -52,6 +52,19 @@ gives_all_that_was_open_to_others_of_the_role(void **state)
 }
 
 static void
+an_actor_can_still_be_drained(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench_with_mail_at_one();
+    nm_bench_bury(bench, "email-1");
+    nm_double_turn(bench);
+    nm_actor_drain(nm_bench_actor(bench));
+    nm_double_turn(bench);
+    assert_true(nm_actor_drained(nm_bench_actor(bench)));
+    nm_bench_destroy(&bench);
+}
+
+static void
 gives_back_nothing_that_has_a_receipt(void **state)
 {
     (void) state;
@@ -187,6 +200,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_all_that_was_open_to_others_of_the_role),
+        cmocka_unit_test(an_actor_can_still_be_drained),
         cmocka_unit_test(gives_back_nothing_that_has_a_receipt),
         cmocka_unit_test(gives_back_what_waits_when_nobody_else_is_there_yet),
         cmocka_unit_test(tells_all_other_gateways_what_one_was_to_hear),
