@@ -269,6 +269,9 @@ s_keep(nm_gateway_t *self, nm_turn_t *turn, const nm_copy_t *copy)
                            .correlation_id = copy->correlation_id,
                            .traceparent = copy->traceparent };
     nm_accept_note(&origin, &request, &note);
+#ifdef NM_MUTANT_KEEP_NOTHING
+    return NM_OK;  //  A deliberate fault: the receipt goes out, and there is no copy
+#endif
     nm_rc_t rc = nm_shelf_put(self, &nm_copy_shelf, txn, &copy->notification, &note);
     return rc == NM_OK ? nm_table_put(txn, &nm_copy_contents_table, s_key(&copy->notification), copy->request) : rc;
 }

@@ -69,6 +69,18 @@ sim_body_text(nm_bytes_t map, const char *key, char *out, size_t size)
         nm_bytes_to_text(text, out, size);
 }
 
+unsigned
+sim_body_uint(nm_bytes_t map, const char *key)
+{
+    nm_bytes_t raw;
+    nm_reader_t reader;
+    uint64_t number = 0;
+    if (nm_reader_find(map, key, &raw) != NM_OK)
+        return 0;
+    nm_reader_open(&reader, raw);
+    return nm_reader_uint(&reader, &number) == NM_OK ? (unsigned) number : 0;
+}
+
 size_t
 sim_body_count(nm_bytes_t map, const char *key)
 {

@@ -33,6 +33,9 @@ void sim_body_put(nm_buf_t *out, ...);
 //  The text under a key of a packed map; "" if it is not there or not a text.
 void sim_body_text(nm_bytes_t map, const char *key, char *out, size_t size);
 
+//  The number under a key; 0 if it is not there or none.
+unsigned sim_body_uint(nm_bytes_t map, const char *key);
+
 //  How many items the list under a key has, and one of them (empty past the end).
 size_t sim_body_count(nm_bytes_t map, const char *key);
 nm_bytes_t sim_body_item(nm_bytes_t map, const char *key, size_t n);

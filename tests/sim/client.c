@@ -159,14 +159,16 @@ s_on_client(sim_t *self, sim_event_t *event)
         s_ask_about(self, note, S_CANCEL, "notifications.cancel");
         note->cancelled = true;
         note->cancel_ms = 0;
-    } else if (sim_dice_odds(&self->dice, 80)) {
+    } else if (!note->settled_key && sim_dice_odds(&self->dice, 80)) {
         s_create(self, note);  //  Again, under the same key: the answer must be the same
     } else if (sim_dice_odds(&self->dice, 60)) {
         s_ask_about(self, note, S_FOREIGN, "notifications.get");
     } else if (!s_is_over(note) || (!self->healed && sim_dice_odds(&self->dice, 200))) {
         s_ask_about(self, note, S_GET, "notifications.get");
     }
-    if (!(self->healed && note->state == SIM_NOTE_TAKEN && s_is_over(note)))
+    //  Where a gateway is still to be lost, what was final may have to be asked about once more.
+    bool rests = self->healed && (!self->loses || self->lost);
+    if (!(rests && note->state == SIM_NOTE_TAKEN && s_is_over(note)))
         sim_at(self, again_ms, (sim_event_t){ .run = s_on_client, .to = event->to });
 }
 
@@ -178,7 +180,7 @@ s_take_created(sim_t *self, sim_note_t *note, const sim_reply_t *reply)
     char text[NM_ID_TEXT_SIZE + 1];
     nm_id_t id;
     size_t number = (size_t) (note - self->notes);
-    if (reply->status >= 500 || reply->status == 429 || note->excused)
+    if (reply->status >= 500 || reply->status == 429 || note->excused || note->settled_key)
         return;
     sim_body_text(reply->body, "id", text, sizeof text);
     if (reply->status == 422 && note->expires && note->state == SIM_NOTE_ASKED) {
@@ -193,6 +195,8 @@ s_take_created(sim_t *self, sim_note_t *note, const sim_reply_t *reply)
         sim_fault(self, "I6", "note %zu got another id under the same key", number);
     if (note->state != SIM_NOTE_TAKEN)
         sim_say(self, "note %zu is taken by %s as %s", number, self->hosts[note->gateway].seat->entry->name, text);
+    if (note->state != SIM_NOTE_TAKEN)
+        note->copies = sim_body_uint(reply->body, "copies");
     note->state = SIM_NOTE_TAKEN;
     note->id = id;
 }

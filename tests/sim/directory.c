@@ -94,7 +94,8 @@ static sim_host_t *
 s_draw_listener(sim_t *self)
 {
     sim_host_t *host = &self->hosts[sim_dice_below(&self->dice, self->host_count)];
-    return host->actor ? host : NULL;
+    bool in = !sim_directory_is_revoked(host) && !host->forgotten;
+    return host->actor && in ? host : NULL;
 }
 
 static void
@@ -128,6 +129,7 @@ sim_directory_published(sim_t *self, size_t number, size_t host)
     sim_say(self, "%s has heard statement %zu", self->hosts[host].seat->entry->name, number);
     statement->heard = true;
     statement->heard_by = host;
+    self->settled = false;
 }
 
 void
@@ -177,6 +179,8 @@ static bool
 s_is_last_lobby(const sim_host_t *host)
 {
     const sim_t *self = host->sim;
+    if (self->loses)
+        return host->place.lobby[0];
     for (size_t i = 0; i < self->host_count; i++)
         if (&self->hosts[i] != host && self->hosts[i].place.lobby[0] && !self->hosts[i].revoked)
             return false;
@@ -191,17 +195,31 @@ sim_directory_revoke(sim_host_t *host)
     const nm_cert_t *cert = sim_directory_cert(host);
     nm_stated_t stated = { .kind = NM_STATED_REVOKE, .at_ms = SIM_START_MS + self->now_ms };
     if (!self->gossips || !host->present || host->revoked + 1 == SIM_CERT_COUNT ||
-        self->statement_count == SIM_STATEMENT_MAX || s_is_last_lobby(host))
+        self->statement_count + self->loses >= SIM_STATEMENT_MAX || s_is_last_lobby(host))
         return;
     sim_say(self, "%s is revoked", host->seat->entry->name);
     memcpy(stated.name, cert->name, sizeof stated.name);
     memcpy(stated.serial, cert->serial, sizeof stated.serial);
     host->revoked = host->cert + 1;
+    sim_directory_unheard(host);
     s_state(self, &stated);
     bool late = sim_dice_odds(&self->dice, LATE_ODDS);
     int64_t at_ms =
         late ? self->heal_ms + LATE_MS : self->now_ms + sim_dice_between(&self->dice, SOON_MS / 10, SOON_MS);
     sim_at(self, at_ms, (sim_event_t){ .run = s_on_renew, .to = host->index, .kind = late });
+}
+
+//  -- Forgotten
+
+void
+sim_directory_forget(sim_host_t *host)
+{
+    sim_t *self = host->sim;
+    nm_stated_t stated = { .kind = NM_STATED_FORGET, .at_ms = SIM_START_MS + self->now_ms };
+    sim_say(self, "%s is forgotten", host->seat->entry->name);
+    sim_directory_unheard(host);
+    memcpy(stated.name, host->seat->certs[0].name, sizeof stated.name);
+    s_state(self, &stated);
 }
 
 //  -- Lies
@@ -333,7 +351,19 @@ static bool
 s_sees_gone(const sim_host_t *a, const sim_host_t *b)
 {
     const nm_peer_t *peer = nm_directory_find(a->directory, b->seat->entry->name);
-    return !peer || !peer->heard || peer->life == NM_LIFE_GONE;
+    return !peer || (b->forgotten ? peer->forgotten : !peer->heard || peer->life == NM_LIFE_GONE);
+}
+
+bool
+sim_directory_all_see_gone(const sim_host_t *host)
+{
+    const sim_t *self = host->sim;
+    for (size_t i = 0; i < self->host_count; i++) {
+        const sim_host_t *other = &self->hosts[i];
+        if (other->present && !(other->actor && s_sees_gone(other, host)))
+            return false;
+    }
+    return true;
 }
 
 bool
@@ -342,12 +372,14 @@ sim_directory_is_settled(sim_t *self, char why[160])
     for (size_t i = 0; self->gossips && i < self->host_count; i++)
         if (self->hosts[i].present && !self->hosts[i].actor) {
             self->up_ms = self->now_ms;
+            self->settled = false;
             return false;
         }
     for (size_t i = 0; self->gossips && i < self->host_count; i++)
         for (size_t j = 0; j < self->host_count; j++) {
             const sim_host_t *a = &self->hosts[i], *b = &self->hosts[j];
-            if (i == j || !a->present || !(b->gone || b->present) || (b->gone ? s_sees_gone(a, b) : s_knows(a, b)))
+            if (i == j || !a->present || a->forgotten || !(b->gone || b->present) ||
+                (b->gone ? s_sees_gone(a, b) : s_knows(a, b)))
                 continue;
             snprintf(why, 160, "%s does not know %s as it is", a->seat->entry->name, b->seat->entry->name);
             return false;

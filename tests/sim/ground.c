@@ -18,6 +18,7 @@
 #include "tests/sim/ask.h"
 #include "tests/sim/dice.h"
 #include "wire/id.h"
+#include "wire/writer.h"
 
 static const struct {
     const char *name;
@@ -374,7 +375,10 @@ s_add_tenants(sim_ground_t *self, sim_seat_t *seat, nm_actor_t *actor)
     for (size_t i = 0; i < SIM_TENANT_COUNT; i++) {
         nm_buf_t body = { 0 };
         char service[NM_ID_TEXT_SIZE + 1] = "";
-        sim_body_put(&body, "name", NAMES[i], NULL);
+        nm_writer_map(&body, 3);
+        nm_writer_pair_text(&body, "name", NAMES[i]);
+        nm_writer_pair_uint(&body, "accept", i == SIM_TENANT_COUNT - 1 ? 2 : 1);
+        nm_writer_pair_bool(&body, "accept_alone", i == SIM_TENANT_COUNT - 1);
         s_ask(actor, "services.create", nm_buf_bytes(&body), "id", service, sizeof service);
         nm_buf_clear(&body);
         sim_body_put(&body, "service_id", service, NULL);

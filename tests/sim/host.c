@@ -122,6 +122,16 @@ sim_host_crash(sim_host_t *self, int64_t down_ms)
     sim_host_start_later(self, down_ms);
 }
 
+void
+sim_host_lose(sim_host_t *self)
+{
+    sim_say(self->sim, "%s is lost", self->seat->entry->name);
+    sim_provider_crashed(self);
+    s_end(self);
+    self->present = false;
+    self->gone = self->forgotten = true;
+}
+
 //  -- Outputs
 
 static sim_host_t *
@@ -285,12 +295,17 @@ s_is_dispensable(const sim_host_t *self)
 void
 sim_host_drain(sim_host_t *self)
 {
+    enum { AHEAD_MS = 20000 };
     bool stays = self->role.id == NM_ROLE_GATEWAY && self->sim->rolled_back;
-    if (!self->actor || self->draining || stays || !s_is_dispensable(self))
+    //  What it gives back is due by its clock, and may have to wait for up to an hour elsewhere.
+    bool ahead = self->step_ms > AHEAD_MS;
+    if (!self->actor || self->draining || stays || ahead || !s_is_dispensable(self))
         return;
-    //  Of a gateway there are clients who know no other.
+    //  Clients know no gateway but theirs, newcomers find their way by lobbies; and where one is lost, what it had is asked
+    //  for of all others.
+    bool needed = self->role.id == NM_ROLE_GATEWAY || self->place.lobby[0] || self->sim->loses;
     self->draining = true;
-    self->for_good = self->role.id != NM_ROLE_GATEWAY && sim_dice_odds(&self->sim->dice, 500);
+    self->for_good = !needed && sim_dice_odds(&self->sim->dice, 500);
     sim_say(self->sim, "%s is told to drain%s", self->seat->entry->name, self->for_good ? " for good" : "");
     nm_actor_drain(self->actor);
     s_schedule(self, self->sim->now_ms);
@@ -435,6 +450,10 @@ static void
 s_stop_out(sim_host_t *self)
 {
     sim_t *sim = self->sim;
+    if (self->forgotten) {
+        self->present = false;
+        return;
+    }
     if (!sim_directory_is_revoked(self))
         sim_fault(sim, "directory", "%s left the mesh, and nobody had revoked it", self->seat->entry->name);
     if (sim_dice_odds(&sim->dice, 500))
@@ -568,7 +587,7 @@ s_is_present(sim_t *self, const sim_seat_t *seat, bool wide)
 void
 sim_hosts_open(sim_t *self)
 {
-    bool wide = sim_dice_odds(&self->dice, 200);
+    bool wide = sim_dice_odds(&self->dice, 200) || self->loses;
     self->host_count = self->ground->seat_count;
     for (size_t i = 0; i < self->host_count; i++) {
         sim_host_t *host = &self->hosts[i];

@@ -119,6 +119,8 @@ static bool
 s_is_excused(const sim_host_t *host, const sim_host_t *from, const nm_mail_in_t *mail)
 {
     const sim_t *sim = host->sim;
+    if (sim->lost)
+        return true;  //  What it had is made again from what the gateways keep
     if (!sim->rolled_back)
         return false;
     size_t note = s_note_of(sim, mail);
@@ -338,7 +340,7 @@ s_check_given(const sim_host_t *host)
     const nm_link_t *near;
     for (size_t i = 0; (near = s_link(host, i)); i++) {
         const sim_host_t *peer = s_peer(host->sim, near);
-        const nm_link_t *far = peer && peer->actor ? s_link_to(peer, host) : NULL;
+        const nm_link_t *far = peer && peer->actor && !peer->forgotten ? s_link_to(peer, host) : NULL;
         for (uint64_t seq = 1; far && s_same_stream(host, far) && seq < near->next; seq++)
             if (!nm_spans_has(&far->seen, seq) && nm_claims_get(&near->claim, seq) != NM_CLAIM_VOID)
                 sim_fault(host->sim, "drain", "%s says that it is drained, and %s has not seen its mail %llu",
@@ -369,15 +371,19 @@ sim_ledger_is_waited_for(const sim_host_t *host)
 //  -- The end
 
 void
+sim_ledger_excuse_note(sim_t *self, size_t number)
+{
+    sim_note_t *note = &self->notes[number];
+    self->tally->excused += !note->excused;
+    note->excused = true;
+}
+
+void
 sim_ledger_excuse(sim_t *self)
 {
-    for (size_t i = 0; i < self->note_count; i++) {
-        sim_note_t *note = &self->notes[i];
-        if (!note->excused && note->state != SIM_NOTE_NEW) {
-            note->excused = true;
-            self->tally->excused++;
-        }
-    }
+    for (size_t i = 0; i < self->note_count; i++)
+        if (self->notes[i].state != SIM_NOTE_NEW)
+            sim_ledger_excuse_note(self, i);
 }
 
 //  Of what was taken back from one who has left for good the numbers stay open, void as they are.
@@ -424,6 +430,29 @@ sim_ledger_is_quiet(sim_t *self)
     return true;
 }
 
+//  For whoever reads the story: what is left at a host.
+static void
+s_tell(const sim_host_t *host)
+{
+    const sim_t *sim = host->sim;
+    const char *name = host->seat->entry->name;
+    const nm_link_t *link;
+    uint64_t held = 0;
+    int64_t oldest_ms = 0;
+    if (host->role.backlog)
+        host->role.backlog(host->actor->state, &held, &oldest_ms);
+    sim_say(sim, "%s holds %llu%s%s", name, (unsigned long long) held, host->draining ? ", drains" : "",
+            host->must_stop ? ", has to stop" : "");
+    for (size_t i = 0; (link = s_link(host, i)); i++)
+        if (link->open_count)
+            sim_say(sim, "%s has %u open to %s, which is %s", name, link->open_count, link->peer->actor.name,
+                    nm_link_state_text(link->state));
+    for (size_t i = 0; i < host->actor->lane_count; i++)
+        if (host->actor->lanes[i].count)
+            sim_say(sim, "%s has %llu for %s", name, (unsigned long long) host->actor->lanes[i].count,
+                    host->actor->lanes[i].text);
+}
+
 static void
 s_close_note(sim_t *self, size_t number)
 {
@@ -434,7 +463,7 @@ s_close_note(sim_t *self, size_t number)
     if (note->excused)
         return;
     for (size_t i = 0; i < note->got_count; i++)
-        known += note->gots[i] == SIM_GOT_KNOWN;
+        known += note->gots[i] == SIM_GOT_KNOWN || note->gots[i] == SIM_GOT_FORGOTTEN;
     switch (note->seen ? note->status : NM_STATUS_COUNT) {
     case NM_STATUS_SENT:
         self->tally->sent++;
@@ -443,9 +472,11 @@ s_close_note(sim_t *self, size_t number)
         break;
     case NM_STATUS_FAILED:
         self->tally->failed++;
-        if (!note->failures)
+        //  What a lost actor may have sent, and may be sent once only, is not sent again.
+        if (!note->failures && !(self->lost && note->at_most_once))
             sim_fault(self, "I1", "note %zu has failed, and nothing had gone wrong with it", number);
-        if (!note->buried)
+        //  A dead letter on its way is on one disk.
+        if (!note->buried && !self->lost)
             sim_fault(self, "I1", "note %zu has failed, and is no dead letter", number);
         break;
     case NM_STATUS_EXPIRED:
@@ -491,7 +522,9 @@ sim_ledger_close(sim_t *self)
         sim_host_t *host = &self->hosts[i];
         if (!host->actor && host->present && !self->fault[0])
             sim_fault(self, "I7", "%s is down in the end", host->seat->entry->name);
-        if (host->actor && !self->rolled_back)
+        if (host->actor)
+            s_tell(host);
+        if (host->actor && !self->rolled_back && !self->lost)
             s_close_streams(host);
         if (host->must_stop && host->state == SIM_STORE_ROLLED)
             sim_fault(self, "I9", "%s was rolled back behind its peers, and nobody noticed", host->seat->entry->name);

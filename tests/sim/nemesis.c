@@ -136,7 +136,7 @@ s_begin(sim_t *self, sim_event_t *event)
         break;
     case S_FULL: host->full_odds = (unsigned) sim_dice_between(&self->dice, 100, 900); break;
     case S_TIGHT: host->tight = true; break;
-    case S_CLOCK: host->step_ms += s_draw_step(self); break;
+    case S_CLOCK: host->step_ms += host->draining ? 0 : s_draw_step(self); break;
     case S_PROVIDERS:
         self->providers.unreached = 150;
         self->providers.broken = 100;
@@ -261,9 +261,10 @@ sim_nemesis_open(sim_t *self)
     self->heal_ms = lasting ? sim_dice_between(dice, 7000, 12000) : sim_dice_between(dice, 1000, 6000);
     size_t count = (size_t) sim_dice_between(dice, 0, SIM_SPELL_MAX);
     self->client_loss = sim_dice_odds(dice, 500) ? (unsigned) sim_dice_below(dice, 200) : 0;
-    bool may_roll_back = sim_dice_odds(dice, 250);
+    bool may_roll_back = sim_dice_odds(dice, 250) && !self->loses;
     for (size_t i = 0; i < count; i++)
         s_draw_spell(self, may_roll_back);
     s_launch_newcomers(self);
+    sim_loss_open(self);
     sim_at(self, self->heal_ms, (sim_event_t){ .run = s_on_heal });
 }

@@ -51,7 +51,7 @@ s_on_take(sim_t *self, sim_event_t *event)
     sim_say(self, "a server takes note %zu (for the %zu. time)", call->note, note->got_count);
     size_t sure = 0;
     for (size_t i = 0; i < note->got_count; i++)
-        sure += note->gots[i] != SIM_GOT_UNCERTAIN;
+        sure += note->gots[i] == SIM_GOT_OPEN || note->gots[i] == SIM_GOT_KNOWN;
     if (sure > 1 && !note->excused)
         sim_fault(self, "I2", "note %zu was taken %zu times, and nothing explains it", call->note, note->got_count);
     if (note->at_most_once && note->got_count > 1 && !note->replays && !note->excused)

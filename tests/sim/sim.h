@@ -82,6 +82,7 @@ struct sim_host {
     bool draining;              //  Somebody wants it to, until it has left
     bool for_good;              //  ... and not to come back
     bool gone;                  //  It has not
+    bool forgotten;             //  It was lost, and may not come back
     nm_directory_t *directory;  //  Its own; NULL: it is down, or all share the ground's
     nm_mesh_actor_t place;      //  Where it is found now
     unsigned moves;
@@ -119,6 +120,9 @@ void sim_host_crash(sim_host_t *self, int64_t down_ms);
 
 //  It is told to stop, ends what is under way, says goodbye, and starts again.
 void sim_host_leave(sim_host_t *self);
+
+//  It is gone, with its disk.
+void sim_host_lose(sim_host_t *self);
 
 //  It is told to drain, and again in each life until it has left with nothing; then it starts again, or does not.
 void sim_host_drain(sim_host_t *self);
@@ -196,6 +200,7 @@ typedef enum {
     SIM_GOT_OPEN,       //  The caller does not know yet
     SIM_GOT_KNOWN,      //  It is on the caller's disk that it was sent
     SIM_GOT_UNCERTAIN,  //  The answer was lost, or the caller died first
+    SIM_GOT_FORGOTTEN,  //  It was known, and who knew it is lost with its disk
 } sim_got_state_t;
 
 //  A notification, from the wish of a client to its end.
@@ -212,7 +217,9 @@ typedef struct {
     int64_t cancel_ms;  //  When its client thinks better of it; 0: never
     sim_note_state_t state;
     nm_id_t id;
-    bool excused;  //  A store that was rolled back took part of it along
+    bool excused;      //  A store that was rolled back took part of it along
+    unsigned copies;   //  On how many disks it was accepted; 0: its service does not ask
+    bool settled_key;  //  Whom its key was known to is lost: it is not asked for again
     bool cancelled;
     unsigned replays;   //  Asked for
     unsigned failures;  //  Calls that did not end well
@@ -262,7 +269,7 @@ void sim_directory_revoke(sim_host_t *host);
 bool sim_directory_is_revoked(const sim_host_t *host);
 void sim_directory_published(sim_t *self, size_t statement, size_t host);
 
-//  The host may have lost what it has heard.
+//  The host may have lost what it has heard, or nobody hears it any more.
 void sim_directory_unheard(sim_host_t *host);
 
 //  An actor pushes what nobody has said.
@@ -273,6 +280,15 @@ void sim_directory_check(const sim_host_t *host);
 
 //  Does everybody know everybody as he is now? Else why says who does not.
 bool sim_directory_is_settled(sim_t *self, char why[160]);
+
+//  The authority says that it is gone for good, disk and all.
+void sim_directory_forget(sim_host_t *host);
+
+//  All who take part are up, and know that the host is gone.
+bool sim_directory_all_see_gone(const sim_host_t *host);
+
+//  -- loss.c: a machine is lost with its disk, and forgotten; now and then it is back with it all the same. Once at most.
+void sim_loss_open(sim_t *self);
 
 //  -- nemesis.c: faults
 
@@ -317,6 +333,7 @@ bool sim_ledger_is_behind(const sim_host_t *host);
 //  A store went back in time: whatever was on its way or done may have gone with it, or comes again out of
 //  an outbox of then. What is begun after that is held to everything.
 void sim_ledger_excuse(sim_t *self);
+void sim_ledger_excuse_note(sim_t *self, size_t note);
 
 //  Everything is final and empty.
 bool sim_ledger_is_quiet(sim_t *self);
@@ -329,7 +346,8 @@ void sim_ledger_close(sim_t *self);
 //  What many runs add up to.
 typedef struct {
     uint64_t seeds, turns, commits, crashes, rollbacks, stops, restores, full, notes, excused, sent, failed, gots,
-        duplicates, mails, simulated_ms, directories, newcomers, statements, lies, drained, gone, recalled;
+        duplicates, mails, simulated_ms, directories, newcomers, statements, lies, drained, gone, recalled, losses,
+        inherited, returns;
 } sim_tally_t;
 
 struct sim {
@@ -363,9 +381,12 @@ struct sim {
 
     bool gossips;   //  Each host has a directory of its own
     int64_t up_ms;  //  Since when no host is down
+    bool settled;   //  Since then everybody has known everybody
     sim_statement_t statements[SIM_STATEMENT_MAX];
     size_t statement_count;
 
+    bool loses;        //  A machine will be lost
+    sim_host_t *lost;  //  It is; else NULL
     bool rolled_back;  //  Some store was, in this run
     sim_ledger_t ledger;
     sim_tally_t *tally;
