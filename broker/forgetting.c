@@ -38,12 +38,25 @@ s_begin_anew(nm_actor_t *self, nm_link_t *link)
 }
 
 //  A peer is forgotten by the directory's word, or, if a later one of its name is there already, by its store.
+static bool
+s_is_over(nm_actor_t *self, const nm_link_t *link)
+{
+    if (link->peer->forgotten || !link->known || link->state == NM_LINK_FORGOTTEN)
+        return link->peer->forgotten;
+    return nm_id_equal(&link->store, &link->peer->fenced) || nm_inbox_is_fenced(self->turn.txn, &link->store);
+}
+
+bool
+nm_forgetting_has_begun(nm_actor_t *self, const nm_link_t *link)
+{
+    static const nm_id_t NONE;
+    return link->state == NM_LINK_FORGOTTEN || (!s_is_over(self, link) && !nm_id_equal(&link->peer->fenced, &NONE));
+}
+
 static nm_rc_t
 s_look_at(nm_actor_t *self, nm_link_t *link)
 {
-    bool over = link->peer->forgotten;
-    if (!over && link->known && link->state != NM_LINK_FORGOTTEN)
-        over = nm_id_equal(&link->store, &link->peer->fenced) || nm_inbox_is_fenced(self->turn.txn, &link->store);
+    bool over = s_is_over(self, link);
     if (over && link->state != NM_LINK_FORGOTTEN)
         return s_begin(self, link);
     if (!over && link->ended)
@@ -78,18 +91,29 @@ s_readdress(nm_actor_t *self, const nm_link_t *gone, uint64_t rank, const nm_out
     return rc;
 }
 
+nm_outbox_skip_fn *
+nm_forgetting_filter(const nm_actor_t *self, const nm_link_t *link)
+{
+    return link->state == NM_LINK_FORGOTTEN ? self->role->recovers : NULL;
+}
+
+//  What was only offered has been handled by nobody. What was granted may have been: where the role asks around who has it,
+//  it does not go to another unasked.
 static nm_rc_t
-s_give_back(nm_actor_t *self, nm_link_t *link, const nm_outbox_mail_t *mail)
+s_give_back(nm_actor_t *self, nm_link_t *link, uint64_t seq, const nm_outbox_mail_t *mail)
 {
     uint64_t rank = nm_rank(0, mail->priority);
+    bool claimed = nm_claims_get(&link->claim, seq) == NM_CLAIM_CLAIMED;
     if (!mail->kind)
         return NM_OK;  //  A void
+    if (claimed && self->role->recovers && self->role->recovers(mail->kind, mail->body))
+        return NM_OK;
     if (!mail->shared)
         return s_readdress(self, link, rank, mail);
     return nm_posting_wait(self, nm_posting_lane(self, link->peer->actor.role, NULL), rank, mail);
 }
 
-//  What is open, granted or not: its receipt will never come.
+//  What is open: its receipt will never come.
 static nm_rc_t
 s_empty_open(nm_actor_t *self, nm_link_t *link, size_t *left)
 {
@@ -100,7 +124,7 @@ s_empty_open(nm_actor_t *self, nm_link_t *link, size_t *left)
         rc = nm_outbox_first_open(self->turn.txn, link, &seq, &mail);
         bool receipted = rc == NM_OK && nm_spans_has(&link->receipted, seq);
         if (rc == NM_OK && !receipted)
-            rc = s_give_back(self, link, &mail);
+            rc = s_give_back(self, link, seq, &mail);
         if (rc == NM_OK)
             rc = nm_outbox_delete_open(self->turn.txn, link, seq);
         if (rc == NM_OK && !receipted && link->open_count)

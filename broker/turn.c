@@ -78,8 +78,15 @@ nm_turn_mail_mine(nm_turn_t *turn, nm_mail_mine_fn *fn, void *arg)
     nm_actor_t *self = turn->actor;
     nm_rc_t rc = nm_outbox_each_waiting(turn->txn, fn, arg);
     for (size_t i = 0; rc == NM_OK && i < self->link_count; i++)
-        rc = nm_outbox_each_open(turn->txn, self->links[i], fn, arg);
+        rc = nm_outbox_each_open(turn->txn, self->links[i], nm_forgetting_filter(self, self->links[i]), fn, arg);
     return rc;
+}
+
+bool
+nm_turn_has_lost(nm_turn_t *turn, const char *peer)
+{
+    const nm_link_t *link = nm_actor_link(turn->actor, peer);
+    return !link || nm_forgetting_has_begun(turn->actor, link);
 }
 
 uint64_t

@@ -179,6 +179,14 @@ s_on_forgotten(void *state, nm_turn_t *turn, const char *peer, nm_role_id_t role
     return nm_recovery_forgotten(state, turn, peer, role);
 }
 
+//  What a lost router may have passed on already is looked for like all that it had.
+static bool
+s_recovers(uint8_t kind, nm_bytes_t body)
+{
+    (void) body;
+    return kind == NM_MAIL_WORK;
+}
+
 //  -- Mail
 
 static nm_rc_t
@@ -418,6 +426,7 @@ const nm_role_t nm_gateway_role = {
     .reply = s_on_reply,
     .receipted = s_on_receipt,
     .forgotten = s_on_forgotten,
+    .recovers = s_recovers,
     .due = s_due,
     .every_turn = true,
     .committed = s_committed,

@@ -557,6 +557,16 @@ s_due(void *state, nm_turn_t *turn)
 
 static const nm_table_t *const TABLES[] = { &nm_unreached_table, &nm_unreached_work_table, &nm_unreached_ends_table };
 
+//  What a lost channel actor may have sent its gateway accounts for: it knows how far that one came, and what may be sent once
+//  only. Of a dead letter that was replayed the gateway has no content any more.
+static bool
+s_recovers(uint8_t kind, nm_bytes_t body)
+{
+    nm_delivery_t delivery;
+    return kind == NM_MAIL_DELIVERY && nm_record_decode(&nm_delivery_shape, &delivery, body, NULL, "") == NM_OK &&
+           delivery.generation == 0;
+}
+
 const nm_role_t nm_router_role = {
     .name = "router",
     .id = NM_ROLE_ROUTER,
@@ -569,6 +579,7 @@ const nm_role_t nm_router_role = {
     .mail = s_on_mail,
     .ask = s_on_ask,
     .reply = s_on_reply,
+    .recovers = s_recovers,
     .due = s_due,
     .every_turn = true,
     .committed = s_committed,

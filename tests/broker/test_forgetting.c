@@ -22,9 +22,8 @@ s_sent_to(nm_bench_t *bench, const char *peer)
 
 //  Three deliveries were granted to email-1, and their receipts got lost; two more it had not claimed.
 static nm_bench_t *
-s_bench_with_mail_at_one(void)
+s_put_mail_at_one(nm_bench_t *bench)
 {
-    nm_bench_t *bench = nm_double_new();
     nm_bench_away(bench, "email-2");
     nm_bench_hold(bench, "email-1", true);
     s_pass(bench, 3, "claimed");
@@ -38,6 +37,12 @@ s_bench_with_mail_at_one(void)
     return bench;
 }
 
+static nm_bench_t *
+s_bench_with_mail_at_one(void)
+{
+    return s_put_mail_at_one(nm_double_new());
+}
+
 static void
 gives_all_that_was_open_to_others_of_the_role(void **state)
 {
@@ -48,6 +53,29 @@ gives_all_that_was_open_to_others_of_the_role(void **state)
     assert_int_equal(nm_double_link(bench, "email-1")->state, NM_LINK_FORGOTTEN);
     assert_int_equal(nm_double_link(bench, "email-1")->open_count, 0);
     assert_int_equal(s_sent_to(bench, "email-2"), 5);
+    nm_bench_destroy(&bench);
+}
+
+static bool
+s_is_recovered(uint8_t kind, nm_bytes_t body)
+{
+    return kind == NM_MAIL_DELIVERY && body.size > 0;
+}
+
+//  The peer may have handled what was granted to it, and the role asks around who has it.
+static void
+gives_back_only_what_was_offered_where_the_role_recovers_the_rest(void **state)
+{
+    (void) state;
+    nm_role_t role = NM_DOUBLE;
+    role.recovers = s_is_recovered;
+    nm_bench_t *bench = s_put_mail_at_one(nm_bench_new(&role, "router-1", NULL));
+    assert_null(nm_forgetting_filter(nm_bench_actor(bench), nm_double_link(bench, "email-1")));
+    nm_bench_bury(bench, "email-1");
+    nm_double_turn(bench);
+    assert_true(nm_forgetting_has_begun(nm_bench_actor(bench), nm_double_link(bench, "email-1")));
+    assert_int_equal(nm_double_link(bench, "email-1")->open_count, 0);
+    assert_int_equal(s_sent_to(bench, "email-2"), 2);
     nm_bench_destroy(&bench);
 }
 
@@ -200,6 +228,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_all_that_was_open_to_others_of_the_role),
+        cmocka_unit_test(gives_back_only_what_was_offered_where_the_role_recovers_the_rest),
         cmocka_unit_test(an_actor_can_still_be_drained),
         cmocka_unit_test(gives_back_nothing_that_has_a_receipt),
         cmocka_unit_test(gives_back_what_waits_when_nobody_else_is_there_yet),

@@ -122,6 +122,7 @@ s_create(sim_t *self, sim_note_t *note)
                       .body = nm_buf_bytes(&body) };
     if (note->state == SIM_NOTE_NEW)
         note->state = SIM_NOTE_ASKED;
+    note->tries += note->state == SIM_NOTE_ASKED;
     s_ask(self, note->gateway, &ask);
     nm_buf_free(&body);
 }

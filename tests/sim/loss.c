@@ -50,6 +50,8 @@ s_lose_notes(const sim_host_t *host)
         note->settled_key |= owned;
         if (owned && !note->excused)
             s_forget_events(note);
+        //  Of an ask that it gave up, and that was put again, the copy is there as well: nobody else can know that it was for nothing.
+        note->doubled |= owned && note->tries > 1;
         self->tally->inherited += owned && !note->excused;
         note->gateway = host->index == 0 ? 1 : 0;  //  Clients know all doors
     }
@@ -82,11 +84,21 @@ s_on_return(sim_t *self, sim_event_t *event)
     sim_at(self, out_ms, (sim_event_t){ .run = s_on_out, .to = event->to });
 }
 
+//  A dead letter that was on its way again has no content at its gateway any more.
+static void
+s_lose_replays(sim_t *self)
+{
+    for (size_t i = 0; i < self->note_count; i++)
+        if (self->notes[i].replays && !(self->notes[i].seen && self->notes[i].status >= NM_STATUS_SENT))
+            sim_ledger_excuse_note(self, i);
+}
+
 static void
 s_on_forget(sim_t *self, sim_event_t *event)
 {
     sim_host_t *host = &self->hosts[event->to];
     sim_directory_forget(host);
+    s_lose_replays(self);
     //  An e-mail actor would call providers again before it hears that it is out; nothing is promised about that.
     if (host->role.id == NM_ROLE_EMAIL || !sim_dice_odds(&self->dice, RETURN_ODDS))
         return;
@@ -122,6 +134,7 @@ s_on_loss(sim_t *self, sim_event_t *event)
     self->tally->losses++;
     sim_host_lose(host);
     s_forget_calls(host);
+    s_lose_replays(self);
     if (host->role.id == NM_ROLE_GATEWAY)
         s_lose_notes(host);
     sim_at(self, self->now_ms + sim_dice_between(&self->dice, 10, FORGET_MS),

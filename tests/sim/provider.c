@@ -52,9 +52,9 @@ s_on_take(sim_t *self, sim_event_t *event)
     size_t sure = 0;
     for (size_t i = 0; i < note->got_count; i++)
         sure += note->gots[i] == SIM_GOT_OPEN || note->gots[i] == SIM_GOT_KNOWN;
-    if (sure > 1 && !note->excused)
+    if (sure > 1u + note->doubled && !note->excused)
         sim_fault(self, "I2", "note %zu was taken %zu times, and nothing explains it", call->note, note->got_count);
-    if (note->at_most_once && note->got_count > 1 && !note->replays && !note->excused)
+    if (note->at_most_once && note->got_count > 1u + note->doubled && !note->replays && !note->excused)
         sim_fault(self, "I2", "note %zu may be sent once at most, and was taken %zu times", call->note,
                   note->got_count);
 }
@@ -166,7 +166,7 @@ s_check_first(sim_t *self, size_t number)
 {
     const sim_note_t *note = &self->notes[number];
     for (size_t i = 0; i < note->got_count; i++)
-        if (note->gots[i] == SIM_GOT_KNOWN && !note->excused)
+        if (note->gots[i] == SIM_GOT_KNOWN && !note->doubled && !note->excused)
             sim_fault(self, "I2", "note %zu is sent again, and is known to be sent", number);
 }
 

@@ -218,6 +218,8 @@ typedef struct {
     sim_note_state_t state;
     nm_id_t id;
     bool excused;      //  A store that was rolled back took part of it along
+    unsigned tries;    //  Asks before it was taken
+    bool doubled;      //  Two copies of it may have been left by a gateway that is lost
     unsigned copies;   //  On how many disks it was accepted; 0: its service does not ask
     bool settled_key;  //  Whom its key was known to is lost: it is not asked for again
     bool cancelled;
