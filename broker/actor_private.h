@@ -216,9 +216,8 @@ nm_rc_t nm_takeback_run(nm_actor_t *self);
 //  forgetting.c: all that was meant for a peer that is gone with its disk goes to others
 nm_rc_t nm_forgetting_look(nm_actor_t *self);  //  After a load, and when the directory has changed
 nm_rc_t nm_forgetting_run(nm_actor_t *self);
-bool nm_forgetting_has_begun(nm_actor_t *self, const nm_link_t *link);  //  ... or is over, and a later one has the name
-//  Which mail that the peer may have handled does not go back; NULL: all does, or it is not lost.
-nm_outbox_skip_fn *nm_forgetting_filter(const nm_actor_t *self, const nm_link_t *link);
+//  Which mail that the peer may have handled goes back; NULL: all does, or it is not lost.
+nm_outbox_keep_fn *nm_forgetting_filter(const nm_actor_t *self, const nm_link_t *link);
 
 //  links.c: what an actor says to its peers beside mail, and how it watches them
 void nm_links_tick(nm_actor_t *self);

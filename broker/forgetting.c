@@ -46,13 +46,6 @@ s_is_over(nm_actor_t *self, const nm_link_t *link)
     return nm_id_equal(&link->store, &link->peer->fenced) || nm_inbox_is_fenced(self->turn.txn, &link->store);
 }
 
-bool
-nm_forgetting_has_begun(nm_actor_t *self, const nm_link_t *link)
-{
-    static const nm_id_t NONE;
-    return link->state == NM_LINK_FORGOTTEN || (!s_is_over(self, link) && !nm_id_equal(&link->peer->fenced, &NONE));
-}
-
 static nm_rc_t
 s_look_at(nm_actor_t *self, nm_link_t *link)
 {
@@ -91,26 +84,31 @@ s_readdress(nm_actor_t *self, const nm_link_t *gone, uint64_t rank, const nm_out
     return rc;
 }
 
-nm_outbox_skip_fn *
+nm_outbox_keep_fn *
 nm_forgetting_filter(const nm_actor_t *self, const nm_link_t *link)
 {
-    return link->state == NM_LINK_FORGOTTEN ? self->role->recovers : NULL;
+    return link->state == NM_LINK_FORGOTTEN ? self->role->doubted : NULL;
 }
 
-//  What was only offered has been handled by nobody. What was granted may have been: where the role asks around who has it,
-//  it does not go to another unasked.
+//  What was only offered has been handled by nobody. What was granted may have been, and that is for the role to know.
 static nm_rc_t
 s_give_back(nm_actor_t *self, nm_link_t *link, uint64_t seq, const nm_outbox_mail_t *mail)
 {
+    nm_outbox_mail_t again = *mail;
     uint64_t rank = nm_rank(0, mail->priority);
+    nm_buf_t changed = { 0 };
     bool claimed = nm_claims_get(&link->claim, seq) == NM_CLAIM_CLAIMED;
     if (!mail->kind)
         return NM_OK;  //  A void
-    if (claimed && self->role->recovers && self->role->recovers(mail->kind, mail->body))
+    if (claimed && self->role->doubted && !self->role->doubted(mail->kind, mail->body, &changed))
         return NM_OK;
     if (!mail->shared)
         return s_readdress(self, link, rank, mail);
-    return nm_posting_wait(self, nm_posting_lane(self, link->peer->actor.role, NULL), rank, mail);
+    if (changed.size)
+        again.body = nm_buf_bytes(&changed);
+    nm_rc_t rc = nm_posting_wait(self, nm_posting_lane(self, link->peer->actor.role, NULL), rank, &again);
+    nm_buf_free(&changed);
+    return rc;
 }
 
 //  What is open: its receipt will never come.

@@ -428,12 +428,12 @@ nm_outbox_each_tag(nm_txn_t *txn, nm_bytes_t lane, nm_outbox_tag_fn *fn, void *a
 //  -- Everything
 
 static nm_rc_t
-s_show(nm_bytes_t value, nm_outbox_skip_fn *skip, nm_mail_mine_fn *fn, void *arg)
+s_show(nm_bytes_t value, nm_outbox_keep_fn *keep, nm_mail_mine_fn *fn, void *arg)
 {
     nm_outbox_mail_t mail;
     if (s_unpack(value, &mail) != NM_OK)
         return NM_ERR_CORRUPT;
-    if (skip && skip(mail.kind, mail.body))
+    if (keep && !keep(mail.kind, mail.body, NULL))
         return NM_OK;
     const nm_mail_mine_t mine = { .kind = mail.kind, .by_ref = mail.by_ref, .tag = mail.tag, .body = mail.body };
     return fn(arg, &mine);
@@ -454,7 +454,7 @@ nm_outbox_each_waiting(nm_txn_t *txn, nm_mail_mine_fn *fn, void *arg)
 }
 
 nm_rc_t
-nm_outbox_each_open(nm_txn_t *txn, const nm_link_t *link, nm_outbox_skip_fn *skip, nm_mail_mine_fn *fn, void *arg)
+nm_outbox_each_open(nm_txn_t *txn, const nm_link_t *link, nm_outbox_keep_fn *keep, nm_mail_mine_fn *fn, void *arg)
 {
     nm_key_t prefix = s_lane_key(link->lane);
     nm_cursor_t cursor;
@@ -465,7 +465,7 @@ nm_outbox_each_open(nm_txn_t *txn, const nm_link_t *link, nm_outbox_skip_fn *ski
     while ((rc = nm_cursor_next(&cursor, &key, &value)) == NM_OK) {
         uint64_t seq = nm_get_u64(key.at + 4);
         bool claimed = nm_claims_get(&link->claim, seq) == NM_CLAIM_CLAIMED;
-        if (!nm_spans_has(&link->receipted, seq) && (rc = s_show(value, claimed ? skip : NULL, fn, arg)) != NM_OK)
+        if (!nm_spans_has(&link->receipted, seq) && (rc = s_show(value, claimed ? keep : NULL, fn, arg)) != NM_OK)
             break;
         nm_txn_rewind(txn, mark);
     }

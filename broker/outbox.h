@@ -84,11 +84,11 @@ nm_rc_t nm_outbox_get(nm_txn_t *txn, nm_bytes_t lane, nm_place_t place, nm_outbo
 typedef void(nm_outbox_tag_fn)(void *arg, nm_bytes_t tag, nm_place_t place);
 nm_rc_t nm_outbox_each_tag(nm_txn_t *txn, nm_bytes_t lane, nm_outbox_tag_fn *fn, void *arg);
 
-//  -- Everything: mail that waits, and mail to one peer that has no receipt, without what the peer may have handled and skip
-//  (may be NULL) names. Views live until fn returns, which opens no cursor and keeps no memory of the transaction.
-typedef bool(nm_outbox_skip_fn)(uint8_t kind, nm_bytes_t body);
+//  -- Everything: mail that waits, and mail to one peer that has no receipt; of what the peer may have handled only what keep
+//  (may be NULL) is true for. Views live until fn returns, which opens no cursor and keeps no memory of the transaction.
+typedef bool(nm_outbox_keep_fn)(uint8_t kind, nm_bytes_t body, nm_buf_t *changed);
 nm_rc_t nm_outbox_each_waiting(nm_txn_t *txn, nm_mail_mine_fn *fn, void *arg);
-nm_rc_t nm_outbox_each_open(nm_txn_t *txn, const nm_link_t *link, nm_outbox_skip_fn *skip, nm_mail_mine_fn *fn,
+nm_rc_t nm_outbox_each_open(nm_txn_t *txn, const nm_link_t *link, nm_outbox_keep_fn *keep, nm_mail_mine_fn *fn,
                             void *arg);
 
 #endif

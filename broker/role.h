@@ -124,10 +124,10 @@ typedef struct {
     //  learnt, and again after each load: the role keeps in its store what it has done about it.
     nm_rc_t (*forgotten)(void *state, nm_turn_t *turn, const char *peer, nm_role_id_t role);
 
-    //  Mail of ours that a lost peer may have handled: does the role account for it by itself, since it was told in
-    //  `forgotten`? A question of what it says alone; body is empty if it was put by reference. Other mail goes to another
-    //  peer of the role, and all of it if this is NULL.
-    bool (*recovers)(uint8_t kind, nm_bytes_t body);
+    //  Mail of ours that a lost peer may have handled. True: it goes to another of the peer's role, with what is put into
+    //  changed (may be NULL), if anything, as its body. False: it does not, because the role accounts for it by itself, since it was
+    //  told in `forgotten`. A question of its content alone; body is empty if it was put by reference. NULL: all goes as it is.
+    bool (*doubted)(uint8_t kind, nm_bytes_t body, nm_buf_t *changed);
 
     //  Runs in each turn after its inputs when a wake is due, and once per turn that had inputs
     //  if `every_turn`: start what there is room for, do what is due, bounded; then nm_turn_wake.

@@ -82,13 +82,6 @@ nm_turn_mail_mine(nm_turn_t *turn, nm_mail_mine_fn *fn, void *arg)
     return rc;
 }
 
-bool
-nm_turn_has_lost(nm_turn_t *turn, const char *peer)
-{
-    const nm_link_t *link = nm_actor_link(turn->actor, peer);
-    return !link || nm_forgetting_has_begun(turn->actor, link);
-}
-
 uint64_t
 nm_turn_next(nm_turn_t *turn, const char *peer)
 {

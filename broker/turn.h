@@ -57,7 +57,7 @@ nm_rc_t nm_turn_mail_withdraw(nm_turn_t *turn, nm_role_id_t role, nm_bytes_t tag
 
 //  Walks all mail of ours that is not on the disk of a peer yet, waiting or open, in no order; stops at the
 //  first result that is not NM_OK. tag: as it was put; the reference if by_ref, and then there is no body. What a lost peer
-//  may have handled, and the role recovers, is not among it.
+//  may have handled, and the role accounts for by itself, is not among it.
 typedef struct {
     uint8_t kind;
     bool by_ref;
@@ -66,10 +66,6 @@ typedef struct {
 } nm_mail_mine_t;
 typedef nm_rc_t(nm_mail_mine_fn)(void *arg, const nm_mail_mine_t *mail);
 nm_rc_t nm_turn_mail_mine(nm_turn_t *turn, nm_mail_mine_fn *fn, void *arg);
-
-//  Is nothing granted to this peer any more, because it and its disk are gone for good? True also where no mail goes to it. False
-//  until this actor has heard of the loss and acted on it.
-bool nm_turn_has_lost(nm_turn_t *turn, const char *peer);
 
 //  The number that our next mail to this peer gets, and up to which number we have all of its mail to us. 0 if
 //  there is no link.

@@ -39,7 +39,7 @@ NM_RECORD_DEFINE(attempt, NM_ATTEMPT_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(delivery, NM_DELIVERY_FIELDS, NULL, 0);
 NM_RECORD_VARIANT(shown_delivery, delivery, 0,
                   NM_BIT(delivery, order) | NM_BIT(delivery, earlier) | NM_BIT(delivery, tries) |
-                      NM_BIT(delivery, attempts) | NM_BIT(delivery, due_at),
+                      NM_BIT(delivery, attempts) | NM_BIT(delivery, due_at) | NM_BIT(delivery, doubtful),
                   NULL, 0);
 NM_RECORD_DEFINE(event, NM_EVENT_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(dead_letter, NM_DEAD_LETTER_FIELDS, NULL, 0);

@@ -233,7 +233,8 @@ NM_RECORD_DECLARE(attempt, NM_ATTEMPT_FIELDS);
     F(R, 22, tries, UINT, UINT32_MAX, MAY, NULL, "Given back: failed tries that count")                  \
     F(R, 23, attempts, RECORDS, NM_ATTEMPT_COUNT, MAY, &nm_attempt_shape,                                \
       "Given back: the first and the latest of them")                                                    \
-    F(R, 24, due_at, TIME, 0, MAY, NULL, "Given back: not before")
+    F(R, 24, due_at, TIME, 0, MAY, NULL, "Given back: not before")                                       \
+    F(R, 25, doubtful, BOOL, 0, MAY, NULL, "Given back: an actor is lost that may have sent it")
 NM_RECORD_DECLARE(delivery, NM_DELIVERY_FIELDS);
 
 //  What clients see of one: not how far actors are with it.

@@ -171,6 +171,7 @@ s_go_on(nm_channel_worker_t *self, nm_delivery_t *delivery, nm_progress_t *progr
     NM_DROP(delivery, delivery, earlier);
     NM_DROP(delivery, delivery, attempts);
     NM_DROP(delivery, delivery, due_at);
+    NM_DROP(delivery, delivery, doubtful);
     nm_buf_clear(&self->packed);
     nm_record_encode(&nm_delivery_shape, delivery, NM_BY_TAG, &self->packed);
     return nm_buf_bytes(&self->packed);
@@ -217,6 +218,7 @@ nm_channel_mail(void *state, nm_turn_t *turn, const nm_mail_in_t *mail)
     if (nm_slots_find(self->slots, &hand.key))
         return NM_OK;
     nm_bytes_t content = mail->body;
+    bool doubtful = delivery.doubtful;
     s_fill_progress(&delivery, nm_turn_now(turn), &hand.progress);
     if (NM_HAS(&delivery, delivery, order))
         content = s_go_on(self, &delivery, &hand.progress);
@@ -224,7 +226,11 @@ nm_channel_mail(void *state, nm_turn_t *turn, const nm_mail_in_t *mail)
         return nm_hand_tell(&hand, &(nm_news_t){ .kind = NM_EVENT_CANCELLED, .reason = -1 });
     if (NM_HAS(&delivery, delivery, expires_at) && delivery.expires_at <= nm_turn_now(turn))
         return nm_hand_tell(&hand, &(nm_news_t){ .kind = NM_EVENT_EXPIRED, .reason = -1 });
-    return s_take_in(&hand, content);
+    nm_rc_t rc = s_take_in(&hand, content);
+    if (rc != NM_OK || !doubtful || !nm_sending_must_park(&hand))
+        return rc;
+    hand.slot = nm_slots_find(self->slots, &hand.key);
+    return nm_hand_bury(&hand, NM_REASON_UNCERTAIN, "it may have been sent: an actor is lost that had it");
 }
 
 //  -- Due

@@ -104,8 +104,8 @@ s_close_attempt(nm_hand_t *hand, const nm_verdict_t *verdict)
     return NM_OK;
 }
 
-static bool
-s_must_park(const nm_hand_t *hand)
+bool
+nm_sending_must_park(const nm_hand_t *hand)
 {
     return hand->worker->settings.park || hand->progress.at_most_once;
 }
@@ -155,7 +155,7 @@ s_follow(nm_hand_t *hand, const nm_verdict_t *verdict, bool outage)
     case NM_OUTCOME_SENT: return s_sent(hand);
     case NM_OUTCOME_REFUSED: return nm_hand_bury(hand, NM_REASON_REJECTED, "the provider refused it");
     case NM_OUTCOME_UNCERTAIN:
-        if (s_must_park(hand))
+        if (nm_sending_must_park(hand))
             return nm_hand_bury(hand, NM_REASON_UNCERTAIN, "it may have been sent: nobody knows");
         return s_schedule(hand, outage, verdict->retry_after_ms);
     case NM_OUTCOME_LATER: return s_schedule(hand, outage, verdict->retry_after_ms);
@@ -229,7 +229,7 @@ s_close_crashed(nm_hand_t *hand, bool *done)
     *done = true;
     if (rc == NM_OK && hand->progress.crashes >= NM_CHANNEL_CRASH_MAX)
         return nm_hand_bury(hand, NM_REASON_POISON, "the actor stopped again and again while sending it");
-    if (rc == NM_OK && s_must_park(hand))
+    if (rc == NM_OK && nm_sending_must_park(hand))
         return nm_hand_bury(hand, NM_REASON_UNCERTAIN, "it may have been sent: the actor stopped");
     *done = false;
     nm_news_t news = { .kind = NM_EVENT_RETRY_SCHEDULED, .due_ms = nm_turn_now(hand->turn), .reason = -1 };

@@ -79,6 +79,9 @@ nm_rc_t nm_sending_start(nm_channel_worker_t *self, nm_turn_t *turn, nm_slot_t *
 //  one that may have been sent is known for it wherever it goes.
 nm_rc_t nm_sending_give_back(nm_channel_worker_t *self, nm_turn_t *turn, nm_slot_t *slot);
 
+//  May it be parked only, once it may have been sent?
+bool nm_sending_must_park(const nm_hand_t *hand);
+
 //  Until when a waiting delivery waits: its due time, or its expiry if that is sooner.
 int64_t nm_sending_due(const nm_slot_t *slot, int64_t due_ms);
 

@@ -181,10 +181,10 @@ s_on_forgotten(void *state, nm_turn_t *turn, const char *peer, nm_role_id_t role
 
 //  What a lost router may have passed on already is looked for like all that it had.
 static bool
-s_recovers(uint8_t kind, nm_bytes_t body)
+s_doubted(uint8_t kind, nm_bytes_t body, nm_buf_t *changed)
 {
-    (void) body;
-    return kind == NM_MAIL_WORK;
+    (void) body, (void) changed;
+    return kind != NM_MAIL_WORK;
 }
 
 //  -- Mail
@@ -426,7 +426,7 @@ const nm_role_t nm_gateway_role = {
     .reply = s_on_reply,
     .receipted = s_on_receipt,
     .forgotten = s_on_forgotten,
-    .recovers = s_recovers,
+    .doubted = s_doubted,
     .due = s_due,
     .every_turn = true,
     .committed = s_committed,

@@ -163,13 +163,13 @@ s_read(nm_gateway_t *gateway, nm_txn_t *txn, nm_poll_t *poll, found_t *found)
     return rc == NM_ERR_MISSING ? NM_OK : rc;
 }
 
-//  The stream of one notification ends after its final status.
+//  The stream of one notification ends after its final status; not in the turn that brings it, before the entry of it can be read.
 static nm_rc_t
-s_has_ended(nm_txn_t *txn, const nm_poll_t *poll, bool *ended)
+s_has_ended(nm_gateway_t *gateway, nm_txn_t *txn, const nm_poll_t *poll, bool *ended)
 {
     nm_note_t note;
     *ended = false;
-    if (poll->kind != NM_POLL_ONE)
+    if (poll->kind != NM_POLL_ONE || nm_journal_settled(&gateway->journal) < nm_journal_end(&gateway->journal))
         return NM_OK;
     nm_rc_t rc = nm_notes_get(txn, &poll->notification, &note);
     *ended = rc == NM_ERR_MISSING || (rc == NM_OK && nm_status_is_final((nm_status_t) note.status));
@@ -208,7 +208,7 @@ nm_polls_try(nm_gateway_t *gateway, nm_turn_t *turn, nm_poll_t *poll, bool *answ
     bool ended = false;
     nm_rc_t rc = s_read(gateway, nm_turn_txn(turn), poll, &found);
     if (rc == NM_OK)
-        rc = s_has_ended(nm_turn_txn(turn), poll, &ended);
+        rc = s_has_ended(gateway, nm_turn_txn(turn), poll, &ended);
     ended = ended && !found.more;
     *answered = rc == NM_OK && (found.count > 0 || found.more || ended || nm_turn_now(turn) >= poll->until_ms);
     if (*answered) {

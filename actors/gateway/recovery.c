@@ -347,15 +347,10 @@ s_fail(nm_recovery_t *recovery, nm_turn_t *turn, int64_t pause_ms)
 }
 
 static void
-s_pack_question(const nm_gateway_t *self, nm_buf_t *out)
+s_pack_ids(const nm_recovery_t *recovery, nm_buf_t *out)
 {
-    const nm_recovery_t *recovery = &self->recovery;
-    const nm_peer_t *peer = nm_directory_find(self->directory, recovery->name);
-    bool lost = peer && peer->forgotten;  //  Else a later actor has the name already
     nm_buf_clear(out);
-    nm_writer_map(out, lost ? 2 : 1);
-    if (lost)
-        nm_writer_pair_text(out, "lost", recovery->name);
+    nm_writer_map(out, 1);
     nm_writer_text(out, "ids");
     nm_writer_list(out, recovery->count);
     for (size_t i = 0; i < recovery->count; i++) {
@@ -392,7 +387,7 @@ s_ask(nm_gateway_t *self, nm_turn_t *turn, step_t step)
     nm_recovery_t *recovery = &self->recovery;
     const nm_role_id_t *roles = step == STEP_ROUTERS ? ROUTERS : CHANNELS;
     recovery->step = step;
-    s_pack_question(self, &self->body);
+    s_pack_ids(recovery, &self->body);
     for (size_t i = 0; i < (step == STEP_ROUTERS ? NM_COUNT(ROUTERS) : NM_COUNT(CHANNELS)); i++)
         s_ask_role(self, turn, roles[i]);
 }

@@ -18,20 +18,6 @@ s_compare(const void *a, const void *b)
     return memcmp(((const nm_held_t *) a)->notification.at, ((const nm_held_t *) b)->notification.at, NM_ID_SIZE);
 }
 
-//  Empty if nobody is named, as by gateways of an earlier version.
-static void
-s_read_lost(nm_bytes_t body, char lost[NM_NAME_MAX + 1])
-{
-    nm_bytes_t raw, name;
-    nm_reader_t reader;
-    lost[0] = 0;
-    if (nm_reader_find(body, "lost", &raw) != NM_OK)
-        return;
-    nm_reader_open(&reader, raw);
-    if (nm_reader_str(&reader, &name) == NM_OK)
-        nm_bytes_to_text(name, lost, NM_NAME_MAX + 1);
-}
-
 static nm_rc_t
 s_read_ids(nm_bytes_t body, found_t *found)
 {
@@ -120,17 +106,10 @@ s_reply(nm_turn_t *turn, const nm_ask_in_t *ask, const found_t *found)
 nm_rc_t
 nm_owner_holds(nm_turn_t *turn, const nm_ask_in_t *ask, nm_holds_fn *find, void *arg)
 {
-    char lost[NM_NAME_MAX + 1];
     found_t found;
     if (s_read_ids(ask->body, &found) != NM_OK) {
         nm_turn_problem(turn, &ask->caller, 422, ask->headers.correlation_id, NULL,
-                        "custody.holds takes {ids: [UUID, ...], lost: NAME}, at most %d ids", NM_HOLDS_MAX);
-        return NM_OK;
-    }
-    s_read_lost(ask->body, lost);
-    if (lost[0] && !nm_turn_has_lost(turn, lost)) {
-        nm_turn_problem(turn, &ask->caller, 503, ask->headers.correlation_id, NULL,
-                        "This actor has not heard yet that %s is lost.", lost);
+                        "custody.holds takes {ids: [UUID, ...]}, at most %d", NM_HOLDS_MAX);
         return NM_OK;
     }
     nm_rc_t rc = nm_turn_mail_mine(turn, s_look_at_mail, &found);

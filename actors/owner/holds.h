@@ -1,13 +1,10 @@
 /*  holds - `custody.holds`: which deliveries of some notifications does this actor have?
  *
  *  A gateway asks when an actor is lost, to find out what was lost with it. The body is {ids:
- *  [UUID, ...], lost: NAME}, at most NM_HOLDS_MAX ids; the answer {held: [{id, numbers}], next}. numbers has
+ *  [UUID, ...]}, at most NM_HOLDS_MAX; the answer {held: [{id, numbers}], next}. numbers has
  *  a bit for each delivery: bit n % 8 of byte n / 8. A delivery is held if it, or any word of it
  *  in mail that has no receipt, is on this disk. next is the number that our next mail to
  *  the asker gets: once he has all mail below it he knows whatever we knew when we answered.
- *
- *  503 while this actor has not heard of the loss: what is on the way to the lost one it counts as its own until then, and
- *  gives some of it up after that (nm_role_t.recovers).
  */
 #ifndef NM_HOLDS_H
 #define NM_HOLDS_H

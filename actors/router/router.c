@@ -11,7 +11,7 @@
 
 //  Orders of the router's own events. A channel actor speaks for a delivery only once it
 //  has it, and a delivery that ends here never gets there, so the two cannot cross.
-enum { ORDER_SPLIT = 0, ORDER_END = 1 };
+enum { ORDER_SPLIT = 0, ORDER_END = 1, ORDER_DOUBT = 1 << 16 };
 
 typedef struct {
     uint64_t routed;      //  Notifications and replays taken in
@@ -557,14 +557,19 @@ s_due(void *state, nm_turn_t *turn)
 
 static const nm_table_t *const TABLES[] = { &nm_unreached_table, &nm_unreached_work_table, &nm_unreached_ends_table };
 
-//  What a lost channel actor may have sent its gateway accounts for: it knows how far that one came, and what may be sent once
-//  only. Of a dead letter that was replayed the gateway has no content any more.
+//  A lost channel actor may have sent it, or told of it: the next one has to know, and its events have to count as later.
 static bool
-s_recovers(uint8_t kind, nm_bytes_t body)
+s_doubted(uint8_t kind, nm_bytes_t body, nm_buf_t *changed)
 {
     nm_delivery_t delivery;
-    return kind == NM_MAIL_DELIVERY && nm_record_decode(&nm_delivery_shape, &delivery, body, NULL, "") == NM_OK &&
-           delivery.generation == 0;
+    memset(&delivery, 0, sizeof delivery);
+    if (!changed || kind != NM_MAIL_DELIVERY ||
+        nm_record_decode(&nm_delivery_shape, &delivery, body, NULL, "") != NM_OK)
+        return true;
+    NM_PUT(&delivery, delivery, doubtful, true);
+    NM_PUT(&delivery, delivery, order, delivery.order + ORDER_DOUBT);
+    nm_record_encode(&nm_delivery_shape, &delivery, NM_BY_TAG, changed);
+    return true;
 }
 
 const nm_role_t nm_router_role = {
@@ -579,7 +584,7 @@ const nm_role_t nm_router_role = {
     .mail = s_on_mail,
     .ask = s_on_ask,
     .reply = s_on_reply,
-    .recovers = s_recovers,
+    .doubted = s_doubted,
     .due = s_due,
     .every_turn = true,
     .committed = s_committed,

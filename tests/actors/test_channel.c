@@ -533,6 +533,28 @@ parks_what_may_have_been_sent_where_that_is_asked_for(void **state)
 }
 
 static void
+sends_what_a_lost_actor_may_have_sent_again_but_for_what_goes_once(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench(ONE);
+    for (unsigned i = 0; i < 2; i++) {
+        nm_delivery_t delivery = s_delivery(bench, i + 1);
+        NM_PUT(&delivery, delivery, doubtful, true);
+        NM_PUT(&delivery, delivery, order, 70000);
+        if (i == 0)
+            NM_PUT(&delivery, delivery, at_most_once, true);
+        s_send(bench, &delivery);
+    }
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_effects(bench), 1);
+    nm_dead_letter_t letter = nm_sent_dead_letter(bench, 0);
+    assert_int_equal(letter.reason, NM_REASON_UNCERTAIN);
+    assert_int_equal(nm_sent_event(bench, 0).order, 70001);
+    assert_int_equal(s_held(bench), 1);
+    nm_bench_destroy(&bench);
+}
+
+static void
 calls_poison_what_stops_the_actor_five_times(void **state)
 {
     (void) state;
@@ -928,6 +950,7 @@ main(void)
         cmocka_unit_test(asks_the_same_provider_again_after_an_uncertain_attempt),
         cmocka_unit_test(sends_the_same_message_again),
         cmocka_unit_test(parks_what_may_have_been_sent_where_that_is_asked_for),
+        cmocka_unit_test(sends_what_a_lost_actor_may_have_sent_again_but_for_what_goes_once),
         cmocka_unit_test(calls_poison_what_stops_the_actor_five_times),
         cmocka_unit_test(counts_only_crashes_in_a_row),
         cmocka_unit_test(puts_breakers_back_when_a_turn_is_undone),

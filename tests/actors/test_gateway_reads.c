@@ -266,6 +266,25 @@ who_waits_is_answered_when_something_happens(void **state)
     assert_int_equal(nm_client_count(reply->body, "items"), 1);
 }
 
+//  It is asked for in the very turn that brings the final status: the entry of that is not readable yet, the status is.
+static void
+a_stream_of_one_does_not_end_before_its_last_event(void **state)
+{
+    nm_client_t *client = *state;
+    char text[NM_ID_TEXT_SIZE + 1];
+    nm_id_t id = nm_client_send(client, 1);
+    nm_id_to_text(&id, text);
+    nm_event_t event = nm_client_event(client, &id, NM_EVENT_SENT, 3);
+    nm_bench_record(client->bench, "email-1", NM_MAIL_EVENT, &nm_event_shape, &event);
+    uint64_t ask = s_wait(client, "#20000", text);
+    const nm_bench_reply_t *reply = nm_bench_reply(client->bench, ask);
+    assert_non_null(reply);
+    size_t count = nm_client_count(reply->body, "items");
+    nm_bytes_t last = nm_client_item(reply->body, "items", count - 1), done = nm_client_raw(reply->body, "done");
+    bool ends = done.size == 1 && done.at[0] == 0xc3;
+    assert_true(ends == (strcmp(nm_client_text(last, "event"), "notification.sent") == 0));
+}
+
 static void
 who_waits_in_vain_is_answered_in_time(void **state)
 {
@@ -443,6 +462,7 @@ main(void)
         TEST(events_are_read_from_a_cursor_on),
         TEST(every_event_is_read_once_across_pages),
         TEST(who_waits_is_answered_when_something_happens),
+        TEST(a_stream_of_one_does_not_end_before_its_last_event),
         TEST(who_waits_in_vain_is_answered_in_time),
         TEST(who_waits_does_not_see_another_tenants_events),
         TEST(an_event_that_comes_late_can_be_read_as_long_as_others),

@@ -118,7 +118,6 @@ what_a_lost_router_had_is_sent_again(void **state)
     nm_id_t id = s_send(self, 1);
     s_lose(self, "router-1");
     assert_string_equal(s_recovering(self), "router-1");
-    assert_string_equal(nm_client_text(nm_bench_asked(self->bench, self->seen)->body, "lost"), "router-1");
     assert_int_equal(s_works(self), 0);
     s_deny_all(self);
     assert_int_equal(s_works(self), 1);
