@@ -121,7 +121,7 @@ nm_channel_ask(void *state, nm_turn_t *turn, const nm_ask_in_t *ask)
     if (nm_bytes_is(ask->op, "deliveries.cancel"))
         return s_cancel(state, turn, ask);
     if (nm_bytes_is(ask->op, "custody.holds"))
-        return nm_owner_holds(turn, ask, s_find_held, NULL);
+        return nm_owner_holds(turn, ((nm_channel_worker_t *) state)->directory, ask, s_find_held, NULL);
     nm_turn_problem(turn, &ask->caller, 404, ask->headers.correlation_id, NULL, "There is no such operation here.");
     return NM_OK;
 }

@@ -443,6 +443,44 @@ s_take_held(nm_recovery_t *recovery, nm_bytes_t item)
                 recovery->items[i].numbers[n] |= numbers.at[n];
 }
 
+//  Is this one asked as well, now or in the next step?
+static bool
+s_is_asked(const nm_gateway_t *self, nm_bytes_t text)
+{
+    const nm_recovery_t *recovery = &self->recovery;
+    char name[NM_NAME_MAX + 1];
+    nm_bytes_to_text(text, name, sizeof name);
+    const nm_peer_t *peer = nm_directory_find(self->directory, name);
+    if (!peer)
+        return false;
+    if (peer->forgotten || strcmp(name, recovery->name) == 0 ||
+        (recovery->step == STEP_ROUTERS && peer->actor.role != NM_ROLE_ROUTER))
+        return true;
+    for (size_t i = 0; i < recovery->peer_count; i++)
+        if (recovery->peers[i].name == peer->actor.name)
+            return true;
+    return false;
+}
+
+//  Work may be with somebody whom others know and we do not, or did not when we asked: then it is too early.
+static bool
+s_are_all_asked(const nm_gateway_t *self, nm_bytes_t body)
+{
+    nm_bytes_t raw, item, name;
+    nm_reader_t reader;
+    nm_list_t list;
+    if (nm_reader_find(body, "knows", &raw) != NM_OK)
+        return true;  //  One of an earlier version
+    if (nm_list_open(&list, raw) != NM_OK)
+        return false;
+    while (nm_list_next(&list, &item) == NM_OK) {
+        nm_reader_open(&reader, item);
+        if (nm_reader_str(&reader, &name) != NM_OK || !s_is_asked(self, name))
+            return false;
+    }
+    return true;
+}
+
 static bool
 s_take_holds(nm_recovery_t *recovery, nm_recovery_peer_t *peer, nm_bytes_t body)
 {
@@ -468,7 +506,8 @@ nm_recovery_reply(nm_gateway_t *self, nm_turn_t *turn, const nm_reply_in_t *repl
     if ((uint32_t) reply->token != recovery->serial || slot >= recovery->peer_count ||
         (recovery->step != STEP_ROUTERS && recovery->step != STEP_CHANNELS))
         return NM_OK;
-    if (reply->status != 200 || !s_take_holds(recovery, &recovery->peers[slot], reply->body))
+    if (reply->status != 200 || !s_take_holds(recovery, &recovery->peers[slot], reply->body) ||
+        !s_are_all_asked(self, reply->body))
         recovery->failed = true;
     if (--recovery->open_count)
         return NM_OK;

@@ -6,6 +6,8 @@
 #include "wire/reader.h"
 #include "wire/writer.h"
 
+enum { PEER_MAX = 1000 };
+
 //  Those that are asked about, sorted by id.
 typedef struct {
     nm_held_t items[NM_HOLDS_MAX];
@@ -80,13 +82,34 @@ s_look_at_mail(void *arg, const nm_mail_mine_t *mail)
 }
 
 static void
-s_reply(nm_turn_t *turn, const nm_ask_in_t *ask, const found_t *found)
+s_write_known(const nm_directory_t *directory, nm_buf_t *body)
+{
+    static const nm_role_id_t ROLES[] = { NM_ROLE_ROUTER, NM_ROLE_EMAIL, NM_ROLE_PUSH, NM_ROLE_SMS };
+    const nm_peer_t *peers[PEER_MAX];
+    size_t count = 0;
+    nm_writer_text(body, "knows");
+    size_t mark = nm_writer_list_open(body);
+    for (size_t i = 0; i < NM_COUNT(ROLES); i++) {
+        size_t listed = nm_directory_list(directory, ROLES[i], peers, PEER_MAX);
+        for (size_t j = 0; j < listed && j < PEER_MAX; j++) {
+            if (!peers[j]->certified || peers[j]->forgotten)
+                continue;
+            nm_writer_text(body, peers[j]->actor.name);
+            count++;
+        }
+    }
+    nm_writer_list_close(body, mark, count);
+}
+
+static void
+s_reply(nm_turn_t *turn, const nm_directory_t *directory, const nm_ask_in_t *ask, const found_t *found)
 {
     static const uint8_t NOTHING[NM_HELD_SIZE];
     nm_buf_t body = { 0 };
     size_t count = 0;
-    nm_writer_map(&body, 2);
+    nm_writer_map(&body, 3);
     nm_writer_pair_uint(&body, "next", nm_turn_next(turn, ask->peer));
+    s_write_known(directory, &body);
     nm_writer_text(&body, "held");
     size_t mark = nm_writer_list_open(&body);
     for (size_t i = 0; i < found->count; i++) {
@@ -104,7 +127,7 @@ s_reply(nm_turn_t *turn, const nm_ask_in_t *ask, const found_t *found)
 }
 
 nm_rc_t
-nm_owner_holds(nm_turn_t *turn, const nm_ask_in_t *ask, nm_holds_fn *find, void *arg)
+nm_owner_holds(nm_turn_t *turn, const nm_directory_t *directory, const nm_ask_in_t *ask, nm_holds_fn *find, void *arg)
 {
     found_t found;
     if (s_read_ids(ask->body, &found) != NM_OK) {
@@ -116,6 +139,6 @@ nm_owner_holds(nm_turn_t *turn, const nm_ask_in_t *ask, nm_holds_fn *find, void 
     for (size_t i = 0; rc == NM_OK && find && i < found.count; i++)
         rc = find(arg, turn, &found.items[i]);
     if (rc == NM_OK)
-        s_reply(turn, ask, &found);
+        s_reply(turn, directory, ask, &found);
     return rc;
 }

@@ -5,6 +5,8 @@
  *  a bit for each delivery: bit n % 8 of byte n / 8. A delivery is held if it, or any word of it
  *  in mail that has no receipt, is on this disk. next is the number that our next mail to
  *  the asker gets: once he has all mail below it he knows whatever we knew when we answered.
+ *  With it goes knows: [NAME, ...], the routers and channel actors that we know: work may have gone to one that the asker
+ *  has not heard of.
  */
 #ifndef NM_HOLDS_H
 #define NM_HOLDS_H
@@ -34,6 +36,7 @@ nm_held_has(const uint8_t numbers[NM_HELD_SIZE], size_t number)
 typedef nm_rc_t(nm_holds_fn)(void *arg, nm_turn_t *turn, nm_held_t *held);
 
 //  Answers the ask. find may be NULL.
-nm_rc_t nm_owner_holds(nm_turn_t *turn, const nm_ask_in_t *ask, nm_holds_fn *find, void *arg);
+nm_rc_t nm_owner_holds(nm_turn_t *turn, const nm_directory_t *directory, const nm_ask_in_t *ask, nm_holds_fn *find,
+                       void *arg);
 
 #endif

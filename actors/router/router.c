@@ -535,7 +535,7 @@ s_on_ask(void *state, nm_turn_t *turn, const nm_ask_in_t *ask)
     if (nm_bytes_is(ask->op, "deliveries.cancel"))
         return s_cancel(state, turn, ask);
     if (nm_bytes_is(ask->op, "custody.holds"))
-        return nm_owner_holds(turn, ask, nm_reach_holds, &((router_t *) state)->reach);
+        return nm_owner_holds(turn, ((router_t *) state)->directory, ask, nm_reach_holds, &((router_t *) state)->reach);
     nm_turn_problem(turn, &ask->caller, 404, ask->headers.correlation_id, NULL,
                     "the router does not answer this operation");
     return NM_OK;

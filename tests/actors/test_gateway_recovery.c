@@ -76,6 +76,24 @@ s_answer(test_t *self, const char *peer, const nm_id_t *held, unsigned numbers, 
     s_turn(self);
 }
 
+//  Has nothing, and knows one more.
+static void
+s_answer_knowing(test_t *self, const char *peer, const char *known)
+{
+    const nm_bench_asked_t *asked = nm_bench_asked(self->bench, self->seen++);
+    assert_string_equal(asked->peer, peer);
+    nm_buf_clear(&self->body);
+    nm_writer_map(&self->body, 3);
+    nm_writer_pair_uint(&self->body, "next", 1);
+    nm_writer_text(&self->body, "held");
+    nm_writer_list(&self->body, 0);
+    nm_writer_text(&self->body, "knows");
+    nm_writer_list(&self->body, 1);
+    nm_writer_text(&self->body, known);
+    nm_bench_answer(self->bench, asked->id, peer, 200, nm_buf_bytes(&self->body));
+    s_turn(self);
+}
+
 static size_t
 s_works(test_t *self)
 {
@@ -110,6 +128,24 @@ s_deny_all(test_t *self)
 }
 
 //  -- A router
+
+static void
+nothing_is_judged_while_somebody_is_known_to_others_alone(void **state)
+{
+    test_t *self = *state;
+    s_send(self, 1);
+    s_lose(self, "router-1");
+    s_answer_knowing(self, "router-2", "email-9");
+    assert_int_equal(nm_bench_asks(self->bench), self->seen);  //  It asks nobody else, and tries again later
+    nm_bench_wait(self->bench, 1000);
+    s_turn(self);
+    s_answer_knowing(self, "router-2", "email-2");
+    s_answer_knowing(self, "email-1", "router-2");
+    s_answer_knowing(self, "email-2", "router-1");
+    s_turn(self);
+    assert_int_equal(s_works(self), 1);
+    assert_string_equal(s_recovering(self), "");
+}
 
 static void
 what_a_lost_router_had_is_sent_again(void **state)
@@ -652,6 +688,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(nothing_is_judged_while_somebody_is_known_to_others_alone),
         TEST(what_a_lost_router_had_is_sent_again),
         TEST(routers_are_asked_before_channel_actors),
         TEST(what_still_waits_with_us_is_not_lost),
