@@ -193,7 +193,7 @@ s_take_created(sim_t *self, sim_note_t *note, const sim_reply_t *reply)
         return;
     }
     if (note->state == SIM_NOTE_TAKEN && !nm_id_equal(&note->id, &id))
-        sim_fault(self, "I6", "note %zu got another id under the same key", number);
+        sim_fault(self, "I6", "note %zu got another id under the same key: %s", number, text);
     if (note->state != SIM_NOTE_TAKEN)
         sim_say(self, "note %zu is taken by %s as %s", number, self->hosts[note->gateway].seat->entry->name, text);
     if (note->state != SIM_NOTE_TAKEN)

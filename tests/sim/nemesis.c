@@ -90,6 +90,9 @@ s_copy(sim_host_t *host)
     sim_say(host->sim, "the disk of %s is copied", host->seat->entry->name);
 }
 
+//  All steps of a host together: what is kept for a day is not forgotten by a clock that is ahead, keys above all.
+static const int64_t STEP_MOST_MS = INT64_C(80000000);
+
 //  Forward as far as it likes. Back only a little: a process that starts again on a clock that was
 //  stepped back waits for what was due by the old one, at most for the longest pause between two
 //  attempts (an hour and more), and no simulation lasts so long.
@@ -136,7 +139,11 @@ s_begin(sim_t *self, sim_event_t *event)
         break;
     case S_FULL: host->full_odds = (unsigned) sim_dice_between(&self->dice, 100, 900); break;
     case S_TIGHT: host->tight = true; break;
-    case S_CLOCK: host->step_ms += host->draining ? 0 : s_draw_step(self); break;
+    case S_CLOCK:
+        host->step_ms += host->draining ? 0 : s_draw_step(self);
+        if (host->step_ms > STEP_MOST_MS)
+            host->step_ms = STEP_MOST_MS;
+        break;
     case S_PROVIDERS:
         self->providers.unreached = 150;
         self->providers.broken = 100;

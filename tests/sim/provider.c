@@ -1,5 +1,7 @@
 #include "tests/sim/sim.h"
 
+#include "wire/id.h"
+
 enum {
     USUAL_MS = 30,     //  What a call takes at most in fair weather
     GIVE_UP_MS = 400,  //  After which a caller gives up
@@ -199,8 +201,10 @@ sim_provider_start(sim_host_t *host, nm_effect_t *effect)
         end_ms += GIVE_UP_MS;
     if (late)
         take_ms += sim_dice_between(&self->dice, 0, LATE_MS);
-    sim_say(self, "%s calls %s for note %zu (call %d, code %u%s)", host->seat->entry->name, effect->url, note,
-            call->call, call->code, call->takes ? ", taken" : "");
+    char about[NM_ID_TEXT_SIZE + 1];
+    nm_id_to_text(&call->about, about);
+    sim_say(self, "%s calls %s for note %zu, %s (call %d, code %u%s)", host->seat->entry->name, effect->url, note,
+            about, call->call, call->code, call->takes ? ", taken" : "");
     uint64_t number = self->call_count - 1;
     if (call->takes)
         sim_at(self, take_ms, (sim_event_t){ .run = s_on_take, .number = number });
