@@ -36,12 +36,26 @@ s_forget_events(sim_note_t *note)
             note->gots[i] = SIM_GOT_FORGOTTEN;
 }
 
+//  Has a newcomer got in that only the lost gateway has heard of? Nobody can ask it what it has.
+static bool
+s_had_news(const sim_host_t *host)
+{
+    const sim_t *self = host->sim;
+    const sim_host_t *other = &self->hosts[host->index == 0 ? 1 : 0];
+    for (size_t i = 0; i < self->host_count; i++)
+        if (self->hosts[i].seat->newcomer && self->hosts[i].life &&
+            (!other->directory || !nm_directory_find(other->directory, self->hosts[i].seat->entry->name)))
+            return true;
+    return false;
+}
+
 //  What its gateway alone had is lost with it, first answers under idempotency keys too. What was on two disks is held to
 //  everything.
 static void
 s_lose_notes(const sim_host_t *host)
 {
     sim_t *self = host->sim;
+    bool news = s_had_news(host);
     for (size_t i = 0; i < self->note_count; i++) {
         sim_note_t *note = &self->notes[i];
         bool owned = note->state == SIM_NOTE_TAKEN && nm_id_gateway(&note->id) == host->place.number;
@@ -51,7 +65,7 @@ s_lose_notes(const sim_host_t *host)
         if (owned && !note->excused)
             s_forget_events(note);
         //  Of an ask that it gave up, and that was put again, the copy is there as well: nobody else can know that it was for nothing.
-        note->doubled |= owned && note->tries > 1;
+        note->doubled |= owned && (note->tries > 1 || news);
         self->tally->inherited += owned && !note->excused;
         note->gateway = host->index == 0 ? 1 : 0;  //  Clients know all doors
     }
