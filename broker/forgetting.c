@@ -100,13 +100,13 @@ s_give_back(nm_actor_t *self, nm_link_t *link, uint64_t seq, const nm_outbox_mai
     bool claimed = nm_claims_get(&link->claim, seq) == NM_CLAIM_CLAIMED;
     if (!mail->kind)
         return NM_OK;  //  A void
-    if (claimed && self->role->doubted && !self->role->doubted(mail->kind, mail->body, &changed))
-        return NM_OK;
     if (!mail->shared)
         return s_readdress(self, link, rank, mail);
+    bool goes = !claimed || !self->role->doubted || self->role->doubted(mail->kind, mail->body, &changed);
     if (changed.size)
         again.body = nm_buf_bytes(&changed);
-    nm_rc_t rc = nm_posting_wait(self, nm_posting_lane(self, link->peer->actor.role, NULL), rank, &again);
+    nm_rc_t rc =
+        goes ? nm_posting_wait(self, nm_posting_lane(self, link->peer->actor.role, NULL), rank, &again) : NM_OK;
     nm_buf_free(&changed);
     return rc;
 }

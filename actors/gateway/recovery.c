@@ -9,7 +9,6 @@
 
 enum {
     WALK_COUNT = 500,  //  Notes looked at in a turn
-    PEER_MAX = 1000,
 };
 static const int64_t TIMEOUT_MS = 5000;  //  Of one question
 static const int64_t PAUSE_MS = 1000;    //  Before those who did not answer are asked again
@@ -364,9 +363,9 @@ static void
 s_ask_role(nm_gateway_t *self, nm_turn_t *turn, nm_role_id_t role)
 {
     nm_recovery_t *recovery = &self->recovery;
-    const nm_peer_t *peers[PEER_MAX];
-    size_t count = nm_directory_list(self->directory, role, peers, PEER_MAX);
-    for (size_t i = 0; i < count && i < PEER_MAX; i++) {
+    const nm_peer_t *peers[NM_MESH_ACTOR_MAX];
+    size_t count = nm_directory_list(self->directory, role, peers, NM_MESH_ACTOR_MAX);
+    for (size_t i = 0; i < count && i < NM_MESH_ACTOR_MAX; i++) {
         if (peers[i]->forgotten || strcmp(peers[i]->actor.name, recovery->name) == 0)
             continue;
         if (recovery->peer_count == recovery->peer_room) {

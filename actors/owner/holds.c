@@ -6,8 +6,6 @@
 #include "wire/reader.h"
 #include "wire/writer.h"
 
-enum { PEER_MAX = 1000 };
-
 //  Those that are asked about, sorted by id.
 typedef struct {
     nm_held_t items[NM_HOLDS_MAX];
@@ -85,13 +83,13 @@ static void
 s_write_known(const nm_directory_t *directory, nm_buf_t *body)
 {
     static const nm_role_id_t ROLES[] = { NM_ROLE_ROUTER, NM_ROLE_EMAIL, NM_ROLE_PUSH, NM_ROLE_SMS };
-    const nm_peer_t *peers[PEER_MAX];
+    const nm_peer_t *peers[NM_MESH_ACTOR_MAX];
     size_t count = 0;
     nm_writer_text(body, "knows");
     size_t mark = nm_writer_list_open(body);
     for (size_t i = 0; i < NM_COUNT(ROLES); i++) {
-        size_t listed = nm_directory_list(directory, ROLES[i], peers, PEER_MAX);
-        for (size_t j = 0; j < listed && j < PEER_MAX; j++) {
+        size_t listed = nm_directory_list(directory, ROLES[i], peers, NM_MESH_ACTOR_MAX);
+        for (size_t j = 0; j < listed && j < NM_MESH_ACTOR_MAX; j++) {
             if (!peers[j]->certified || peers[j]->forgotten)
                 continue;
             nm_writer_text(body, peers[j]->actor.name);
