@@ -477,6 +477,15 @@ s_is_done_with(const nm_link_t *link)
     return !nm_link_holds(link) && (!there || !link->pending.count);
 }
 
+//  In its first seconds it does not know yet what was on the way to it in an earlier life, or whether its store is an old
+//  one: those whom it has not met would tell. Later on they are away.
+static bool
+s_may_be_told(const nm_actor_t *self, const nm_link_t *link)
+{
+    enum { MEET_MS = 5000 };
+    return link->state == NM_LINK_STRANGE && self->turn.now.mono_ms - self->exchange.began_ms < MEET_MS;
+}
+
 bool
 nm_actor_drained(const nm_actor_t *self)
 {
@@ -491,7 +500,7 @@ nm_actor_drained(const nm_actor_t *self)
     for (size_t i = 0; i < self->lane_count && done; i++)
         done = self->lanes[i].count == 0;
     for (size_t i = 0; i < self->link_count && done; i++)
-        done = s_is_done_with(self->links[i]);
+        done = s_is_done_with(self->links[i]) && !s_may_be_told(self, self->links[i]);
     return done;
 }
 

@@ -80,8 +80,9 @@ s_find_map(MDB_env *env, uintptr_t *from, uintptr_t *to)
         return false;
     while (!found && fgets(line, sizeof line, maps)) {
         unsigned long inode;
-        found = sscanf(line, "%lx-%lx %*s %*s %*s %lu", from, to, &inode) == 3 && inode == is.st_ino &&
-                *to - *from >= info.me_mapsize;
+        //  Scanning all lines would cost more than all else at start.
+        found = strstr(line, "/data.mdb") && sscanf(line, "%lx-%lx %*s %*s %*s %lu", from, to, &inode) == 3 &&
+                inode == is.st_ino && *to - *from >= info.me_mapsize;
     }
     fclose(maps);
     return found;

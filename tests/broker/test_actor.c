@@ -748,6 +748,42 @@ waits_after_a_restore_until_the_peer_knows_of_it(void **state)
     nm_bench_destroy(&bench);
 }
 
+//  Of the one that it has not met it may hear of mail that was on the way to it, or that its store is an old one.
+static void
+is_not_drained_before_it_has_met_who_is_there(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_bench_away(bench, "email-2");
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    nm_bench_restart(bench);
+    nm_actor_drain(nm_bench_actor(bench));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_false(nm_actor_drained(nm_bench_actor(bench)));
+    nm_bench_back(bench, "email-2");
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_true(nm_actor_drained(nm_bench_actor(bench)));
+    nm_bench_destroy(&bench);
+}
+
+static void
+waits_for_nobody_who_stays_away_before_it_is_drained(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_bench_away(bench, "email-2");
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    nm_bench_restart(bench);
+    nm_actor_drain(nm_bench_actor(bench));
+    nm_bench_wait(bench, 4900);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_false(nm_actor_drained(nm_bench_actor(bench)));
+    nm_bench_wait(bench, 200);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_true(nm_actor_drained(nm_bench_actor(bench)));
+    nm_bench_destroy(&bench);
+}
+
 static void
 comes_up_after_a_restore_from_before_it_met_a_peer(void **state)
 {
@@ -827,6 +863,8 @@ main(void)
         cmocka_unit_test(sends_again_and_voids_what_a_restored_peer_lacks),
         cmocka_unit_test(takes_a_void_in_as_seen_and_hands_it_to_nobody),
         cmocka_unit_test(waits_after_a_restore_until_the_peer_knows_of_it),
+        cmocka_unit_test(is_not_drained_before_it_has_met_who_is_there),
+        cmocka_unit_test(waits_for_nobody_who_stays_away_before_it_is_drained),
         cmocka_unit_test(comes_up_after_a_restore_from_before_it_met_a_peer),
         cmocka_unit_test(passes_over_receipts_of_an_earlier_epoch),
     };

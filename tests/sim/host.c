@@ -362,6 +362,7 @@ s_go_drained(sim_host_t *self)
     self->draining = false;
     self->gone = self->for_good;
     self->present = !self->gone;
+    self->must_stop = self->must_stop && !self->gone;  //  Unless it is called back, it does nothing any more
     s_go(self, sim_dice_between(&sim->dice, 20, AWAY_MS));
     if (self->gone)
         sim_at(sim, sim->now_ms + RECALL_MS, (sim_event_t){ .run = s_on_recall, .to = self->index });
