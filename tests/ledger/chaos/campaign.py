@@ -36,7 +36,8 @@ def options():
     parser.add_argument("--only", help="rows or names, with commas")
     parser.add_argument("--per-second", type=int, default=60, help="notifications (60)")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / os.environ.get("NM_BUILD_FAST", "build/release"))
-    parser.add_argument("--folder", help="for the files; a new one under /tmp if not given")
+    parser.add_argument("--folder", type=pathlib.Path,
+                        help="for the files, new or empty; it goes again if nothing was wrong (a new one under /tmp)")
     parser.add_argument("--list", action="store_true", help="shows the nemeses and whether they work here")
     return parser.parse_args()
 
@@ -120,6 +121,11 @@ def main():
     if not (chosen.build / "actors/gateway/nmesh-gateway").exists():
         print(f"ledger: there is no gateway in {chosen.build}; build it first, or name another with --build", file=sys.stderr)
         return 2
+    if chosen.folder:
+        chosen.folder.mkdir(parents=True, exist_ok=True)
+        if any(chosen.folder.iterdir()):
+            print(f"ledger: {chosen.folder} is not empty, and this run would take all of it away", file=sys.stderr)
+            return 2
     try:
         campaign = Campaign(chosen.folder, seed=chosen.seed, rounds=chosen.rounds, only=chosen.only,
                             per_second=chosen.per_second, build=chosen.build)
