@@ -192,25 +192,21 @@ s_load(nm_actor_t *self)
     if (rc == NM_OK && self->role->load)
         rc = self->role->load(self->state, &self->turn);
     self->loaded = rc == NM_OK;
-    self->forgotten_count = 0;
+    self->told_version = 0;
     return rc;
 }
 
-//  Tells of all whenever there is one more: a role knows whom it has heard of.
+//  Tells of all whenever the directory has changed: a role knows whom it has heard of.
 static nm_rc_t
 s_tell_forgotten(nm_actor_t *self)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < self->peer_count; i++)
-        count += self->peers[i]->forgotten;
-    if (count == self->forgotten_count || !self->role->forgotten)
-        return NM_OK;
     nm_rc_t rc = NM_OK;
+    if (!self->role->forgotten || self->told_version == self->directory_version)
+        return NM_OK;
     for (size_t i = 0; i < self->peer_count && rc == NM_OK; i++)
-        if (self->peers[i]->forgotten)
-            rc =
-                self->role->forgotten(self->state, &self->turn, self->peers[i]->actor.name, self->peers[i]->actor.role);
-    self->forgotten_count = count;
+        if (self->peers[i]->lost_ms)
+            rc = self->role->forgotten(self->state, &self->turn, self->peers[i]);
+    self->told_version = self->directory_version;
     return rc;
 }
 

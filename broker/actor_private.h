@@ -98,11 +98,11 @@ struct nm_actor {
     nm_id_maker_t ids;
     int exit_code;
     bool leaving;
-    bool draining;           //  ... for good
-    bool loaded;             //  Memory agrees with the store
-    bool changed;            //  The last turn changed the store
-    bool unfinished;         //  A turn left work of its own to the next
-    size_t forgotten_count;  //  Of how many forgotten peers the role was told since it was loaded
+    bool draining;          //  ... for good
+    bool loaded;            //  Memory agrees with the store
+    bool changed;           //  The last turn changed the store
+    bool unfinished;        //  A turn left work of its own to the next
+    uint64_t told_version;  //  As of which directory the role was told who is lost; 0: not since it was loaded
 
     //  Whom the directory names. They come while the actor runs; none goes, so places and addresses stay.
     uint64_t directory_version;  //  As of which peers and links were taken from it
@@ -216,6 +216,8 @@ nm_rc_t nm_takeback_run(nm_actor_t *self);
 //  forgetting.c: all that was meant for a peer that is gone with its disk goes to others
 nm_rc_t nm_forgetting_look(nm_actor_t *self);  //  After a load, and when the directory has changed
 nm_rc_t nm_forgetting_run(nm_actor_t *self);
+void
+nm_forgetting_undo(nm_link_t *link);  //  The turn was undone: perhaps in it the peer was forgotten, or its end came
 //  Which mail that the peer may have handled goes back; NULL: all does, or it is not lost.
 nm_outbox_keep_fn *nm_forgetting_filter(const nm_actor_t *self, const nm_link_t *link);
 

@@ -1067,9 +1067,11 @@ s_change_peer(nm_bench_t *self, const s_peer_t *peer, bool forgotten)
 {
     nm_peer_t *known = (nm_peer_t *) peer->peer;  //  The directory's own, which no certificate backs here
     known->forgotten = forgotten;
-    if (forgotten)
+    if (forgotten) {
         known->fenced = peer->store;
-    self->actor->directory_version = 0;
+        known->lost_ms = self->now.wall_ms > known->lost_ms ? self->now.wall_ms : known->lost_ms + 1;
+    }
+    self->actor->directory_version = self->actor->told_version = 0;
 }
 
 void

@@ -65,6 +65,31 @@ nm_directory_member_of(nm_directory_t *self, const nm_cert_t *cert, nm_error_t *
     return member;
 }
 
+void
+nm_directory_note(nm_directory_member_t *member, const nm_cert_t *cert)
+{
+    if (cert->name[0] && cert->not_before_ms > member->since_ms)
+        member->since_ms = cert->not_before_ms;
+}
+
+bool
+nm_directory_is_lost(const nm_directory_t *self, const nm_directory_member_t *member, nm_stated_t *stated)
+{
+    return nm_statements_forgotten(nm_gossip_statements(self->gossip), member->peer.actor.name, stated) &&
+           member->since_ms <= stated->at_ms;
+}
+
+static void
+s_follow_losses(nm_directory_t *self, nm_directory_member_t *member)
+{
+    nm_peer_t *peer = &member->peer;
+    nm_stated_t stated = { .at_ms = 0 };
+    peer->forgotten = nm_directory_is_lost(self, member, &stated);
+    peer->lost_ms = stated.at_ms;
+    if (stated.has_store)
+        peer->fenced = stated.store;
+}
+
 //  -- The view by key
 
 static int
@@ -78,6 +103,7 @@ s_compare_keys(const void *a, const void *b)
 static void
 s_admit(nm_directory_t *self, const nm_cert_t *cert, nm_directory_member_t *member)
 {
+    nm_directory_note(member, cert);
     if (cert->name[0] && !nm_statements_kill(nm_gossip_statements(self->gossip), cert, NULL))
         self->keys[self->key_count++] = (nm_directory_key_t){ cert, member };
 }
@@ -124,14 +150,8 @@ nm_directory_index(nm_directory_t *self, int64_t now_ms)
             s_choose(self, key->cert, &key->member->peer, now_ms);
     }
     qsort(self->keys, self->key_count, sizeof *self->keys, s_compare_keys);
-    for (size_t i = 0; i < self->member_count; i++) {
-        nm_peer_t *peer = &self->members[i]->peer;
-        nm_stated_t stated;
-        bool stated_gone = nm_statements_forgotten(nm_gossip_statements(self->gossip), peer->actor.name, &stated);
-        peer->forgotten = stated_gone && !peer->certified;
-        if (stated_gone && stated.has_store)
-            peer->fenced = stated.store;
-    }
+    for (size_t i = 0; i < self->member_count; i++)
+        s_follow_losses(self, self->members[i]);
     self->version++;
 }
 

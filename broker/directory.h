@@ -22,11 +22,12 @@ extern const nm_table_t nm_directory_table;
 //  What is known of one actor. Belongs to the directory; stays until it is destroyed.
 typedef struct {
     nm_mesh_actor_t actor;
-    size_t place;    //  Its number in this directory: from 0, in the order in which they came
-    nm_cert_t cert;  //  Without secret; name empty if none was found yet
-    bool certified;  //  The certificate was there and verified when last looked at
-    bool forgotten;  //  The authority says that it and its disk are gone for good: nothing passes any more
-    nm_id_t fenced;  //  The store that went with it, refused for ever; all zero if none did, or nobody knows
+    size_t place;     //  Its number in this directory: from 0, in the order in which they came
+    nm_cert_t cert;   //  Without secret; name empty if none was found yet
+    bool certified;   //  The certificate was there and verified when last looked at
+    bool forgotten;   //  The authority says that it and its disk are gone for good: nothing passes any more
+    nm_id_t fenced;   //  The store that went with it, refused for ever; all zero if none did, or nobody knows
+    int64_t lost_ms;  //  When that was said last, also of an earlier actor of the name (wall clock); 0: never
 
     //  What it says of itself. Until it has spoken, heard is false and the rest means nothing.
     bool heard;

@@ -15,6 +15,7 @@ typedef struct {
     nm_peer_t peer;
     nm_cert_t said;    //  Of what it said last; without name if it said nothing, or that is dead
     nm_cert_t before;  //  The one before, while links still go by it
+    int64_t since_ms;  //  When the latest of its certificates begins, also of those that have ended
 } nm_directory_member_t;
 
 //  One file of certs/ as it was read. A file that did not change is not read or verified again.
@@ -73,6 +74,12 @@ nm_directory_member_t *nm_directory_add_member(nm_directory_t *self, const char 
 
 //  Whose certificate is it? NULL and a sentence if nobody's who may be here.
 nm_directory_member_t *nm_directory_member_of(nm_directory_t *self, const nm_cert_t *cert, nm_error_t *error);
+
+//  Remembers since when there is a certificate like this one of the member; without name it is none.
+void nm_directory_note(nm_directory_member_t *member, const nm_cert_t *cert);
+
+//  Is it gone for good, and nobody came after it? stated: what was said of its name last, unchanged if nothing was.
+bool nm_directory_is_lost(const nm_directory_t *self, const nm_directory_member_t *member, nm_stated_t *stated);
 
 //  Takes all certificates together: who is let in, and by which a peer goes. A new version.
 void nm_directory_index(nm_directory_t *self, int64_t now_ms);

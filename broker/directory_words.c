@@ -123,7 +123,9 @@ s_follow_statement(nm_directory_t *self, const nm_stated_t *stated)
     nm_directory_member_t *member = nm_directory_find_member(self, stated->name);
     if (!member)
         return;
-    if (stated->kind == NM_STATED_FORGET && !stated->has_store && member->peer.heard)
+    nm_stated_t last;
+    bool unnamed = stated->kind == NM_STATED_FORGET && !stated->has_store;
+    if (unnamed && member->peer.heard && nm_directory_is_lost(self, member, &last))
         member->peer.fenced = member->peer.store;
     s_drop_dead(self, member);
 }
@@ -188,7 +190,6 @@ s_remember(nm_directory_t *self, nm_bytes_t value)
     nm_member_t said;
     nm_cert_t cert;
     nm_stated_t stated;
-    nm_statements_t *statements = nm_gossip_statements(self->gossip);
     if (!nm_gossip_read_saved(value, &said, &cert))
         return;
     nm_directory_member_t *member = nm_directory_find_member(self, cert.name);
@@ -197,7 +198,8 @@ s_remember(nm_directory_t *self, nm_bytes_t value)
         s_place_member(self, member, &said, NM_LIFE_GONE);
         nm_directory_match_files(self, member);
     }
-    if (nm_statements_forgotten(statements, cert.name, &stated) && nm_statements_kill(statements, &cert, NULL))
+    nm_directory_note(member, &cert);
+    if (nm_directory_is_lost(self, member, &stated))
         member->peer.fenced = said.store;
 }
 

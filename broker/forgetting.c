@@ -57,6 +57,15 @@ s_look_at(nm_actor_t *self, nm_link_t *link)
     return NM_OK;
 }
 
+//  What was written down about it may be gone with the turn, so all of that is done again.
+void
+nm_forgetting_undo(nm_link_t *link)
+{
+    link->ended = false;
+    if (link->state == NM_LINK_FORGOTTEN)
+        link->state = NM_LINK_STRANGE;
+}
+
 nm_rc_t
 nm_forgetting_look(nm_actor_t *self)
 {

@@ -493,7 +493,7 @@ nm_posting_discard(nm_actor_t *self)
         s_drop_draft(self, self->links[i]);
         self->links[i]->receipt_due = false;
         nm_pending_clear(&self->links[i]->pending);
-        self->links[i]->ended = false;  //  Perhaps it was this turn that ended it
+        nm_forgetting_undo(self->links[i]);
         nm_link_unmeet(self->links[i]);
     }
     nm_watches_undo(&self->watches);

@@ -120,9 +120,10 @@ typedef struct {
     //  who wanted to know.
     nm_rc_t (*receipted)(void *state, nm_turn_t *turn, uint64_t token);
 
-    //  The authority has said that this actor and its disk are gone for good. Told in the turn in which that is
-    //  learnt, and again after each load: the role keeps in its store what it has done about it.
-    nm_rc_t (*forgotten)(void *state, nm_turn_t *turn, const char *peer, nm_role_id_t role);
+    //  The authority has said that an actor of this name and its disk are gone for good, last at peer->lost_ms; a later actor
+    //  of the name may be there. Told in the turn in which that is learnt, and again after each load and each change of the
+    //  directory: the role keeps in its store about which loss it has done something.
+    nm_rc_t (*forgotten)(void *state, nm_turn_t *turn, const nm_peer_t *peer);
 
     //  Mail of ours that a lost peer may have handled. True: it goes to another of the peer's role, with what is put into
     //  changed (may be NULL), if anything, as its body. False: it does not, because the role accounts for it by itself, since it was

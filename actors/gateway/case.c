@@ -1,4 +1,5 @@
 #include "actors/gateway/case.h"
+#include "actors/owner/owner.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -125,11 +126,13 @@ s_ask_heir(nm_case_t *it)
 //  What a gateway that is gone has left here is taken over piece by piece. NM_ERR_REFUSED: it may still come, and that was
 //  answered.
 static nm_rc_t
-s_look_for_heritage(nm_case_t *it, uint16_t number)
+s_look_for_heritage(nm_case_t *it, const nm_id_t *id)
 {
-    const nm_peer_t *owner = nm_directory_gateway(it->gateway->directory, number);
+    const nm_peer_t *owner = nm_directory_gateway(it->gateway->directory, nm_id_gateway(id));
     bool open = false;
-    nm_rc_t rc = owner && owner->forgotten ? nm_recovery_may_inherit(it->txn, owner->actor.name, &open) : NM_OK;
+    nm_rc_t rc = NM_OK;
+    if (owner && nm_owner_is_lost(owner, id))
+        rc = nm_recovery_may_inherit(it->txn, owner->actor.name, &open);
     if (rc != NM_OK || !open)
         return rc;
     nm_answer_away(&it->answer, "What the lost gateway has left is being taken over; try again.");
@@ -138,14 +141,14 @@ s_look_for_heritage(nm_case_t *it, uint16_t number)
 
 //  Another gateway is the owner: it is asked.
 static nm_rc_t
-s_ask_owner(nm_case_t *it, uint16_t number, nm_bytes_t id)
+s_ask_owner(nm_case_t *it, const nm_id_t *id, nm_bytes_t text)
 {
-    const nm_peer_t *owner = nm_directory_gateway(it->gateway->directory, number);
+    const nm_peer_t *owner = nm_directory_gateway(it->gateway->directory, nm_id_gateway(id));
     if (!owner || nm_case_is_passed_on(it))
         return nm_case_unknown(it, "notification");
-    if (!owner->forgotten)
+    if (!nm_owner_is_lost(owner, id))
         return nm_forwards_pass(it, owner);
-    return it->errand ? s_ask_heir(it) : s_ask_everybody(it, id);
+    return it->errand ? s_ask_heir(it) : s_ask_everybody(it, text);
 }
 
 nm_rc_t
@@ -155,10 +158,10 @@ nm_case_find(nm_case_t *it, nm_bytes_t text, nm_id_t *id, nm_note_t *note)
     if (rc == NM_OK) {
         rc = nm_notes_get(it->txn, id, note);
         if (rc == NM_ERR_MISSING && nm_id_gateway(id) != it->gateway->number) {
-            rc = s_look_for_heritage(it, nm_id_gateway(id));
+            rc = s_look_for_heritage(it, id);
             if (rc != NM_OK)
                 return rc;
-            s_ask_owner(it, nm_id_gateway(id), text);
+            s_ask_owner(it, id, text);
             return NM_ERR_REFUSED;
         }
     }

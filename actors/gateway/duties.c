@@ -369,8 +369,6 @@ s_tidy(nm_gateway_t *self, nm_turn_t *turn)
     if (rc == NM_OK)
         rc = nm_lockout_tidy(&self->lockout, txn, now_ms);
     if (rc == NM_OK)
-        rc = nm_recovery_tidy(self, txn);
-    if (rc == NM_OK)
         rc = nm_places_fill(self, txn, &again);
     self->tidy_at_ms = now_ms + (again ? TIDY_AGAIN_MS : TIDY_MS);
     return rc;

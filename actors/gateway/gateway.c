@@ -174,9 +174,9 @@ s_on_receipt(void *state, nm_turn_t *turn, uint64_t token)
 }
 
 static nm_rc_t
-s_on_forgotten(void *state, nm_turn_t *turn, const char *peer, nm_role_id_t role)
+s_on_forgotten(void *state, nm_turn_t *turn, const nm_peer_t *peer)
 {
-    return nm_recovery_forgotten(state, turn, peer, role);
+    return nm_recovery_forgotten(state, turn, peer);
 }
 
 //  What a lost router may have passed on already is looked for like all that it had.

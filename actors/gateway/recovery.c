@@ -2,6 +2,7 @@
 
 #include "actors/gateway/ops.h"
 #include "actors/gateway/tables.h"
+#include "actors/owner/owner.h"
 #include "broker/log.h"
 #include "wire/id.h"
 #include "wire/reader.h"
@@ -24,10 +25,11 @@ typedef enum { STEP_NONE, STEP_ROUTERS, STEP_CHANNELS, STEP_WAIT } step_t;
 //  How a suspect is looked into: on the word of its events, or on that of whoever holds it alone.
 typedef enum { TRUST_EVENTS = 0, TRUST_HOLDERS = 1, SEEMS_LOST = 2 } doubt_t;
 
-#define NM_RECOVERING_FIELDS(F, R)                                  \
-    F(R, 1, role, UINT, 255, MUST, NULL, "Of the one that is lost") \
-    F(R, 2, phase, UINT, 255, MUST, NULL, "What is being done")     \
-    F(R, 3, at, ID, 0, MUST, NULL, "How far a walk over ids has come")
+#define NM_RECOVERING_FIELDS(F, R)                                     \
+    F(R, 1, role, UINT, 255, MUST, NULL, "Of the one that is lost")    \
+    F(R, 2, phase, UINT, 255, MUST, NULL, "What is being done")        \
+    F(R, 3, at, ID, 0, MUST, NULL, "How far a walk over ids has come") \
+    F(R, 4, lost_at, TIME, 0, MAY, NULL, "Which loss of the name: when that was said")
 NM_RECORD_DECLARE(recovering, NM_RECOVERING_FIELDS);
 NM_RECORD_DEFINE(recovering, NM_RECOVERING_FIELDS, NULL, 0);
 
@@ -47,17 +49,26 @@ nm_recovery_free(nm_recovery_t *self)
 //  -- Rows
 
 static nm_rc_t
-s_put_row(nm_txn_t *txn, const char *name, nm_role_id_t role, phase_t phase, const nm_id_t *at)
+s_put_row(nm_txn_t *txn, const char *name, nm_recovering_t *row, int64_t lost_ms)
 {
     nm_buf_t packed = { 0 };
-    nm_recovering_t row = { .has = 0 };
-    NM_PUT(&row, recovering, role, role);
-    NM_PUT(&row, recovering, phase, phase);
-    NM_PUT(&row, recovering, at, *at);
-    nm_record_encode(&nm_recovering_shape, &row, NM_BY_TAG, &packed);
+    if (lost_ms)
+        NM_PUT(row, recovering, lost_at, lost_ms);
+    nm_record_encode(&nm_recovering_shape, row, NM_BY_TAG, &packed);
     nm_rc_t rc = nm_table_put(txn, &nm_recoveries_table, nm_text(name), nm_buf_bytes(&packed));
     nm_buf_free(&packed);
     return rc;
+}
+
+//  Where the one under way stands.
+static nm_rc_t
+s_save(const nm_recovery_t *recovery, nm_txn_t *txn)
+{
+    nm_recovering_t row = { .has = 0 };
+    NM_PUT(&row, recovering, role, recovery->role);
+    NM_PUT(&row, recovering, phase, recovery->phase);
+    NM_PUT(&row, recovering, at, recovery->at);
+    return s_put_row(txn, recovery->name, &row, recovery->lost_ms);
 }
 
 static nm_rc_t
@@ -72,46 +83,58 @@ s_enter(nm_gateway_t *self, nm_turn_t *turn, phase_t phase)
         nm_log(NM_LOG_INFO, "recovered", "All that %s had is accounted for; %llu notifications were sent again.",
                recovery->name, (unsigned long long) recovery->redriven_count);
     nm_turn_wake(turn, nm_turn_now(turn));
-    return s_put_row(nm_turn_txn(turn), recovery->name, recovery->role, phase, &recovery->at);
+    return s_save(recovery, nm_turn_txn(turn));
 }
 
 static nm_rc_t
-s_begin(nm_gateway_t *self, nm_turn_t *turn, const char *name, nm_role_id_t role)
+s_begin(nm_gateway_t *self, nm_turn_t *turn, const char *name, nm_role_id_t role, int64_t lost_ms)
 {
     static const nm_id_t START;
+    nm_recovering_t row = { .has = 0 };
+    NM_PUT(&row, recovering, role, role);
+    NM_PUT(&row, recovering, phase, role == NM_ROLE_GATEWAY ? PHASE_ADOPT : PHASE_WALK);
+    NM_PUT(&row, recovering, at, START);
     self->recovery.loaded = false;
     self->recovery.step = STEP_NONE;
     self->recovery.serial++;
     nm_turn_wake(turn, nm_turn_now(turn));
-    return s_put_row(nm_turn_txn(turn), name, role, role == NM_ROLE_GATEWAY ? PHASE_ADOPT : PHASE_WALK, &START);
+    return s_put_row(nm_turn_txn(turn), name, &row, lost_ms);
+}
+
+//  NM_ERR_MISSING: there is none.
+static nm_rc_t
+s_get_row(nm_txn_t *txn, const char *name, nm_recovering_t *row)
+{
+    nm_bytes_t value;
+    nm_rc_t rc = nm_table_get(txn, &nm_recoveries_table, nm_text(name), &value);
+    if (rc != NM_OK)
+        return rc;
+    return nm_record_decode(&nm_recovering_shape, row, value, NULL, "") == NM_OK ? NM_OK : NM_ERR_CORRUPT;
 }
 
 nm_rc_t
-nm_recovery_forgotten(nm_gateway_t *self, nm_turn_t *turn, const char *name, nm_role_id_t role)
+nm_recovery_forgotten(nm_gateway_t *self, nm_turn_t *turn, const nm_peer_t *peer)
 {
-    nm_bytes_t value;
+    nm_recovering_t row;
+    const char *name = peer->actor.name;
+    nm_role_id_t role = peer->actor.role;
     bool matters = role == NM_ROLE_GATEWAY || role == NM_ROLE_ROUTER || role == NM_ROLE_EMAIL || role == NM_ROLE_PUSH ||
                    role == NM_ROLE_SMS;
-    nm_rc_t rc = nm_table_get(nm_turn_txn(turn), &nm_recoveries_table, nm_text(name), &value);
-    if (rc != NM_ERR_MISSING || !matters)
-        return rc == NM_ERR_MISSING ? NM_OK : rc;
+    nm_rc_t rc = matters ? s_get_row(nm_turn_txn(turn), name, &row) : NM_OK;
+    bool earlier = rc == NM_OK && matters && NM_HAS(&row, recovering, lost_at) && row.lost_at < peer->lost_ms;
+    if (rc != NM_ERR_MISSING && !earlier)
+        return rc;
     nm_log(NM_LOG_WARNING, "recovering", "%s is lost: what it had is accounted for and sent again.", name);
-    return s_begin(self, turn, name, role);
+    return s_begin(self, turn, name, role, peer->lost_ms);
 }
 
 nm_rc_t
 nm_recovery_may_inherit(nm_txn_t *txn, const char *name, bool *open)
 {
     nm_recovering_t row;
-    nm_bytes_t value;
-    nm_rc_t rc = nm_table_get(txn, &nm_recoveries_table, nm_text(name), &value);
-    *open = rc == NM_ERR_MISSING;  //  We have heard of it in this turn
-    if (rc != NM_OK)
-        return rc == NM_ERR_MISSING ? NM_OK : rc;
-    if (nm_record_decode(&nm_recovering_shape, &row, value, NULL, "") != NM_OK)
-        return NM_ERR_CORRUPT;
-    *open = row.phase == PHASE_ADOPT;
-    return NM_OK;
+    nm_rc_t rc = s_get_row(txn, name, &row);
+    *open = rc == NM_ERR_MISSING || (rc == NM_OK && row.phase == PHASE_ADOPT);  //  Missing: heard of in this turn
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
 }
 
 //  The first row that is not done.
@@ -135,6 +158,7 @@ s_load_row(nm_gateway_t *self, nm_txn_t *txn)
         recovery->active = true;
         nm_bytes_to_text(key, recovery->name, sizeof recovery->name);
         recovery->role = (nm_role_id_t) row.role;
+        recovery->lost_ms = NM_HAS(&row, recovering, lost_at) ? row.lost_at : 0;
         recovery->phase = (unsigned) row.phase;
         recovery->at = row.at;
     }
@@ -189,7 +213,7 @@ static bool
 s_is_of_lost(const nm_gateway_t *self, const nm_id_t *id)
 {
     const nm_peer_t *lost = nm_directory_find(self->directory, self->recovery.name);
-    return lost && nm_id_gateway(id) == lost->actor.number;
+    return lost && nm_id_gateway(id) == lost->actor.number && nm_owner_is_lost(lost, id);
 }
 
 static nm_rc_t
@@ -206,8 +230,7 @@ s_adopt(nm_gateway_t *self, nm_turn_t *turn)
     if (rc != NM_OK)
         return rc;
     nm_turn_wake(turn, nm_turn_now(turn));
-    return done ? s_enter(self, turn, PHASE_WALK)
-                : s_put_row(nm_turn_txn(turn), recovery->name, recovery->role, PHASE_ADOPT, &recovery->at);
+    return done ? s_enter(self, turn, PHASE_WALK) : s_save(recovery, nm_turn_txn(turn));
 }
 
 static bool
@@ -310,8 +333,7 @@ s_walk(nm_gateway_t *self, nm_turn_t *turn)
     if (rc != NM_OK)
         return rc;
     nm_turn_wake(turn, nm_turn_now(turn));
-    return done ? s_enter(self, turn, PHASE_OUTBOX)
-                : s_put_row(nm_turn_txn(turn), recovery->name, recovery->role, PHASE_WALK, &recovery->at);
+    return done ? s_enter(self, turn, PHASE_OUTBOX) : s_save(recovery, nm_turn_txn(turn));
 }
 
 //  -- Our own outbox: in one turn, because mail that waits and mail that is open change places
@@ -366,7 +388,7 @@ s_ask_role(nm_gateway_t *self, nm_turn_t *turn, nm_role_id_t role)
     const nm_peer_t *peers[NM_MESH_ACTOR_MAX];
     size_t count = nm_directory_list(self->directory, role, peers, NM_MESH_ACTOR_MAX);
     for (size_t i = 0; i < count && i < NM_MESH_ACTOR_MAX; i++) {
-        if (peers[i]->forgotten || strcmp(peers[i]->actor.name, recovery->name) == 0)
+        if (peers[i]->forgotten)
             continue;
         if (recovery->peer_count == recovery->peer_room) {
             recovery->peer_room = recovery->peer_room ? 2 * recovery->peer_room : 8;
@@ -452,8 +474,7 @@ s_is_asked(const nm_gateway_t *self, nm_bytes_t text)
     const nm_peer_t *peer = nm_directory_find(self->directory, name);
     if (!peer)
         return false;
-    if (peer->forgotten || strcmp(name, recovery->name) == 0 ||
-        (recovery->step == STEP_ROUTERS && peer->actor.role != NM_ROLE_ROUTER))
+    if (peer->forgotten || (recovery->step == STEP_ROUTERS && peer->actor.role != NM_ROLE_ROUTER))
         return true;
     for (size_t i = 0; i < recovery->peer_count; i++)
         if (recovery->peers[i].name == peer->actor.name)
@@ -644,35 +665,13 @@ nm_recovery_due(nm_gateway_t *self, nm_turn_t *turn)
     }
 }
 
-nm_rc_t
-nm_recovery_tidy(nm_gateway_t *self, nm_txn_t *txn)
-{
-    char name[NM_NAME_MAX + 1] = "";
-    nm_recovering_t row;
-    nm_cursor_t cursor;
-    nm_bytes_t key, value;
-    bool found = false;
-    nm_rc_t rc = NM_OK;
-    nm_cursor_open(&cursor, txn, &nm_recoveries_table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
-    while (!found && (rc = nm_cursor_next(&cursor, &key, &value)) == NM_OK) {
-        nm_bytes_to_text(key, name, sizeof name);
-        const nm_peer_t *peer = nm_directory_find(self->directory, name);
-        found = peer && !peer->forgotten && nm_record_decode(&nm_recovering_shape, &row, value, NULL, "") == NM_OK &&
-                row.phase >= PHASE_DONE;
-    }
-    nm_cursor_close(&cursor);
-    if (found)
-        return nm_table_delete(txn, &nm_recoveries_table, nm_text(name));
-    return rc == NM_ERR_MISSING ? NM_OK : rc;
-}
-
 //  -- notifications.account
 
 nm_rc_t
 nm_op_account(nm_case_t *it)
 {
     nm_buf_t *body = &it->gateway->body;
-    nm_rc_t rc = s_begin(it->gateway, it->turn, EVERYTHING, NM_ROLE_NONE);
+    nm_rc_t rc = s_begin(it->gateway, it->turn, EVERYTHING, NM_ROLE_NONE, 0);
     if (rc != NM_OK)
         return rc;
     nm_buf_clear(body);

@@ -14,7 +14,8 @@
  *      wait     until we have; then what has no word and no holder is lost
  *
  *  Whoever is away and not forgotten may have it: nothing is judged before he has answered, and he
- *  is asked again. Every step is bounded and its progress on disk; a restart goes on.
+ *  is asked again; so is a later actor of the lost one's name, whose events are not told from those of
+ *  the lost one. Every step is bounded and its progress on disk; a restart goes on.
  *
  *  A gateway that is forgotten leaves copies behind (copies.h): they become ours first. Events of
  *  theirs may have been lost with it; so even a delivery that has a holder is asked about, twice,
@@ -39,6 +40,7 @@ typedef struct {
     bool active;  //  There is a recovery under way: the row
     char name[NM_NAME_MAX + 1];
     nm_role_id_t role;
+    int64_t lost_ms;  //  Which loss of the name: when that was said; 0: nobody was lost
     unsigned phase;
     nm_id_t at;  //  How far the walk has come
 
@@ -62,14 +64,11 @@ void nm_recovery_free(nm_recovery_t *self);
 //  After a load: goes on where the store says.
 nm_rc_t nm_recovery_load(struct nm_gateway *self, nm_turn_t *turn);
 
-//  The role's hook. A second word of the same changes nothing.
-nm_rc_t nm_recovery_forgotten(struct nm_gateway *self, nm_turn_t *turn, const char *name, nm_role_id_t role);
+//  The role's hook. A second word of the same loss changes nothing.
+nm_rc_t nm_recovery_forgotten(struct nm_gateway *self, nm_turn_t *turn, const nm_peer_t *peer);
 
 //  Is it still open whether a notification of this gateway, which is forgotten, will be ours?
 nm_rc_t nm_recovery_may_inherit(nm_txn_t *txn, const char *name, bool *open);
-
-//  Once a minute: what was done for one whose name a later actor has is forgotten, for that one may be lost too.
-nm_rc_t nm_recovery_tidy(struct nm_gateway *self, nm_txn_t *txn);
 
 nm_rc_t nm_recovery_due(struct nm_gateway *self, nm_turn_t *turn);
 nm_rc_t nm_recovery_reply(struct nm_gateway *self, nm_turn_t *turn, const nm_reply_in_t *reply);

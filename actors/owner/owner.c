@@ -40,6 +40,12 @@ s_mail_all(nm_turn_t *turn, const nm_directory_t *directory, nm_bytes_t packed, 
     return rc;
 }
 
+bool
+nm_owner_is_lost(const nm_peer_t *gateway, const nm_id_t *id)
+{
+    return gateway->forgotten || nm_id_time_ms(id) <= gateway->lost_ms;
+}
+
 nm_rc_t
 nm_owner_mail(nm_turn_t *turn, const nm_directory_t *directory, const nm_event_t *event, uint8_t priority)
 {
@@ -50,8 +56,9 @@ nm_owner_mail(nm_turn_t *turn, const nm_directory_t *directory, const nm_event_t
                "nobody here knows a gateway of the number %u: all are told of an event", (unsigned) number);
     nm_buf_t packed = { 0 };
     nm_record_encode(&nm_event_shape, event, NM_BY_TAG, &packed);
-    nm_rc_t rc = !gateway || gateway->forgotten ? s_mail_all(turn, directory, nm_buf_bytes(&packed), priority)
-                                                : s_mail(turn, gateway, nm_buf_bytes(&packed), priority);
+    bool lost = !gateway || nm_owner_is_lost(gateway, &event->notification);
+    nm_rc_t rc = lost ? s_mail_all(turn, directory, nm_buf_bytes(&packed), priority)
+                      : s_mail(turn, gateway, nm_buf_bytes(&packed), priority);
     nm_buf_free(&packed);
     return rc;
 }

@@ -313,10 +313,31 @@ a_later_actor_of_the_name_may_be_lost_as_well(void **state)
     s_deny_all(self);
     assert_string_equal(s_recovering(self), "");
     nm_bench_follow(self->bench, "router-1");
-    s_wait(self, 61000);
+    s_turn(self);
+    s_send(self, 2);
+    s_lose(self, "router-1");  //  Moments later
+    assert_string_equal(s_recovering(self), "router-1");
+    s_deny_all(self);
+    nm_bench_restart(self->bench);
+    s_turn(self);
+    assert_string_equal(s_recovering(self), "");
+}
+
+//  As after a stop: when we hear of the loss, somebody else has the name.
+static void
+a_loss_is_accounted_for_when_a_later_actor_is_there_already(void **state)
+{
+    test_t *self = *state;
+    s_send(self, 1);
+    s_forget(self);
     nm_bench_bury(self->bench, "router-1");
+    nm_bench_follow(self->bench, "router-1");
     s_turn(self);
     assert_string_equal(s_recovering(self), "router-1");
+    s_answer(self, "router-1", NULL, 0, 1);
+    s_deny_all(self);
+    assert_int_equal(s_works(self), 1);
+    assert_string_equal(s_recovering(self), "");
 }
 
 //  -- A channel actor
@@ -377,6 +398,26 @@ what_a_lost_channel_actor_had_is_sent_again_and_comes_to_an_end(void **state)
     assert_int_equal(nm_client_count(reply->body, "attempts"), 2);
     assert_string_equal(nm_client_text(nm_client_item(reply->body, "attempts", 0), "outcome"), "uncertain");
     assert_string_equal(nm_client_text(nm_client_item(reply->body, "attempts", 1), "outcome"), "sent");
+}
+
+//  It may have got it from those who were asked before it came.
+static void
+a_later_actor_of_the_name_is_asked_as_well(void **state)
+{
+    test_t *self = *state;
+    nm_id_t id = s_send(self, 1);
+    s_queue(self, "email-1", &id, 0, 8);
+    s_turn(self);
+    s_lose(self, "email-1");
+    nm_bench_follow(self->bench, "email-1");
+    s_turn(self);
+    s_answer(self, "router-1", NULL, 0, 1);
+    s_answer(self, "router-2", NULL, 0, 1);
+    s_answer(self, "email-1", &id, 1, 1);
+    s_answer(self, "email-2", NULL, 0, 1);
+    s_turn(self);
+    assert_int_equal(s_works(self), 0);
+    assert_string_equal(s_recovering(self), "");
 }
 
 static void
@@ -700,6 +741,8 @@ main(void)
         TEST(one_that_is_lost_meanwhile_is_not_asked_again),
         TEST(a_restart_goes_on_where_it_was),
         TEST(a_later_actor_of_the_name_may_be_lost_as_well),
+        TEST(a_loss_is_accounted_for_when_a_later_actor_is_there_already),
+        TEST(a_later_actor_of_the_name_is_asked_as_well),
         TEST(what_a_lost_channel_actor_had_is_sent_again_and_comes_to_an_end),
         TEST(of_several_deliveries_only_the_lost_one_is_made_again),
         TEST(what_may_be_sent_only_once_fails_rather_than_risk_a_second),

@@ -353,6 +353,17 @@ an_actor_whose_certificate_is_revoked_is_not_seen_as_alive(void **state)
     nm_directory_destroy(&other.directory);
 }
 
+//  One of the name of a forgotten one, with a certificate of its own and another store.
+static void
+s_make_later(fixture_t *self, const char *name, nm_role_id_t role, other_t *later)
+{
+    s_make_other(self, name, role, 6, later);
+    later->cert.not_before_ms = FOLDER_NOW_MS + 1;
+    nm_cert_sign(&later->cert, self->folder.authority_secret);
+    nm_directory_own_t own = { .actor = &later->actor, .cert = &later->cert, .store = { { 8 } }, .epoch = 1 };
+    assert_int_equal(nm_directory_enter(later->directory, &own), NM_OK);
+}
+
 static void
 a_forgotten_actor_is_fenced_until_a_later_one_has_its_name(void **state)
 {
@@ -371,16 +382,57 @@ a_forgotten_actor_is_fenced_until_a_later_one_has_its_name(void **state)
     assert_int_equal(s_hear(self, &other, 30000, &error), NM_ERR_REFUSED);
 
     other_t later;
-    s_make_other(self, "email-1", NM_ROLE_EMAIL, 6, &later);
-    later.cert.not_before_ms = FOLDER_NOW_MS + 1;
-    nm_cert_sign(&later.cert, self->folder.authority_secret);
-    nm_directory_own_t own = { .actor = &later.actor, .cert = &later.cert, .store = { { 8 } }, .epoch = 1 };
-    assert_int_equal(nm_directory_enter(later.directory, &own), NM_OK);
+    s_make_later(self, "email-1", NM_ROLE_EMAIL, &later);
     assert_int_equal(s_hear(self, &later, 40000, &error), NM_OK);
     assert_false(peer->forgotten);
     assert_true(peer->certified);
     assert_memory_equal(&peer->fenced, &store, sizeof store);
     nm_directory_destroy(&other.directory);
+    nm_directory_destroy(&later.directory);
+}
+
+//  It and its disk are there: nobody may take what is on the way to it for lost.
+static void
+a_later_actor_is_not_lost_when_its_certificate_ends(void **state)
+{
+    fixture_t *self = *state;
+    other_t later;
+    nm_stated_t forget = { .kind = NM_STATED_FORGET, .name = "email-1", .at_ms = FOLDER_NOW_MS };
+    s_state(self, self->directory, &forget);
+    s_make_later(self, "email-1", NM_ROLE_EMAIL, &later);
+    assert_int_equal(s_hear(self, &later, 10, NULL), NM_OK);
+    const nm_peer_t *peer = nm_directory_find(self->directory, "email-1");
+    assert_true(peer->certified);
+    nm_directory_tick(self->directory, s_at(86400001));
+    assert_false(peer->certified);
+    assert_false(peer->forgotten);
+
+    nm_stated_t revoke = { .kind = NM_STATED_REVOKE, .name = "email-1", .at_ms = FOLDER_NOW_MS + 5 };
+    memcpy(revoke.serial, later.cert.serial, sizeof revoke.serial);
+    s_state(self, self->directory, &revoke);
+    assert_false(peer->forgotten);
+
+    forget.at_ms = FOLDER_NOW_MS + 10;
+    s_state(self, self->directory, &forget);
+    assert_true(peer->forgotten);
+    assert_int_equal(peer->lost_ms, FOLDER_NOW_MS + 10);
+    nm_directory_destroy(&later.directory);
+}
+
+static void
+a_statement_that_comes_late_fences_no_later_store(void **state)
+{
+    fixture_t *self = *state;
+    static const nm_id_t NONE;
+    other_t later;
+    s_make_later(self, "email-1", NM_ROLE_EMAIL, &later);
+    assert_int_equal(s_hear(self, &later, 10, NULL), NM_OK);
+    nm_stated_t forget = { .kind = NM_STATED_FORGET, .name = "email-1", .at_ms = FOLDER_NOW_MS };
+    s_state(self, self->directory, &forget);
+    const nm_peer_t *peer = nm_directory_find(self->directory, "email-1");
+    assert_false(peer->forgotten);
+    assert_memory_equal(&peer->fenced, &NONE, sizeof NONE);
+    assert_int_equal(peer->lost_ms, FOLDER_NOW_MS);  //  But somebody was lost
     nm_directory_destroy(&later.directory);
 }
 
@@ -459,11 +511,9 @@ s_load(nm_txn_t *txn, void *arg)
     return nm_directory_load(arg, txn, s_at(0));
 }
 
-static void
-comes_back_from_the_store_with_what_was_ended(void **state)
+static nm_store_t *
+s_make_store(const fixture_t *self)
 {
-    fixture_t *self = *state;
-    other_t alive, lost;
     nm_error_t error = { "" };
     char path[256];
     static const nm_store_key_t KEY = { .number = 1, .secret = { 1, 2, 3 } };
@@ -478,6 +528,16 @@ comes_back_from_the_store_with_what_was_ended(void **state)
                                  .volatile_for_tests = true };
     nm_store_t *store = nm_store_new(&config, &error);
     assert_string_equal(error.text, "");
+    return store;
+}
+
+static void
+comes_back_from_the_store_with_what_was_ended(void **state)
+{
+    fixture_t *self = *state;
+    other_t alive, lost;
+    nm_error_t error = { "" };
+    nm_store_t *store = s_make_store(self);
     s_make_other(self, "sms-9", NM_ROLE_SMS, 3, &alive);
     s_make_other(self, "push-9", NM_ROLE_PUSH, 4, &lost);
     assert_int_equal(s_hear(self, &alive, 10, NULL), NM_OK);
@@ -503,6 +563,37 @@ comes_back_from_the_store_with_what_was_ended(void **state)
     nm_store_destroy(&store);
     nm_directory_destroy(&alive.directory);
     nm_directory_destroy(&lost.directory);
+}
+
+//  Its certificate was revoked later, which ends that and nothing else.
+static void
+a_later_actor_is_not_lost_after_a_restart(void **state)
+{
+    fixture_t *self = *state;
+    static const nm_id_t NONE;
+    nm_error_t error = { "" };
+    other_t later;
+    nm_store_t *store = s_make_store(self);
+    nm_stated_t forget = { .kind = NM_STATED_FORGET, .name = "push-9", .at_ms = FOLDER_NOW_MS };
+    s_state(self, self->directory, &forget);
+    s_make_later(self, "push-9", NM_ROLE_PUSH, &later);
+    assert_int_equal(s_hear(self, &later, 10, NULL), NM_OK);
+    assert_int_equal(nm_store_update(store, s_save, self->directory), NM_OK);
+    nm_directory_saved(self->directory);
+    nm_stated_t revoke = { .kind = NM_STATED_REVOKE, .name = "push-9", .at_ms = FOLDER_NOW_MS + 5 };
+    memcpy(revoke.serial, later.cert.serial, sizeof revoke.serial);
+    s_state(self, self->directory, &revoke);
+    assert_int_equal(nm_store_update(store, s_save, self->directory), NM_OK);
+
+    nm_directory_t *again = nm_directory_new(self->mesh, FOLDER_NOW_MS, &error);
+    assert_int_equal(nm_store_update(store, s_load, again), NM_OK);
+    const nm_peer_t *peer = nm_directory_find(again, "push-9");
+    assert_false(peer->certified);
+    assert_false(peer->forgotten);
+    assert_memory_equal(&peer->fenced, &NONE, sizeof NONE);
+    nm_directory_destroy(&again);
+    nm_store_destroy(&store);
+    nm_directory_destroy(&later.directory);
 }
 
 static void
@@ -544,10 +635,13 @@ main(void)
         WITH_FIXTURE(a_revoked_certificate_is_out_whatever_names_it),
         WITH_FIXTURE(an_actor_whose_certificate_is_revoked_is_not_seen_as_alive),
         WITH_FIXTURE(a_forgotten_actor_is_fenced_until_a_later_one_has_its_name),
+        WITH_FIXTURE(a_later_actor_is_not_lost_when_its_certificate_ends),
+        WITH_FIXTURE(a_statement_that_comes_late_fences_no_later_store),
         WITH_FIXTURE(an_actor_hears_that_it_has_to_leave),
         WITH_FIXTURE(a_peer_whose_certificate_runs_out_is_certified_no_more),
         WITH_FIXTURE(a_renewed_key_is_taken_and_the_old_one_let_in),
         WITH_FIXTURE(comes_back_from_the_store_with_what_was_ended),
+        WITH_FIXTURE(a_later_actor_is_not_lost_after_a_restart),
         WITH_FIXTURE(needs_its_folder),
     };
     return cmocka_run_group_tests_name("broker/directory", tests, NULL, NULL);

@@ -257,6 +257,71 @@ takes_a_later_actor_and_never_the_old_store(void **state)
     nm_bench_destroy(&bench);
 }
 
+static bool s_full;
+static unsigned s_told_of_two;
+
+static nm_rc_t
+s_hear_of_two(void *state, nm_turn_t *turn, const nm_peer_t *peer)
+{
+    (void) state, (void) turn;
+    s_told_of_two += strcmp(peer->actor.name, "email-2") == 0;
+    return NM_OK;
+}
+
+//  The number of those that are gone stays what it was.
+static void
+a_role_is_told_of_one_that_is_lost_as_another_comes_back(void **state)
+{
+    (void) state;
+    nm_role_t role = NM_DOUBLE;
+    role.forgotten = s_hear_of_two;
+    nm_bench_t *bench = nm_bench_new(&role, "router-1", NULL);
+    nm_bench_bury(bench, "email-1");
+    nm_double_turn(bench);
+    s_told_of_two = 0;
+    nm_bench_follow(bench, "email-1");
+    nm_bench_bury(bench, "email-2");
+    nm_double_turn(bench);
+    assert_int_equal(s_told_of_two, 1);
+    nm_double_turn(bench);
+    assert_int_equal(s_told_of_two, 1);
+    nm_bench_destroy(&bench);
+}
+
+static nm_rc_t
+s_mail_unless_full(void *state, nm_turn_t *turn, const nm_mail_in_t *mail)
+{
+    return s_full ? NM_ERR_FULL : nm_double_mail(state, turn, mail);
+}
+
+//  Nobody said which store it was, and the turn in which that is written down is undone.
+static void
+never_takes_the_old_store_though_a_turn_was_undone(void **state)
+{
+    (void) state;
+    nm_role_t role = NM_DOUBLE;
+    role.mail = s_mail_unless_full;
+    nm_bench_t *bench = nm_bench_new(&role, "router-1", NULL);
+    s_pass(bench, 4, "before");
+    nm_bench_bury(bench, "email-1");
+    nm_peer_t *peer = (nm_peer_t *) nm_double_link(bench, "email-1")->peer;
+    peer->fenced = (nm_id_t){ { 0 } };
+    nm_bench_mail(bench, "gateway-2", NM_MAIL_WORK, nm_text("too much"));
+    s_full = true;
+    assert_int_equal(nm_bench_turn(bench), NM_ERR_FULL);
+    s_full = false;
+    nm_double_turn(bench);
+    assert_true(nm_double_link(bench, "email-1")->ended);
+
+    peer->forgotten = false;  //  A certificate is made again, and the disk turns up
+    nm_bench_actor(bench)->directory_version = 0;
+    nm_bench_reborn(bench, "email-1");
+    nm_double_turn(bench);
+    assert_int_not_equal(nm_double_link(bench, "email-1")->state, NM_LINK_UP);
+    assert_int_equal(nm_actor_exit(nm_bench_actor(bench)), 0);
+    nm_bench_destroy(&bench);
+}
+
 int
 main(void)
 {
@@ -271,6 +336,8 @@ main(void)
         cmocka_unit_test(works_through_many_in_bounded_turns_and_over_a_restart),
         cmocka_unit_test(goes_on_when_a_later_actor_of_the_name_is_there_before_it_is_done),
         cmocka_unit_test(takes_a_later_actor_and_never_the_old_store),
+        cmocka_unit_test(a_role_is_told_of_one_that_is_lost_as_another_comes_back),
+        cmocka_unit_test(never_takes_the_old_store_though_a_turn_was_undone),
     };
     return cmocka_run_group_tests_name("broker/forgetting", tests, NULL, NULL);
 }
