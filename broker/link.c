@@ -75,6 +75,14 @@ nm_link_tick(nm_link_t *self, int64_t mono_ms)
     return self->state != before;
 }
 
+void
+nm_link_set_credit(nm_link_t *self, uint32_t credit, int64_t mono_ms)
+{
+    if (!credit && self->credit)
+        self->stopped_ms = mono_ms;
+    self->credit = credit;
+}
+
 bool
 nm_link_may_take(const nm_link_t *self, size_t size)
 {
@@ -89,7 +97,7 @@ bool
 nm_link_is_lost(const nm_link_t *self, int64_t mono_ms, int64_t lease_ms)
 {
     switch (self->state) {
-    case NM_LINK_UP:
+    case NM_LINK_UP: return !self->credit && mono_ms - self->stopped_ms >= lease_ms;
     case NM_LINK_FORGOTTEN: return false;  //  All of its mail goes back, claimed or not
     case NM_LINK_LEFT:
     case NM_LINK_ROLLED: return true;

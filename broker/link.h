@@ -67,6 +67,7 @@ typedef struct {
     uint32_t open_count;    //  Assigned and not receipted
     uint64_t open_size;     //  Bytes of it
     uint32_t credit;        //  How many may be open
+    int64_t stopped_ms;     //  If none: since when
     uint64_t backlog;       //  Mail and deliveries that it held by its last beat
     int64_t progress_ms;    //  When a receipt last said something new, or the stream became busy
     bool resend;            //  Send again what is open ...
@@ -111,10 +112,14 @@ bool nm_link_tick(nm_link_t *self, int64_t mono_ms);
 //  When it wants to greet next (monotonic); INT64_MAX: it has no such wish.
 int64_t nm_link_wake(const nm_link_t *self);
 
+//  It says how many mails may be open.
+void nm_link_set_credit(nm_link_t *self, uint32_t credit, int64_t mono_ms);
+
 //  May new mail be assigned to it now, of that size?
 bool nm_link_may_take(const nm_link_t *self, size_t size);
 
-//  Can what is open and not claimed be given to another? It is silent for the lease, has left, or may not speak.
+//  Can what is open and not claimed be given to another? It is silent for the lease, has left, or may not speak; or it
+//  drains or is full, and has had no credit for the lease.
 bool nm_link_is_lost(const nm_link_t *self, int64_t mono_ms, int64_t lease_ms);
 
 //  How many open numbers are the peer's, that is, not merely offered and not void.

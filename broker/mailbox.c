@@ -130,7 +130,7 @@ s_meet(nm_actor_t *self, nm_link_t *link, const nm_greet_t *greet, const nm_span
     }
     link->seen_changed |= stream_new;
     s_skip_gap(self, link, greet);
-    link->credit = (uint32_t) greet->credit;
+    nm_link_set_credit(link, (uint32_t) greet->credit, self->turn.now.mono_ms);
     if (link->state != NM_LINK_UP)
         nm_log(NM_LOG_INFO, "link", "%s is up (store epoch %u, credit %u).", link->peer->actor.name, link->epoch,
                link->credit);
@@ -394,7 +394,7 @@ s_take_receipt(nm_actor_t *self, nm_link_t *link, nm_bytes_t record)
     if (!s_plausible(link, &spans))
         return nm_mailbox_bad(self, link, "its receipt claims mail that was never sent");
     nm_posting_receipted(self, link, &spans);
-    link->credit = (uint32_t) receipt.credit;
+    nm_link_set_credit(link, (uint32_t) receipt.credit, self->turn.now.mono_ms);
     return NM_OK;
 }
 
@@ -405,7 +405,7 @@ s_take_beat(nm_actor_t *self, nm_link_t *link, nm_bytes_t record)
     if (nm_record_decode(&nm_beat_shape, &beat, record, NULL, "") != NM_OK)
         return nm_mailbox_bad(self, link, "its beat is malformed");
     if (link->state == NM_LINK_UP && beat.boot == link->boot) {
-        link->credit = (uint32_t) beat.credit;
+        nm_link_set_credit(link, (uint32_t) beat.credit, self->turn.now.mono_ms);
         link->backlog = beat.backlog;
         link->beat_ms = NM_HAS(&beat, beat, every_ms) ? (int64_t) beat.every_ms : NM_LINK_BEAT_MS;
     } else if (link->state != NM_LINK_ROLLED)

@@ -75,8 +75,15 @@ nm_turn_mail_withdraw(nm_turn_t *turn, nm_role_id_t role, nm_bytes_t tag, nm_byt
 nm_rc_t
 nm_turn_mail_mine(nm_turn_t *turn, nm_mail_mine_fn *fn, void *arg)
 {
-    nm_actor_t *self = turn->actor;
     nm_rc_t rc = nm_outbox_each_waiting(turn->txn, fn, arg);
+    return rc == NM_OK ? nm_turn_mail_open(turn, fn, arg) : rc;
+}
+
+nm_rc_t
+nm_turn_mail_open(nm_turn_t *turn, nm_mail_mine_fn *fn, void *arg)
+{
+    nm_actor_t *self = turn->actor;
+    nm_rc_t rc = NM_OK;
     for (size_t i = 0; rc == NM_OK && i < self->link_count; i++)
         rc = nm_outbox_each_open(turn->txn, self->links[i], nm_forgetting_filter(self, self->links[i]), fn, arg);
     return rc;

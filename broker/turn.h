@@ -63,9 +63,11 @@ typedef struct {
     bool by_ref;
     nm_bytes_t tag;
     nm_bytes_t body;
+    bool handed;  //  The peer may have handled it by now: it may have it, and no receipt has come
 } nm_mail_mine_t;
 typedef nm_rc_t(nm_mail_mine_fn)(void *arg, const nm_mail_mine_t *mail);
 nm_rc_t nm_turn_mail_mine(nm_turn_t *turn, nm_mail_mine_fn *fn, void *arg);
+nm_rc_t nm_turn_mail_open(nm_turn_t *turn, nm_mail_mine_fn *fn, void *arg);  //  What is open alone
 
 //  The number that our next mail to this peer gets, and up to which number we have all of its mail to us. 0 if
 //  there is no link.

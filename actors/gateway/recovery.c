@@ -338,11 +338,12 @@ s_walk(nm_gateway_t *self, nm_turn_t *turn)
 
 //  -- Our own outbox: in one turn, because mail that waits and mail that is open change places
 
+//  What a router may have handled may be anywhere by now.
 static nm_rc_t
 s_clear_mine(void *arg, const nm_mail_mine_t *mail)
 {
     nm_turn_t *turn = arg;
-    if (mail->kind != NM_MAIL_WORK)
+    if (mail->kind != NM_MAIL_WORK || mail->handed)
         return NM_OK;
     nm_rc_t rc = nm_table_delete(nm_turn_txn(turn), &nm_suspects_table, mail->tag);
     return rc == NM_ERR_MISSING ? NM_OK : rc;
@@ -413,7 +414,16 @@ s_ask(nm_gateway_t *self, nm_turn_t *turn, step_t step)
         s_ask_role(self, turn, roles[i]);
 }
 
-//  The first of the suspects.
+static nm_rc_t
+s_look_at_open(void *arg, const nm_mail_mine_t *mail)
+{
+    nm_recovery_t *recovery = arg;
+    for (size_t i = 0; mail->kind == NM_MAIL_WORK && i < recovery->count && !recovery->failed; i++)
+        recovery->failed = nm_bytes_equal(s_key(&recovery->items[i].notification), mail->tag);
+    return NM_OK;
+}
+
+//  The first of the suspects. As long as a router may take one of them in after it was asked, nobody is asked.
 static nm_rc_t
 s_start(nm_gateway_t *self, nm_turn_t *turn)
 {
@@ -435,6 +445,11 @@ s_start(nm_gateway_t *self, nm_turn_t *turn)
         return rc;
     if (!recovery->count)
         return s_enter(self, turn, PHASE_DONE);
+    rc = nm_turn_mail_open(turn, s_look_at_open, recovery);
+    if (rc != NM_OK || recovery->failed) {
+        s_fail(recovery, turn, PAUSE_MS);
+        return rc;
+    }
     s_ask(self, turn, STEP_ROUTERS);
     if (!recovery->open_count)
         s_ask(self, turn, STEP_CHANNELS);

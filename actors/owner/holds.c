@@ -10,6 +10,7 @@
 typedef struct {
     nm_held_t items[NM_HOLDS_MAX];
     size_t count;
+    bool open;  //  One of them may be with us or with a peer
 } found_t;
 
 static int
@@ -38,32 +39,39 @@ s_read_ids(nm_bytes_t body, found_t *found)
     return NM_OK;
 }
 
-static void
-s_mark(found_t *found, const nm_id_t *notification, uint64_t number)
+//  NULL: nobody asks about it.
+static nm_held_t *
+s_find(found_t *found, const nm_id_t *notification)
 {
     const nm_held_t wanted = { .notification = *notification };
-    nm_held_t *held = bsearch(&wanted, found->items, found->count, sizeof *found->items, s_compare);
-    if (held)
-        nm_held_set(held->numbers, number);
+    return bsearch(&wanted, found->items, found->count, sizeof *found->items, s_compare);
 }
 
+//  A delivery that the peer may have handled has perhaps gone on from there: nobody can say that it is here.
 static nm_rc_t
-s_mark_delivery(found_t *found, nm_bytes_t packed)
+s_mark_delivery(found_t *found, const nm_mail_mine_t *mail)
 {
     nm_delivery_t delivery;
-    if (nm_record_decode(&nm_delivery_shape, &delivery, packed, NULL, "") != NM_OK)
+    if (nm_record_decode(&nm_delivery_shape, &delivery, mail->body, NULL, "") != NM_OK)
         return NM_ERR_CORRUPT;
-    s_mark(found, &delivery.notification, delivery.number);
+    nm_held_t *held = s_find(found, &delivery.notification);
+    if (held && mail->handed)
+        found->open = true;
+    else if (held)
+        nm_held_set(held->numbers, delivery.number);
     return NM_OK;
 }
 
+//  The word that it has ended accounts for it. Other words say where it was when they were said.
 static nm_rc_t
-s_mark_event(found_t *found, nm_bytes_t packed)
+s_mark_event(found_t *found, const nm_mail_mine_t *mail)
 {
     nm_event_t event;
-    if (nm_record_decode(&nm_event_shape, &event, packed, NULL, "") != NM_OK)
+    if (nm_record_decode(&nm_event_shape, &event, mail->body, NULL, "") != NM_OK)
         return NM_ERR_CORRUPT;
-    s_mark(found, &event.notification, event.number);
+    nm_held_t *held = s_find(found, &event.notification);
+    if (held && event.kind >= NM_EVENT_SENT && event.kind <= NM_EVENT_SUPPRESSED)
+        nm_held_set(held->numbers, event.number);
     return NM_OK;
 }
 
@@ -73,8 +81,8 @@ s_look_at_mail(void *arg, const nm_mail_mine_t *mail)
 {
     switch (mail->kind) {
     case NM_MAIL_DELIVERY:
-    case NM_MAIL_RETURN: return s_mark_delivery(arg, mail->body);
-    case NM_MAIL_EVENT: return s_mark_event(arg, mail->body);
+    case NM_MAIL_RETURN: return s_mark_delivery(arg, mail);
+    case NM_MAIL_EVENT: return s_mark_event(arg, mail);
     default: return NM_OK;
     }
 }
@@ -136,7 +144,10 @@ nm_owner_holds(nm_turn_t *turn, const nm_directory_t *directory, const nm_ask_in
     nm_rc_t rc = nm_turn_mail_mine(turn, s_look_at_mail, &found);
     for (size_t i = 0; rc == NM_OK && find && i < found.count; i++)
         rc = find(arg, turn, &found.items[i]);
-    if (rc == NM_OK)
+    if (rc == NM_OK && found.open)
+        nm_turn_problem(turn, &ask->caller, 503, ask->headers.correlation_id, NULL,
+                        "A peer may have some of it, and has not said so yet: ask again");
+    else if (rc == NM_OK)
         s_reply(turn, directory, ask, &found);
     return rc;
 }

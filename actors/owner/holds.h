@@ -2,8 +2,9 @@
  *
  *  A gateway asks when an actor is lost, to find out what was lost with it. The body is {ids:
  *  [UUID, ...]}, at most NM_HOLDS_MAX; the answer {held: [{id, numbers}], next}. numbers has
- *  a bit for each delivery: bit n % 8 of byte n / 8. A delivery is held if it, or any word of it
- *  in mail that has no receipt, is on this disk. next is the number that our next mail to
+ *  a bit for each delivery: bit n % 8 of byte n / 8. A delivery is held if it, or the word that it
+ *  has ended in mail that has no receipt, is on this disk. One in mail that the peer may have handled already cannot be
+ *  told to be here or there: 503, ask again. next is the number that our next mail to
  *  the asker gets: once he has all mail below it he knows whatever we knew when we answered.
  *  With it goes knows: [NAME, ...], the routers and channel actors that we know: work may have gone to one that the asker
  *  has not heard of.

@@ -400,6 +400,33 @@ what_a_lost_channel_actor_had_is_sent_again_and_comes_to_an_end(void **state)
     assert_string_equal(nm_client_text(nm_client_item(reply->body, "attempts", 1), "outcome"), "sent");
 }
 
+//  Seed 20030361: the receipt of a router was late, and its mail counted as not yet handled.
+static void
+what_a_router_has_had_is_no_longer_ours(void **state)
+{
+    test_t *self = *state;
+    nm_bench_away(self->bench, "router-2");
+    nm_bench_hold(self->bench, "router-1", true);
+    nm_id_t id = s_send(self, 1);
+    s_queue(self, "email-1", &id, 0, 2);
+    assert_int_equal(s_works(self), 1);
+    s_lose(self, "email-1");
+    assert_string_equal(s_recovering(self), "email-1");
+    assert_int_equal(nm_bench_asks(self->bench), 0);  //  It may take it in after it was asked
+    nm_bench_hold(self->bench, "router-1", false);
+    nm_bench_reborn(self->bench, "router-1");
+    nm_bench_back(self->bench, "router-2");
+    s_turn(self);
+    s_forget(self);
+    s_wait(self, 1000);
+    s_answer(self, "router-1", NULL, 0, 1);
+    s_answer(self, "router-2", NULL, 0, 1);
+    s_answer(self, "email-2", NULL, 0, 1);
+    s_turn(self);
+    assert_int_equal(s_works(self), 1);
+    assert_string_equal(s_recovering(self), "");
+}
+
 //  It may have got it from those who were asked before it came.
 static void
 a_later_actor_of_the_name_is_asked_as_well(void **state)
@@ -744,6 +771,7 @@ main(void)
         TEST(a_loss_is_accounted_for_when_a_later_actor_is_there_already),
         TEST(a_later_actor_of_the_name_is_asked_as_well),
         TEST(what_a_lost_channel_actor_had_is_sent_again_and_comes_to_an_end),
+        TEST(what_a_router_has_had_is_no_longer_ours),
         TEST(of_several_deliveries_only_the_lost_one_is_made_again),
         TEST(what_may_be_sent_only_once_fails_rather_than_risk_a_second),
         TEST(the_copies_of_a_lost_gateway_become_ours),

@@ -283,12 +283,29 @@ is_lost_after_the_lease_or_when_it_has_left(void **state)
     (void) state;
     nm_link_t link = s_link();
     link.heard_ms = 1000;
+    link.credit = 1;
     assert_false(nm_link_is_lost(&link, 900000, 5000));  //  It is up, whatever the clock says
     link.state = NM_LINK_QUIET;
     assert_false(nm_link_is_lost(&link, 5999, 5000));
     assert_true(nm_link_is_lost(&link, 6000, 5000));
     link.state = NM_LINK_LEFT;
     assert_true(nm_link_is_lost(&link, 1000, 5000));
+}
+
+static void
+is_as_good_as_lost_when_it_has_taken_nothing_for_the_lease(void **state)
+{
+    (void) state;
+    nm_link_t link = s_link();
+    nm_link_set_credit(&link, 12, 500);
+    nm_link_set_credit(&link, 0, 1000);
+    nm_link_set_credit(&link, 0, 4000);
+    assert_false(nm_link_is_lost(&link, 5999, 5000));
+    assert_true(nm_link_is_lost(&link, 6000, 5000));
+    nm_link_set_credit(&link, 3, 6000);
+    assert_false(nm_link_is_lost(&link, 6000, 5000));
+    nm_link_set_credit(&link, 0, 7000);
+    assert_false(nm_link_is_lost(&link, 11999, 5000));
 }
 
 static void
@@ -380,6 +397,7 @@ main(void)
         cmocka_unit_test(believes_an_older_version_as_it_is),
         cmocka_unit_test(counts_as_claimed_what_has_no_receipt_and_is_not_void),
         cmocka_unit_test(is_lost_after_the_lease_or_when_it_has_left),
+        cmocka_unit_test(is_as_good_as_lost_when_it_has_taken_nothing_for_the_lease),
         cmocka_unit_test(gives_no_number_beyond_what_it_can_tell_apart),
         cmocka_unit_test(sees_by_runs_above_the_watermark_who_went_back),
         cmocka_unit_test(sees_that_it_lacks_what_it_receipted_above_its_watermark),

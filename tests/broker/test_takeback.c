@@ -91,6 +91,28 @@ takes_back_what_a_silent_one_has_not_claimed(void **state)
     nm_bench_destroy(&bench);
 }
 
+//  Seed 20050237: two that drain, each with mail of the other that it does not claim any more, waited for each other.
+static void
+takes_back_what_one_that_drains_has_not_claimed(void **state)
+{
+    enum { BEAT_MS = 500 };
+    (void) state;
+    nm_bench_t *bench = s_frozen_bench();
+    for (int64_t ms = 0; ms < nm_bench_mesh(bench)->lease_ms; ms += BEAT_MS) {
+        nm_bench_busy(bench, "email-1", 0);
+        nm_double_turn(bench);
+        nm_link_set_credit(nm_double_link(bench, "email-1"), 0, nm_bench_actor(bench)->turn.now.mono_ms);
+        assert_int_equal(s_taken_back(bench), 0);
+        nm_bench_wait(bench, BEAT_MS);
+    }
+    nm_double_link(bench, "email-1")->stopped_ms -= nm_bench_mesh(bench)->lease_ms;
+    nm_double_turn(bench);
+    assert_int_equal(nm_double_link(bench, "email-1")->state, NM_LINK_UP);
+    assert_int_equal(s_taken_back(bench), 4);
+    assert_string_equal(nm_bench_sent(bench, 0, 3)->peer, "email-2");
+    nm_bench_destroy(&bench);
+}
+
 static void
 remembers_what_it_took_back_when_it_starts_again(void **state)
 {
@@ -360,6 +382,7 @@ main(void)
         cmocka_unit_test(grants_what_is_claimed),
         cmocka_unit_test(wants_no_claim_where_there_is_only_one),
         cmocka_unit_test(takes_back_what_a_silent_one_has_not_claimed),
+        cmocka_unit_test(takes_back_what_one_that_drains_has_not_claimed),
         cmocka_unit_test(remembers_what_it_took_back_when_it_starts_again),
         cmocka_unit_test(takes_back_at_once_from_one_that_left),
         cmocka_unit_test(never_takes_back_what_was_claimed),
