@@ -474,12 +474,30 @@ s_is_done_with(const nm_link_t *link)
 }
 
 //  In its first seconds it does not know yet what was on the way to it in an earlier life, or whether its store is an old
-//  one: those whom it has not met would tell. Later on they are away.
+//  one: those whom it has not met would tell. And one that was here a moment ago may be starting anew: then all that was open
+//  to us counts as ours there, and goes to nobody else. Later on they are away.
 static bool
 s_may_be_told(const nm_actor_t *self, const nm_link_t *link)
 {
     enum { MEET_MS = 5000 };
-    return link->state == NM_LINK_STRANGE && self->turn.now.mono_ms - self->exchange.began_ms < MEET_MS;
+    int64_t since_ms = link->heard_ms;
+    switch (link->state) {
+    case NM_LINK_STRANGE:
+        if (self->exchange.began_ms > since_ms)
+            since_ms = self->exchange.began_ms;
+        break;
+    case NM_LINK_QUIET:
+    case NM_LINK_GONE: break;
+    case NM_LINK_LEFT:
+        if (link->peer->draining)
+            return false;
+        break;
+    case NM_LINK_UP:
+    case NM_LINK_BLOCKED:
+    case NM_LINK_ROLLED:
+    case NM_LINK_FORGOTTEN: return false;
+    }
+    return self->turn.now.mono_ms - since_ms < MEET_MS;
 }
 
 bool

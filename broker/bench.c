@@ -867,7 +867,7 @@ nm_bench_wait(nm_bench_t *self, int64_t ms)
     self->now.wall_ms += ms;
     self->now.mono_ms += ms;
     for (size_t i = 0; i < self->peer_count && !self->wire; i++)
-        if (!self->peers[i].frozen)
+        if (!self->peers[i].frozen && !self->peers[i].away)
             nm_actor_link(self->actor, self->peers[i].peer->actor.name)->heard_ms = self->now.mono_ms;
 }
 

@@ -1,5 +1,6 @@
 #include "actors/channel/worker.h"
 
+#include "actors/owner/doubt.h"
 #include "broker/log.h"
 #include "broker/outbox.h"
 #include "wire/writer.h"
@@ -231,6 +232,14 @@ nm_channel_mail(void *state, nm_turn_t *turn, const nm_mail_in_t *mail)
         return rc;
     hand.slot = nm_slots_find(self->slots, &hand.key);
     return nm_hand_bury(&hand, NM_REASON_UNCERTAIN, "it may have been sent: an actor is lost that had it");
+}
+
+bool
+nm_channel_doubted(uint8_t kind, nm_bytes_t body, nm_buf_t *changed)
+{
+    if (changed && kind == NM_MAIL_RETURN)
+        nm_doubt_pack(body, changed);
+    return true;
 }
 
 //  -- Due

@@ -41,6 +41,9 @@ nm_rc_t nm_channel_mail(void *state, nm_turn_t *turn, const nm_mail_in_t *mail);
 //  {cancelled, sending, unknown}.
 nm_rc_t nm_channel_ask(void *state, nm_turn_t *turn, const nm_ask_in_t *ask);
 nm_rc_t nm_channel_result(void *state, nm_turn_t *turn, const nm_result_t *result);
+
+//  What was given back to a router that is lost may have been sent by whoever has it from there.
+bool nm_channel_doubted(uint8_t kind, nm_bytes_t body, nm_buf_t *changed);
 nm_rc_t nm_channel_due(void *state, nm_turn_t *turn);
 void nm_channel_committed(void *state);
 size_t nm_channel_room(void *state);

@@ -144,6 +144,7 @@ const nm_role_t nm_deadletter_role = {
     .load = s_load,
     .mail = s_on_mail,
     .ask = s_on_ask,
+    .doubted = nm_replays_doubted,
     .due = s_due,
     .committed = s_committed,
     .backlog = s_backlog,

@@ -1,4 +1,5 @@
 #include "actors/deadletter/replays.h"
+#include "actors/owner/doubt.h"
 #include "actors/owner/owner.h"
 #include "broker/log.h"
 #include "lmdb_store/queue.h"
@@ -80,16 +81,22 @@ s_change(nm_delivery_t *delivery, const nm_replay_change_t *change)
         NM_PUT(delivery, delivery, provider, change->provider);
 }
 
+static void
+s_pack(const nm_id_t *id, nm_bytes_t delivery, nm_buf_t *out)
+{
+    nm_replay_t replay = { .has = 0 };
+    NM_PUT(&replay, replay, dead_letter, *id);
+    NM_PUT(&replay, replay, delivery, delivery);
+    nm_record_encode(&nm_replay_shape, &replay, NM_BY_TAG, out);
+}
+
 static nm_rc_t
 s_mail_replay(nm_turn_t *turn, const nm_id_t *id, const nm_delivery_t *delivery)
 {
     nm_buf_t inner = { 0 };
     nm_buf_t body = { 0 };
-    nm_replay_t replay = { .has = 0 };
     nm_record_encode(&nm_delivery_shape, delivery, NM_BY_TAG, &inner);
-    NM_PUT(&replay, replay, dead_letter, *id);
-    NM_PUT(&replay, replay, delivery, nm_buf_bytes(&inner));
-    nm_record_encode(&nm_replay_shape, &replay, NM_BY_TAG, &body);
+    s_pack(id, nm_buf_bytes(&inner), &body);
     nm_mail_out_t mail = {
         .role = NM_ROLE_ROUTER, .kind = NM_MAIL_REPLAY, .priority = delivery->priority, .body = nm_buf_bytes(&body)
     };
@@ -97,6 +104,18 @@ s_mail_replay(nm_turn_t *turn, const nm_id_t *id, const nm_delivery_t *delivery)
     nm_buf_free(&inner);
     nm_buf_free(&body);
     return rc;
+}
+
+bool
+nm_replays_doubted(uint8_t kind, nm_bytes_t body, nm_buf_t *changed)
+{
+    nm_replay_t replay;
+    nm_buf_t inner = { 0 };
+    if (changed && kind == NM_MAIL_REPLAY && nm_record_decode(&nm_replay_shape, &replay, body, NULL, "") == NM_OK &&
+        nm_doubt_pack(replay.delivery, &inner))
+        s_pack(&replay.dead_letter, nm_buf_bytes(&inner), changed);
+    nm_buf_free(&inner);
+    return true;
 }
 
 //  The first event of the new generation: its order is below those of the channel actor.

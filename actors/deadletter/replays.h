@@ -38,6 +38,9 @@ nm_rc_t nm_replays_load(nm_replays_t *self, nm_turn_t *turn);
 nm_rc_t nm_replays_send(nm_replays_t *self, nm_turn_t *turn, nm_letter_t *letter, const nm_replay_change_t *change,
                         nm_error_t *why);
 
+//  A replay that a lost router may have passed on goes on in doubt.
+bool nm_replays_doubted(uint8_t kind, nm_bytes_t body, nm_buf_t *changed);
+
 //  Puts an open letter into the line, after_ms from now.
 nm_rc_t nm_replays_wait(nm_replays_t *self, nm_turn_t *turn, nm_letter_t *letter, int64_t after_ms);
 

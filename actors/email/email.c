@@ -24,6 +24,7 @@ const nm_role_t nm_email_role = {
     .mail = nm_channel_mail,
     .ask = nm_channel_ask,
     .result = nm_channel_result,
+    .doubted = nm_channel_doubted,
     .due = nm_channel_due,
     .every_turn = true,
     .committed = nm_channel_committed,

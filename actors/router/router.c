@@ -1,4 +1,5 @@
 #include "actors/router/router.h"
+#include "actors/owner/doubt.h"
 #include "actors/owner/holds.h"
 #include "actors/owner/owner.h"
 #include "actors/router/reach.h"
@@ -11,7 +12,7 @@
 
 //  Orders of the router's own events. A channel actor speaks for a delivery only once it
 //  has it, and a delivery that ends here never gets there, so the two cannot cross.
-enum { ORDER_SPLIT = 0, ORDER_END = 1, ORDER_DOUBT = 1 << 16 };
+enum { ORDER_SPLIT = 0, ORDER_END = 1 };
 
 typedef struct {
     uint64_t routed;      //  Notifications and replays taken in
@@ -557,18 +558,12 @@ s_due(void *state, nm_turn_t *turn)
 
 static const nm_table_t *const TABLES[] = { &nm_unreached_table, &nm_unreached_work_table, &nm_unreached_ends_table };
 
-//  A lost channel actor may have sent it, or told of it: the next one has to know, and its events have to count as later.
+//  A lost channel actor may have sent it, or told of it.
 static bool
 s_doubted(uint8_t kind, nm_bytes_t body, nm_buf_t *changed)
 {
-    nm_delivery_t delivery;
-    memset(&delivery, 0, sizeof delivery);
-    if (!changed || kind != NM_MAIL_DELIVERY ||
-        nm_record_decode(&nm_delivery_shape, &delivery, body, NULL, "") != NM_OK)
-        return true;
-    NM_PUT(&delivery, delivery, doubtful, true);
-    NM_PUT(&delivery, delivery, order, delivery.order + ORDER_DOUBT);
-    nm_record_encode(&nm_delivery_shape, &delivery, NM_BY_TAG, changed);
+    if (changed && kind == NM_MAIL_DELIVERY)
+        nm_doubt_pack(body, changed);
     return true;
 }
 

@@ -885,6 +885,39 @@ gives_back_what_is_not_under_way_when_it_drains(void **state)
     nm_bench_destroy(&bench);
 }
 
+//  The router may have passed it on before it was lost.
+static void
+what_was_given_back_to_a_lost_router_goes_on_in_doubt(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench(ONE);
+    s_send_one(bench, 7);
+    s_answer(bench, NM_CALL_ANSWERED, 451, "later");
+    nm_bench_away(bench, "router-2");
+    nm_bench_hold(bench, "router-1", true);
+    nm_actor_drain(nm_bench_actor(bench));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_false(s_returned(bench, 0).doubtful);
+    nm_bench_forget(bench);
+    nm_bench_back(bench, "router-2");
+    nm_bench_bury(bench, "router-1");
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    nm_delivery_t again = s_returned(bench, 0);
+    assert_true(again.doubtful);
+    assert_int_equal(again.tries, 1);
+    assert_true(again.order > 1000);
+
+    //  So it is not sent a second time where that must not be.
+    NM_PUT(&again, delivery, at_most_once, true);
+    nm_bench_t *next = nm_bench_new(&nm_email_role, "email-2", ONE);
+    s_send(next, &again);
+    assert_int_equal(nm_bench_turn(next), NM_OK);
+    assert_int_equal(nm_bench_effects(next), 0);
+    assert_int_equal(nm_sent_dead_letter(next, 0).reason, NM_REASON_UNCERTAIN);
+    nm_bench_destroy(&next);
+    nm_bench_destroy(&bench);
+}
+
 //  What was tried and waits for its next try keeps attempts, tries and time with the next actor.
 static void
 goes_on_where_another_actor_gave_back(void **state)
@@ -965,6 +998,7 @@ main(void)
         cmocka_unit_test(numbers_what_is_sent_again_above_what_was_heard),
         cmocka_unit_test(puts_mail_that_it_cannot_read_aside),
         cmocka_unit_test(gives_back_what_is_not_under_way_when_it_drains),
+        cmocka_unit_test(what_was_given_back_to_a_lost_router_goes_on_in_doubt),
         cmocka_unit_test(goes_on_where_another_actor_gave_back),
     };
     return cmocka_run_group_tests_name("channel", tests, NULL, NULL);

@@ -481,6 +481,26 @@ mails_a_replay_to_a_router_once(void **state)
     assert_true(nm_bytes_is(delivery.content, "It weaves algebraic patterns."));
 }
 
+//  The router may have passed it on before it was lost.
+static void
+a_replay_that_a_lost_router_had_goes_on_in_doubt(void **state)
+{
+    nm_bench_t *bench = *state;
+    s_die(*state, &USUAL);
+    nm_bench_away(bench, "router-2");
+    nm_bench_hold(bench, "router-1", true);
+    assert_int_equal(s_status(*state, "dead_letters.replay", s_body_of(&TENANT_A, 1)), 202);
+    assert_false(s_replayed(bench, 0).doubtful);
+    nm_bench_forget(bench);
+    nm_bench_back(bench, "router-2");
+    nm_bench_bury(bench, "router-1");
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    nm_delivery_t again = s_replayed(bench, 0);
+    assert_true(again.doubtful);
+    assert_int_equal(again.generation, 7);
+    assert_true(again.order > 1000);
+}
+
 static void
 tells_the_owner_of_a_replay(void **state)
 {
@@ -816,6 +836,7 @@ main(void)
         CLAIM(answers_a_malformed_id_like_an_unknown_one),
         CLAIM(refuses_a_body_that_is_no_object),
         CLAIM(mails_a_replay_to_a_router_once),
+        CLAIM(a_replay_that_a_lost_router_had_goes_on_in_doubt),
         CLAIM(tells_the_owner_of_a_replay),
         CLAIM(takes_a_replayed_letter_off_the_open_list),
         CLAIM(replays_to_another_address_with_another_provider),

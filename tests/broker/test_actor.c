@@ -766,6 +766,36 @@ is_not_drained_before_it_has_met_who_is_there(void **state)
     nm_bench_destroy(&bench);
 }
 
+//  A sender that comes back counts what was on the way as ours, and gives it to nobody else.
+static void
+is_not_drained_while_one_that_was_here_a_moment_ago_may_be_back(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    nm_bench_wait(bench, 20000);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    nm_actor_drain(nm_bench_actor(bench));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_true(nm_actor_drained(nm_bench_actor(bench)));
+
+    nm_bench_freeze(bench, "email-2", true);  //  It is killed
+    nm_bench_wait(bench, 2000);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_false(nm_actor_drained(nm_bench_actor(bench)));
+    nm_bench_reborn(bench, "email-2");
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_true(nm_actor_drained(nm_bench_actor(bench)));
+
+    nm_bench_away(bench, "email-2");  //  It is stopped
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_false(nm_actor_drained(nm_bench_actor(bench)));
+    nm_bench_wait(bench, 5000);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_true(nm_actor_drained(nm_bench_actor(bench)));
+    nm_bench_destroy(&bench);
+}
+
 static void
 waits_for_nobody_who_stays_away_before_it_is_drained(void **state)
 {
@@ -864,6 +894,7 @@ main(void)
         cmocka_unit_test(takes_a_void_in_as_seen_and_hands_it_to_nobody),
         cmocka_unit_test(waits_after_a_restore_until_the_peer_knows_of_it),
         cmocka_unit_test(is_not_drained_before_it_has_met_who_is_there),
+        cmocka_unit_test(is_not_drained_while_one_that_was_here_a_moment_ago_may_be_back),
         cmocka_unit_test(waits_for_nobody_who_stays_away_before_it_is_drained),
         cmocka_unit_test(comes_up_after_a_restore_from_before_it_met_a_peer),
         cmocka_unit_test(passes_over_receipts_of_an_earlier_epoch),
