@@ -116,6 +116,35 @@ no_answer_is_given_before_the_change_is_here(void **state)
     nm_buf_free(&body);
 }
 
+//  It is there, and says why it cannot: that is handed on. Who is not there says nothing.
+static void
+what_the_owner_says_of_a_change_it_cannot_make_now_is_handed_on(void **state)
+{
+    s_two_t *self = *state;
+    nm_buf_t body = { 0 }, problem = { 0 };
+    static const char *const SAID[] = { "Too many sign in at once; try again.", NULL };
+    for (size_t i = 0; i < NM_COUNT(SAID); i++) {
+        nm_buf_clear(&body);
+        uint64_t id =
+            nm_bench_ask(self->two, "operator", "services.create", NULL, nm_client_map(&body, "name", "shop", NULL));
+        assert_int_equal(nm_bench_turn(self->two), NM_OK);
+        const nm_bench_asked_t *asked = nm_bench_asked(self->two, nm_bench_asks(self->two) - 1);
+        nm_bytes_t said = SAID[i] ? nm_client_map(&problem, "detail", SAID[i], NULL) : nm_bytes(NULL, 0);
+        nm_bench_answer(self->two, asked->id, "user-1", 503, said);
+        assert_int_equal(nm_bench_turn(self->two), NM_OK);
+        const nm_bench_reply_t *reply = nm_bench_reply(self->two, id);
+        assert_non_null(reply);
+        assert_int_equal(reply->status, 503);
+        assert_string_equal(nm_client_text(reply->headers, "retry-after"), "1");
+        if (SAID[i])
+            assert_string_equal(nm_client_text(reply->body, "detail"), SAID[i]);
+        else
+            assert_non_null(strstr(nm_client_text(reply->body, "detail"), "is away"));
+    }
+    nm_buf_free(&body);
+    nm_buf_free(&problem);
+}
+
 static void
 while_the_owner_is_away_changes_are_503_and_reads_go_on(void **state)
 {
@@ -297,6 +326,35 @@ the_mesh_files_providers_are_shown_until_the_first_change_takes_them_over(void *
     nm_buf_free(&body);
 }
 
+//  A cursor stands between two names, and goes on when the one before it is deleted, whether the file or the book counts.
+static void
+a_list_of_providers_goes_on_when_the_last_one_shown_is_deleted(void **state)
+{
+    s_two_t *self = *state;
+    nm_buf_t body = { 0 };
+    char cursor[128];
+    nm_bytes_t page = nm_client_map(&body, "limit", "#1", NULL);
+    nm_bench_reply_t list = s_ask(self, self->two, "providers.list", page, 25);
+    assert_string_equal(nm_client_text(nm_client_item(list.body, "items", 0), "name"), "box");
+    snprintf(cursor, sizeof cursor, "%s", nm_client_text(list.body, "next_cursor"));
+    nm_buf_clear(&body);
+    assert_int_equal(s_ask(self, self->two, "providers.delete", nm_client_map(&body, "name", "box", NULL), 500).status,
+                     204);
+    nm_buf_clear(&body);
+    list = s_ask(self, self->two, "providers.list", nm_client_map(&body, "limit", "#1", "cursor", cursor, NULL), 25);
+    assert_int_equal(list.status, 200);
+    assert_int_equal(nm_client_count(list.body, "items"), 1);
+    assert_string_equal(nm_client_text(nm_client_item(list.body, "items", 0), "name"), "post");
+    static const char *const ODD[] = { "box", "after.",
+                                       "after.a-name-that-is-longer-than-any-provider-of-ours-has-it-in-its-row" };
+    for (size_t i = 0; i < NM_COUNT(ODD); i++) {
+        nm_buf_clear(&body);
+        page = nm_client_map(&body, "cursor", ODD[i], NULL);
+        assert_int_equal(s_ask(self, self->two, "providers.list", page, 25).status, 400);
+    }
+    nm_buf_free(&body);
+}
+
 //  {name, config: {user: null, password_file: null, port: 2525}, is_active: false}
 static void
 a_patch_merges_and_null_clears(void **state)
@@ -393,6 +451,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         CLAIM(a_change_is_made_by_the_owner_and_read_where_it_was_asked),
         CLAIM(no_answer_is_given_before_the_change_is_here),
+        CLAIM(what_the_owner_says_of_a_change_it_cannot_make_now_is_handed_on),
         CLAIM(while_the_owner_is_away_changes_are_503_and_reads_go_on),
         CLAIM(a_change_that_is_far_too_large_has_its_faults_named),
         CLAIM(no_more_sign_in_at_once_than_may_be_wrong),
@@ -400,6 +459,7 @@ main(void)
         CLAIM(a_change_that_comes_too_early_waits_until_the_owner_has_looked_around),
         CLAIM(a_gateway_that_still_owns_a_book_says_how_it_is_taken_over),
         CLAIM(the_mesh_files_providers_are_shown_until_the_first_change_takes_them_over),
+        CLAIM(a_list_of_providers_goes_on_when_the_last_one_shown_is_deleted),
         CLAIM(a_patch_merges_and_null_clears),
         CLAIM(a_fault_that_quotes_half_a_character_can_be_read),
         CLAIM(a_file_of_secrets_cannot_be_named_by_an_ask_and_one_of_the_mesh_file_stays),
