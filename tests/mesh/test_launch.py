@@ -132,6 +132,7 @@ def test_forget_asks_first_and_a_new_certificate_gives_the_name_back(nctl):
     until(lambda: nctl.ps()["email-2"]["silent"], "it ends", 20)
     statement = next((nctl.folder / "statements").glob("forget-email-2-*")).read_text()
     assert statement.splitlines()[4] != "-", "the store is not named"
+    nctl("up", "-d")  # It is not waited for
     nctl("cert", "issue", "email-2", "email", "--force")
     assert json.loads(nctl("cert", "show", "email-2", "--json"))["state"] == "good"
 

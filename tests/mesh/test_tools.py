@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -121,7 +122,9 @@ def test_cancel(running):
 
 def test_services_and_keys(running):
     made = json.loads(nctl("service", "create", "shop", "-C", running, "--json").stdout)
-    key = json.loads(nctl("key", "create", made["id"], "-C", running, "--json").stdout)
+    assert nctl("service", "show", "shop", "-C", running).stdout == nctl("service", "show", made["id"], "-C", running).stdout
+    assert "\"shopp\"" in nctl("key", "create", "shopp", "-C", running, code=1).stderr
+    key = json.loads(nctl("key", "create", "shop", "-C", running, "--json").stdout)
     assert key["key"].startswith(made["id"].replace("-", ""))
     assert "shop" in nctl("service", "list", "-C", running).stdout
     listed = nctl("key", "list", made["id"], "-C", running).stdout
@@ -161,6 +164,7 @@ def test_providers_and_books(running, tmp_path):
     nctl("provider", "patch", "relay", "-C", running, "--active", "no", "--set", "port=25")
     table = nctl("provider", "list", "-C", running).stdout
     assert "relay" in table and "maildir" in table and "correct horse" not in table
+    assert " host=relay.test " in table and " port=25 " in table and "[" not in table
     refused = nctl("provider", "patch", "relay", "-C", running, "--set", "colour=red", code=1).stderr
     assert "/config/colour" in refused
     nctl("provider", "delete", "relay", "-C", running)
@@ -203,6 +207,8 @@ def test_backup_check_and_certificates(running, tmp_path):
     assert nctl("backup", "gateway-1", copy, "-C", running, code=1).stderr, "a file is never overwritten"
     for name in ("gateway-1", "email-1", "operator"):
         assert name in nctl("cert", "list", "-C", running).stdout
+    for refused in (nctl("check", "gateway-1", "-C", running, code=1), nctl("restore", "gateway-1", copy, "-C", running, code=1)):
+        assert "is held by process" in refused.stderr and "{" not in refused.stderr, "a sentence, and no line of a log"
     nctl("cert", "issue", "operator-2", "operator", "-C", running)
     assert (running / "keys" / "operator-2.key").stat().st_mode & 0o077 == 0
 
@@ -222,6 +228,40 @@ def test_down_and_up_keep_keys_and_data_and_check_is_clean(running):
     nctl("up", "-d", "-C", running)
     assert {path.name: path.read_bytes() for path in (running / "keys").iterdir()} == keys
     assert show(running, one)["status"] == "sent"
+
+
+def test_up_tells_why_an_actor_does_not_start_and_starts_it_when_that_is_mended(running):
+    """The others go on meanwhile."""
+    key = running / "keys" / "router-2.key"
+    pids = {actor["name"]: actor.get("pid") for actor in json.loads(nctl("ps", "--json", "-C", running).stdout)}
+    nctl("drain", "router-2", "--wait", "20s", "-C", running)
+    key.chmod(0o644)
+    try:
+        said = nctl("up", "-d", "--wait", "1s", "-C", running, code=1).stderr
+    finally:
+        key.chmod(0o600)
+    assert "up already" in said and re.search(r"router-2 does not answer: .*router-2\.key", said), said
+    nctl("up", "-d", "-C", running)
+    again = {actor["name"]: actor.get("pid") for actor in json.loads(nctl("ps", "--json", "-C", running).stdout)}
+    assert again.pop("router-2") != pids.pop("router-2") and again == pids
+    assert not (running / "run/again").exists()
+
+
+def test_up_returns_when_the_actors_have_met(running):
+    nctl("down", "-C", running)
+    shown = json.loads(nctl("up", "-d", "--json", "-C", running).stdout)
+    assert {link["state"] for actor in shown for link in actor["links"]} == {"up"}
+
+
+def test_a_role_that_this_version_lacks_is_not_launched(running):
+    """Nothing is made: an entry that cannot be started would keep the whole mesh from starting."""
+    assert "nmesh-sms" in nctl("launch", "sms", "-C", running, code=1).stderr
+    assert not list(running.rglob("sms-1*"))
+
+
+def test_init_names_the_password_that_is_still_missing(tmp_path):
+    said = nctl("init", tmp_path / "mesh", "--base-port", 0, "--smtp", "m.test:25,user=me,password-file=smtp.password").stderr
+    assert f"{tmp_path}/mesh/smtp.password" in said
 
 
 def test_a_bridge_is_launched_and_listens(running):

@@ -88,6 +88,27 @@ more_options_than_there_is_room_for_are_refused(void **state)
     nm_options_free(&options);
 }
 
+static void
+long_texts_are_broken_between_words(void **state)
+{
+    (void) state;
+    char text[1024], word[131];
+    FILE *out = fmemopen(text, sizeof text, "w");
+    assert_non_null(out);
+    memset(word, 'w', sizeof word - 1);
+    word[sizeof word - 1] = 0;
+    for (int i = 0; i < 40; i++)
+        memcpy(word + (size_t) i * 3, "is ", 3);  //  120 columns, and ten more
+    fputs("----", out);
+    nm_options_wrap(out, word, 4);
+    fclose(out);
+    const char *end = strchr(text, '\n');
+    assert_non_null(end);
+    assert_int_equal(end - text, 99);  //  The next word would end at column 102
+    assert_memory_equal(end + 1, "    is ", 7);
+    assert_string_equal(end + 1, "    is is is is is is is is wwwwwwwwww\n");
+}
+
 int
 main(void)
 {
@@ -96,6 +117,7 @@ main(void)
         cmocka_unit_test(faults_quote_what_was_typed),
         cmocka_unit_test(numbers_keep_to_their_bounds),
         cmocka_unit_test(more_options_than_there_is_room_for_are_refused),
+        cmocka_unit_test(long_texts_are_broken_between_words),
     };
     return cmocka_run_group_tests_name("nctl/options", tests, NULL, NULL);
 }

@@ -17,16 +17,15 @@ s_check(nm_nctl_t *self, const nm_mesh_t *mesh, const nm_mesh_actor_t *actor)
         return NM_DONE;
     }
     int code = nm_program_run(mesh, actor, ARGUMENTS, &reply, &error);
-    if (code < 0)
-        return nm_nctl_fail("%s: %s", actor->name, error.text);
     if (reply && self->json)
         nm_json_print(reply, false, stdout);
     else if (reply)
-        printf("%s: %lld records, %lld bytes, %lld bad %s\n", actor->name, (long long) nm_json_number(reply, "records"),
-               (long long) nm_json_number(reply, "bytes"), (long long) nm_json_number(reply, "bad"),
+        printf("%s: %lld records, %lld bytes, %lld bad%s%s\n", actor->name,
+               (long long) nm_json_number(reply, "records"), (long long) nm_json_number(reply, "bytes"),
+               (long long) nm_json_number(reply, "bad"), nm_json_text(reply, "first_bad")[0] ? ": " : "",
                nm_json_text(reply, "first_bad"));
     json_decref(reply);
-    return code == 0 ? NM_DONE : nm_nctl_fail("%s: the check failed (exit code %d)", actor->name, code);
+    return code == 0 ? NM_DONE : nm_nctl_fail("%s: the check failed: %s", actor->name, error.text);
 }
 
 int

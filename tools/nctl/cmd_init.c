@@ -188,6 +188,19 @@ s_read_plan(const nm_options_t *options, nm_plan_t *plan, char http_room[128], n
     return rc;
 }
 
+//  A mail server's password is not in the mesh file, and actors do not start without it.
+static void
+s_name_passwords(const char *folder, const nm_plan_t *plan)
+{
+    for (size_t i = 0; i < plan->smtp_count; i++) {
+        const char *file = plan->smtps[i].password_file;
+        bool absolute = file[0] == '/';
+        if (file[0] && !nm_files_exists(absolute ? "" : folder, absolute ? file + 1 : file))
+            nm_nctl_say("Before the start, put the password for %s into %s%s%s (mode 0600).", plan->smtps[i].host,
+                        absolute ? "" : folder, absolute ? "" : "/", file);
+    }
+}
+
 int
 nm_cmd_init(nm_nctl_t *self)
 {
@@ -213,6 +226,8 @@ nm_cmd_init(nm_nctl_t *self)
                plan.name, folder, plan.gateway_count, plan.router_count, plan.email_count,
                plan.http_host ? ", 1 bridge for HTTP" : "", folder, api_key, folder);
     }
+    fflush(stdout);
+    s_name_passwords(folder, &plan);
     sodium_memzero(api_key, sizeof api_key);
     return NM_DONE;
 }

@@ -2,6 +2,7 @@
 #include "tools/nctl/nctl.h"
 #include "tools/nctl/pages.h"
 #include "tools/nctl/reach.h"
+#include "tools/nctl/tenant.h"
 
 // clang-format off
 const nm_option_t nm_key_options[] = {
@@ -102,7 +103,11 @@ nm_cmd_key(nm_nctl_t *self)
         return nm_nctl_misused(self, "\"%s\": create, list, rotate, delete or rotate-signing was expected", verb);
     if (options->arg_count != VERBS[at].args + 1)
         return nm_nctl_misused(self, "%s wants %s", verb, VERBS[at].wants);
-    json_t *body = VERBS[at].args ? json_pack("{ss}", "service_id", options->args[1]) : json_object();
+    json_t *body = json_object();
+    if (VERBS[at].args && json_object_set_new(body, "service_id", nm_tenant_id(self, options->args[1])) != 0) {
+        json_decref(body);
+        return NM_FAILED;
+    }
     if (nm_pages_number(body, options, "overlap", "overlap_seconds", 2592000, &error) != NM_OK) {
         json_decref(body);
         return nm_nctl_misused(self, "%s", error.text);

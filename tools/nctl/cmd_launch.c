@@ -1,3 +1,4 @@
+#include "tools/nctl/complaint.h"
 #include "tools/nctl/files.h"
 #include "tools/nctl/json.h"
 #include "tools/nctl/nctl.h"
@@ -43,6 +44,7 @@ static nm_rc_t
 s_read_options(const nm_nctl_t *self, s_launch_t *launch, nm_error_t *error)
 {
     const nm_options_t *options = &self->options;
+    char program[NM_PATH_MAX];
     launch->on = nm_options_text(options, "on", NULL);
     launch->address = nm_options_text(options, "host-address", launch->on ? launch->on : "127.0.0.1");
     launch->label = nm_options_text(options, "host", NULL);
@@ -50,6 +52,8 @@ s_read_options(const nm_nctl_t *self, s_launch_t *launch, nm_error_t *error)
     launch->role = nm_role_find(nm_text(options->args[0]));
     if (!nm_role_is_actor(launch->role))
         return nm_fail(error, NM_ERR_MALFORMED, "\"%s\" is not a role of actors", options->args[0]);
+    if (nm_supervisor_program(launch->role, program, sizeof program, error) != NM_OK)
+        return NM_ERR_MISSING;
     if (launch->role != NM_ROLE_BRIDGE && nm_options_has(options, "http"))
         return nm_fail(error, NM_ERR_MALFORMED, "only a bridge listens for HTTP");
     const char *const words[] = { launch->address, launch->label ? launch->label : "-", launch->on ? launch->on : "-",
@@ -226,9 +230,23 @@ s_has_lobby(const nm_mesh_t *mesh)
     return false;
 }
 
-static int
-s_print_commands(const s_launch_t *launch)
+//  Is there one that another machine can reach?
+static bool
+s_is_far_lobby(const nm_mesh_t *mesh)
 {
+    for (size_t i = 0; i < mesh->actor_count; i++)
+        if (mesh->actors[i].lobby[0] && strncmp(mesh->actors[i].lobby, "tcp://127.", 10) != 0)
+            return true;
+    return false;
+}
+
+static int
+s_print_commands(const nm_mesh_t *mesh, const s_launch_t *launch)
+{
+    if (s_has_lobby(mesh) && !s_is_far_lobby(mesh))
+        nm_nctl_say(
+            "The actors of this mesh listen at 127.0.0.1, where no other machine reaches them. A mesh of several "
+            "machines is made with: nctl init --host ADDRESS");
     printf("scp -rp %s/. %s:/var/lib/nmesh\n", launch->folder, launch->on);
     printf("ssh %s nctl up -d -C /var/lib/nmesh\n", launch->on);
     nm_nctl_say("%s holds secret keys: remove it when it has arrived.", launch->folder);
@@ -238,7 +256,7 @@ s_print_commands(const s_launch_t *launch)
 //  -- This machine
 
 static int
-s_await(const nm_nctl_t *self, const s_launch_t *launch)
+s_await(const nm_nctl_t *self, const s_launch_t *launch, int64_t since_ms)
 {
     nm_error_t error = { "" };
     nm_reach_t *reach = nm_reach_new(self->mesh_folder, &error);
@@ -254,11 +272,12 @@ s_await(const nm_nctl_t *self, const s_launch_t *launch)
             there = client && nm_reach_ask_over(client, &ask, NULL, NULL, &problem) == 0;
             nmesh_close(&client);
         }
-        if (there)
+        if (there) {
             printf("%s\n", launch->names[i]);
-        else
-            code = nm_nctl_fail("%s does not answer; see %s/log/%s.log", launch->names[i], launch->folder,
-                                launch->names[i]);
+        } else {
+            nm_complaint_say(launch->folder, launch->names[i], since_ms);
+            code = NM_FAILED;
+        }
     }
     nm_reach_destroy(&reach);
     return code;
@@ -268,8 +287,9 @@ static int
 s_start(const nm_nctl_t *self, const s_launch_t *launch)
 {
     pid_t pid;
+    int64_t since_ms = nm_when_now();
     if (nm_supervisor_find(self->mesh_folder, &pid) == NM_OK && kill(pid, SIGHUP) == 0)
-        return s_await(self, launch);
+        return s_await(self, launch, since_ms);
     for (size_t i = 0; i < launch->count; i++)
         printf("%s\n", launch->names[i]);
     nm_nctl_say(
@@ -301,7 +321,7 @@ s_launch(const nm_nctl_t *self, nm_reach_t *reach, s_launch_t *launch)
         nm_nctl_say(
             "No actor of the mesh file has a lobby, so others let a newcomer in only once its certificate is in "
             "their certs/.");
-    return launch->on ? s_print_commands(launch) : s_start(self, launch);
+    return launch->on ? s_print_commands(mesh, launch) : s_start(self, launch);
 }
 
 int
@@ -309,7 +329,10 @@ nm_cmd_launch(nm_nctl_t *self)
 {
     nm_error_t error = { "" };
     s_launch_t launch = { .count = 0 };
-    if (s_read_options(self, &launch, &error) != NM_OK)
+    nm_rc_t rc = s_read_options(self, &launch, &error);
+    if (rc == NM_ERR_MISSING)
+        return nm_nctl_fail("%s", error.text);
+    if (rc != NM_OK)
         return nm_nctl_misused(self, "%s", error.text);
     nm_reach_t *reach = nm_reach_new(self->mesh_folder, &error);
     if (!reach)

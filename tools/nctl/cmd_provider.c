@@ -3,6 +3,7 @@
 #include "tools/nctl/nctl.h"
 #include "tools/nctl/pages.h"
 #include "tools/nctl/reach.h"
+#include "tools/nctl/tenant.h"
 
 // clang-format off
 const nm_option_t nm_provider_options[] = {
@@ -13,7 +14,7 @@ const nm_option_t nm_provider_options[] = {
     { "priority", 0, "N", "create, patch: the lowest goes first (100)" },
     { "active", 0, "yes|no", "create, patch: whether it is used" },
     { "channel", 0, "CHANNEL", "create, patch: what it sends over; may be repeated; without it all it can" },
-    { "service", 0, "ID", "create, patch: only for this tenant; may be repeated; without it for all" },
+    { "service", 0, "SERVICE", "create, patch: only for this tenant, by name or id; may be repeated; without it for all" },
     { NULL, 0, NULL, NULL }
 };
 
@@ -56,14 +57,27 @@ s_add_settings(const nm_options_t *options, const char *option, bool secret, jso
 }
 
 static void
-s_add_list(json_t *body, const nm_options_t *options, const char *option, const char *field)
+s_add_channels(json_t *body, const nm_options_t *options)
 {
     const char *given;
-    for (size_t i = 0; (given = nm_options_repeat(options, option, i)); i++) {
+    for (size_t i = 0; (given = nm_options_repeat(options, "channel", i)); i++) {
         if (i == 0)
-            json_object_set_new(body, field, json_array());
-        json_array_append_new(json_object_get(body, field), json_string(given));
+            json_object_set_new(body, "channels", json_array());
+        json_array_append_new(json_object_get(body, "channels"), json_string(given));
     }
+}
+
+static int
+s_add_services(const nm_nctl_t *self, json_t *body)
+{
+    const char *named;
+    for (size_t i = 0; (named = nm_options_repeat(&self->options, "service", i)); i++) {
+        if (i == 0)
+            json_object_set_new(body, "services", json_array());
+        if (json_array_append_new(json_object_get(body, "services"), nm_tenant_id(self, named)) != 0)
+            return NM_FAILED;
+    }
+    return NM_DONE;
 }
 
 static nm_rc_t
@@ -82,8 +96,7 @@ s_fill(nm_nctl_t *self, json_t *body, nm_error_t *error)
         json_object_set(body, "config", config);
     json_decref(config);
     nm_pages_text(body, options, "kind", "kind");
-    s_add_list(body, options, "channel", "channels");
-    s_add_list(body, options, "service", "services");
+    s_add_channels(body, options);
     if (rc == NM_OK && nm_options_has(options, "priority")) {
         rc = nm_options_number(options, "priority", 0, 1000000, 100, &priority, error);
         json_object_set_new(body, "priority", json_integer(rc == NM_OK ? (json_int_t) priority : 0));
@@ -104,6 +117,10 @@ s_change(nm_nctl_t *self, const char *op, const char *name, const char *what)
     if (rc != NM_OK) {
         json_decref(body);
         return rc == NM_ERR_MALFORMED ? nm_nctl_misused(self, "%s", error.text) : nm_nctl_fail("%s", error.text);
+    }
+    if (s_add_services(self, body) != NM_DONE) {
+        json_decref(body);
+        return NM_FAILED;
     }
     int code = nm_reach_ask(self, op, body, strcmp(op, "providers.create") == 0, &reply);
     if (code == NM_DONE)

@@ -34,7 +34,7 @@ nm_cmd_restore(nm_nctl_t *self)
                       (long long) nm_json_number(reply, "epoch"));
         code = NM_DONE;
     } else {
-        nm_nctl_fail("%s: not restored: %s", name, error.text[0] ? error.text : "see above");
+        nm_nctl_fail("%s: not restored: %s", name, error.text);
     }
 
 done:

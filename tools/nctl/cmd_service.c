@@ -2,6 +2,7 @@
 #include "tools/nctl/nctl.h"
 #include "tools/nctl/pages.h"
 #include "tools/nctl/reach.h"
+#include "tools/nctl/tenant.h"
 
 // clang-format off
 const nm_option_t nm_service_options[] = {
@@ -91,6 +92,21 @@ s_patch(nm_nctl_t *self, const char *id)
     return s_change(self, "services.patch", body, "is changed");
 }
 
+//  Of one that there is, named by its id or name.
+static int
+s_of_one(nm_nctl_t *self, const char *verb, const char *named)
+{
+    json_t *id = nm_tenant_id(self, named);
+    int code = NM_FAILED;
+    if (id && strcmp(verb, "patch") == 0)
+        code = s_patch(self, json_string_value(id));
+    else if (id)
+        code = nm_pages_one(self, strcmp(verb, "show") == 0 ? "services.get" : "services.delete", "id",
+                            json_string_value(id));
+    json_decref(id);
+    return code;
+}
+
 int
 nm_cmd_service(nm_nctl_t *self)
 {
@@ -99,14 +115,11 @@ nm_cmd_service(nm_nctl_t *self)
     if (strcmp(verb, "list") == 0)
         return nm_pages_list(self, "services.list", json_object(), COLUMNS, NM_COUNT(COLUMNS));
     if (!what)
-        return nm_nctl_misused(self, "\"%s\": create NAME, list, show ID, patch ID or delete ID was expected", verb);
+        return nm_nctl_misused(
+            self, "\"%s\": create NAME, list, show SERVICE, patch SERVICE or delete SERVICE was expected", verb);
     if (strcmp(verb, "create") == 0)
         return s_change(self, "services.create", json_pack("{ss}", "name", what), "is made");
-    if (strcmp(verb, "show") == 0)
-        return nm_pages_one(self, "services.get", "id", what);
-    if (strcmp(verb, "patch") == 0)
-        return s_patch(self, what);
-    if (strcmp(verb, "delete") == 0)
-        return nm_pages_one(self, "services.delete", "id", what);
+    if (strcmp(verb, "show") == 0 || strcmp(verb, "patch") == 0 || strcmp(verb, "delete") == 0)
+        return s_of_one(self, verb, what);
     return nm_nctl_misused(self, "\"%s\": create, list, show, patch or delete was expected", verb);
 }

@@ -1,8 +1,10 @@
+#include "tools/nctl/complaint.h"
 #include "tools/nctl/json.h"
 #include "tools/nctl/nctl.h"
 #include "tools/nctl/reach.h"
 #include "tools/nctl/picture.h"
 #include "tools/nctl/roster.h"
+#include "tools/nctl/stating.h"
 #include "tools/nctl/supervisor.h"
 #include "tools/nctl/up.h"
 #include "tools/nctl/when.h"
@@ -21,6 +23,8 @@ const nm_option_t nm_up_options[] = {
     { NULL, 0, NULL, NULL }
 };
 // clang-format on
+
+enum { S_MEETING_MS = 2000 };
 
 //  Signals that ask for the end are blocked and looked for here, so that no handler needs a global.
 static void
@@ -111,14 +115,50 @@ nm_up_await(nm_reach_t *reach, pid_t supervisor, json_t **statuses, int64_t time
     return answered_count;
 }
 
-static void
-s_name_missing(const nm_mesh_t *mesh, json_t *const *statuses)
+//  Do all that answered have their links to each other?
+static bool
+s_have_met(const nm_mesh_t *mesh, json_t *const *statuses)
 {
     for (size_t i = 0; i < mesh->actor_count; i++) {
-        if (!statuses[i])
-            nm_nctl_say("%s does not answer; see %s/log/%s.log", mesh->actors[i].name, mesh->folder,
-                        mesh->actors[i].name);
+        const json_t *links = json_object_get(statuses[i], "links");
+        for (size_t k = 0; k < json_array_size(links); k++) {
+            const json_t *link = json_array_get(links, k);
+            const nm_mesh_actor_t *peer = nm_mesh_find(mesh, nm_json_text(link, "peer"));
+            if (peer && statuses[peer - mesh->actors] && strcmp(nm_json_text(link, "state"), "up") != 0)
+                return false;
+        }
     }
+    return true;
+}
+
+static void
+s_let_go(json_t **statuses, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        json_decref(statuses[i]);
+        statuses[i] = NULL;
+    }
+}
+
+//  An actor answers before it has met the others: until then what it asks of them is answered 503.
+static void
+s_await_meeting(nm_reach_t *reach, json_t **statuses)
+{
+    const nm_mesh_t *mesh = nm_reach_mesh(reach);
+    int64_t end_ms = nm_when_mono() + S_MEETING_MS;
+    while (!s_have_met(mesh, statuses) && nm_when_mono() < end_ms) {
+        nm_when_sleep(20);
+        s_let_go(statuses, mesh->actor_count);
+        nm_reach_statuses(reach, statuses, 250);
+    }
+}
+
+static void
+s_name_missing(const nm_mesh_t *mesh, json_t *const *statuses, int64_t since_ms)
+{
+    for (size_t i = 0; i < mesh->actor_count; i++)
+        if (!statuses[i])
+            nm_complaint_say(mesh->folder, mesh->actors[i].name, since_ms);
 }
 
 //  Waits for the end of the supervisor, passing on what it was asked to do.
@@ -153,22 +193,18 @@ s_print_urls(const nm_mesh_t *mesh, json_t *const *statuses)
                first, mesh->folder);
 }
 
-static int
-s_up(nm_nctl_t *self, nm_reach_t *reach, bool detach, int64_t wait_ms)
+//  Waits for the actors and shows them. Do all answer?
+static bool
+s_show(const nm_nctl_t *self, nm_reach_t *reach, pid_t supervisor, int64_t since_ms, int64_t wait_ms)
 {
-    nm_error_t error = { "" };
     const nm_mesh_t *mesh = nm_reach_mesh(reach);
-    pid_t supervisor = nm_up_start(mesh, detach ? NM_UP_DETACHED : NM_UP_FOREGROUND, &error);
-    if (supervisor < 0)
-        return nm_nctl_fail("%s", error.text);
-    sigset_t stops;
-    s_stop_signals(&stops);
-    sigprocmask(SIG_BLOCK, &stops, NULL);
     json_t **statuses = nm_alloc(mesh->actor_count * sizeof *statuses);
     size_t count = nm_up_await(reach, supervisor, statuses, wait_ms, true);
     bool whole = count == mesh->actor_count;
-    if (!whole)
-        s_name_missing(mesh, statuses);
+    if (whole)
+        s_await_meeting(reach, statuses);
+    else
+        s_name_missing(mesh, statuses, since_ms);
     json_t *actors = nm_picture_of(mesh, statuses);
     if (self->json)
         nm_json_print(actors, false, stdout);
@@ -178,10 +214,30 @@ s_up(nm_nctl_t *self, nm_reach_t *reach, bool detach, int64_t wait_ms)
         s_print_urls(mesh, statuses);
     json_decref(actors);
     fflush(stdout);
-    for (size_t i = 0; i < mesh->actor_count; i++)
-        json_decref(statuses[i]);
+    s_let_go(statuses, mesh->actor_count);
     free(statuses);
-    if (detach)
+    return whole;
+}
+
+static int
+s_up(nm_nctl_t *self, nm_reach_t *reach, bool detach, int64_t wait_ms)
+{
+    nm_error_t error = { "" };
+    const nm_mesh_t *mesh = nm_reach_mesh(reach);
+    int64_t since_ms = nm_when_now();
+    pid_t running, supervisor = 0;
+    bool again = nm_supervisor_find(mesh->folder, &running) == NM_OK;
+    if (again && nm_supervisor_start_all(mesh->folder, running, &error) != NM_OK)
+        return nm_nctl_fail("%s", error.text);
+    if (!again && (supervisor = nm_up_start(mesh, detach ? NM_UP_DETACHED : NM_UP_FOREGROUND, &error)) < 0)
+        return nm_nctl_fail("%s", error.text);
+    if (again)
+        nm_nctl_say("This mesh is up already: what does not run is started. \"nctl down\" stops it.");
+    sigset_t stops;
+    s_stop_signals(&stops);
+    sigprocmask(SIG_BLOCK, &stops, NULL);
+    bool whole = s_show(self, reach, supervisor, since_ms, wait_ms);
+    if (detach || again)
         return whole ? NM_DONE : NM_FAILED;
     if (whole)
         nm_nctl_say("The mesh is up; Ctrl-C stops it.");
@@ -199,7 +255,7 @@ nm_cmd_up(nm_nctl_t *self)
     nm_reach_t *reach = nm_reach_new(self->mesh_folder, &error);
     if (!reach)
         return nm_nctl_fail("%s", error.text);
-    nm_reach_keep_here(reach);
+    nm_reach_keep(reach, nm_stating_keep_ours);
     int code = s_up(self, reach, nm_options_has(&self->options, "detach"), wait_ms);
     nm_reach_destroy(&reach);
     return code;

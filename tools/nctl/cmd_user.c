@@ -2,10 +2,11 @@
 #include "tools/nctl/nctl.h"
 #include "tools/nctl/pages.h"
 #include "tools/nctl/reach.h"
+#include "tools/nctl/tenant.h"
 
 // clang-format off
 const nm_option_t nm_user_options[] = {
-    { "service", 0, "ID", "create, list: of this service (admin)" },
+    { "service", 0, "SERVICE", "create, list: of this service, by name or id (admin)" },
     { "admin", 0, NULL, "create: an administrator of the whole mesh" },
     { "password-file", 0, "FILE", "create, patch: its first line is the password; - is the standard input" },
     { "email", 0, "EMAIL", "patch: a new address" },
@@ -61,11 +62,23 @@ s_change(nm_nctl_t *self, const char *op, json_t *body, const char *what)
     return code;
 }
 
+//  Of --service, if it was given. Lets go of body on failure.
+static int
+s_set_service(const nm_nctl_t *self, json_t *body)
+{
+    const char *named = nm_options_text(&self->options, "service", NULL);
+    if (!named || json_object_set_new(body, "service_id", nm_tenant_id(self, named)) == 0)
+        return NM_DONE;
+    json_decref(body);
+    return NM_FAILED;
+}
+
 static int
 s_create(nm_nctl_t *self, const char *email)
 {
     json_t *body = json_pack("{ss}", "email", email);
-    nm_pages_text(body, &self->options, "service", "service_id");
+    if (s_set_service(self, body) != NM_DONE)
+        return NM_FAILED;
     if (nm_options_has(&self->options, "admin"))
         json_object_set_new(body, "roles", json_pack("[s]", "admin"));
     return s_change(self, "users.create", body, "is made");
@@ -75,7 +88,8 @@ static int
 s_list(nm_nctl_t *self)
 {
     json_t *body = json_object();
-    nm_pages_text(body, &self->options, "service", "service_id");
+    if (s_set_service(self, body) != NM_DONE)
+        return NM_FAILED;
     return nm_pages_list(self, "users.list", body, COLUMNS, NM_COUNT(COLUMNS));
 }
 

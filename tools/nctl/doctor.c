@@ -86,12 +86,11 @@ s_check_silent(s_run_t *run, const json_t *actor)
     if (!nm_picture_misses(actor) || s_is(actor, "membership", "uncertified"))
         return;
     nm_grid_span(heard_ms, text);
-    s_find(
-        run, NM_SEVERITY_ERROR, actor,
-        "Look whether it runs (on its host: systemctl status nmesh@NAME, or nctl ps there) and what its log says last. "
-        "If machine and disk are gone for good: nctl forget.",
-        "does not answer on host %s: it is down, frozen, or cut off%s%s%s", nm_json_text(actor, "host"),
-        heard_ms ? "; it was last heard " : "", heard_ms ? text : "", heard_ms ? " ago" : "");
+    s_find(run, NM_SEVERITY_ERROR, actor,
+           "Look on its host whether it runs, and what its log says last (systemctl status nmesh@NAME; under nctl up: "
+           "log/NAME.log). nctl up, or systemctl start, starts it. If machine and disk are gone for good: nctl forget.",
+           "does not answer on host %s: it is down, frozen, or cut off%s%s%s", nm_json_text(actor, "host"),
+           heard_ms ? "; it was last heard " : "", heard_ms ? text : "", heard_ms ? " ago" : "");
     s_lasts(run, heard_ms);
 }
 

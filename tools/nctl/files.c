@@ -142,16 +142,6 @@ nm_files_is_here(const char *folder, const char *name)
     return nm_files_exists(folder, key);
 }
 
-void
-nm_files_keep_here(nm_mesh_t *mesh)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < mesh->actor_count; i++)
-        if (nm_files_is_here(mesh->folder, mesh->actors[i].name))
-            mesh->actors[kept++] = mesh->actors[i];
-    mesh->actor_count = kept;
-}
-
 nm_rc_t
 nm_files_authority(const char *folder, uint8_t secret[NM_SIGN_SECRET_SIZE], nm_error_t *error)
 {

@@ -36,9 +36,6 @@ nm_rc_t nm_files_certify(const char *folder, const char *name, nm_role_id_t role
 //  Is the key of this actor in the mesh's folder? Then this machine runs it.
 bool nm_files_is_here(const char *folder, const char *name);
 
-//  Leaves only the actors whose keys are in this folder: those that this machine runs.
-void nm_files_keep_here(nm_mesh_t *mesh);
-
 //  authority.key: the Ed25519 secret. Wipe it after use.
 nm_rc_t nm_files_authority(const char *folder, uint8_t secret[NM_SIGN_SECRET_SIZE], nm_error_t *error);
 

@@ -14,7 +14,8 @@ const nm_command_t nm_commands[] = {
     { "up", nm_cmd_up, "", "Starts all actors of the mesh and keeps them running", nm_up_options, 0, 0,
       "Stays in the foreground until Ctrl-C unless -d is given. An actor that ends is started again, with growing "
       "pauses, unless it ended with 65, 74, 75 or 78: then a person has to look. Of the mesh those actors are started whose "
-      "keys are in this folder." },
+      "keys are in this folder, but for those that were forgotten or revoked. Where the mesh is up already, those are "
+      "started that do not run: after a drain, or when what ended them is mended." },
     { "down", nm_cmd_down, "", "Stops what up started", NULL, 0, 0, NULL },
     { "ps", nm_cmd_ps, "", "Shows the mesh: who is where, and what they hold", nm_ps_options, 0, 0,
       "One live actor is asked, and asks all others. UP is how long the process runs; BACKLOG what it holds, OLDEST for "
@@ -43,11 +44,11 @@ const nm_command_t nm_commands[] = {
     { "dlq", nm_cmd_dlq, "list|show ID|replay ID|discard ID", "Dead letters", nm_dlq_options, 1, 2, NULL },
     { "replay", nm_cmd_replay, "", "Replays dead letters by filter", nm_replay_options, 0, 0,
       "Without any filter every open dead letter is replayed; try --dry-run first." },
-    { "service", nm_cmd_service, "create NAME|list|show ID|patch ID|delete ID", "Services, that is tenants",
-      nm_service_options, 1, 2, NULL },
+    { "service", nm_cmd_service, "create NAME|list|show SERVICE|patch SERVICE|delete SERVICE",
+      "Services, that is tenants", nm_service_options, 1, 2, "SERVICE is its name or id." },
     { "key", nm_cmd_key, "create SERVICE|list SERVICE|rotate SERVICE KEY|delete SERVICE KEY|rotate-signing",
       "API keys of a service, and the key that signs tokens", nm_key_options, 1, 3,
-      "A new key is shown once. rotate makes one with the name and scopes of KEY, which goes on working for the overlap. "
+      "SERVICE is its name or id. A new key is shown once. rotate makes one with the name and scopes of KEY, which goes on working for the overlap. "
       "rotate-signing is about the tokens of people who sign in: those that were signed before hold for the overlap." },
     { "user", nm_cmd_user, "create EMAIL|list|show ID|patch ID|delete ID", "Accounts of people who sign in",
       nm_user_options, 1, 2,
@@ -161,9 +162,11 @@ nm_nctl_usage(FILE *out, const nm_command_t *command)
         s_usage_all(out);
         return;
     }
-    fprintf(out, "usage: nctl %s [options] %s\n\n%s.\n", command->name, command->arguments, command->summary);
+    bool plain = !command->arguments[0];
+    fprintf(out, "usage: nctl %s [options]%s%s\n\n%s.\n", command->name, plain ? "" : " ", command->arguments,
+            command->summary);
     if (command->more)
-        fprintf(out, "%s\n", command->more);
+        nm_options_wrap(out, command->more, 0);
     fprintf(out, "\nOptions:\n");
     nm_options_print(out, command->options);
     nm_options_print(out, nm_shared_options);

@@ -138,12 +138,31 @@ nm_options_number(const nm_options_t *self, const char *name, uint64_t least, ui
 }
 
 void
+nm_options_wrap(FILE *out, const char *text, size_t indent)
+{
+    enum { WIDTH = 100 };
+    size_t column = indent;
+    while (*text) {
+        size_t size = strcspn(text, " ");
+        if (column > indent && column + 1 + size > WIDTH) {
+            fprintf(out, "\n%*s", (int) indent, "");
+            column = indent;
+        }
+        column += (size_t) fprintf(out, "%s%.*s", column > indent ? " " : "", (int) size, text);
+        text += size + strspn(text + size, " ");
+    }
+    fputc('\n', out);
+}
+
+void
 nm_options_print(FILE *out, const nm_option_t *rows)
 {
+    enum { NAME_WIDTH = 28 };
     for (; rows && rows->name; rows++) {
         char head[64];
         snprintf(head, sizeof head, "%c%c%c --%s%s%s", rows->letter ? '-' : ' ', rows->letter ? rows->letter : ' ',
                  rows->letter ? ',' : ' ', rows->name, rows->value ? " " : "", rows->value ? rows->value : "");
-        fprintf(out, "  %-28s %s\n", head, rows->doc);
+        fprintf(out, "  %-*s ", NAME_WIDTH, head);
+        nm_options_wrap(out, rows->doc, strlen(head) > NAME_WIDTH ? strlen(head) + 3 : NAME_WIDTH + 3);
     }
 }

@@ -46,6 +46,10 @@ const char *nm_options_repeat(const nm_options_t *self, const char *name, size_t
 nm_rc_t nm_options_number(const nm_options_t *self, const char *name, uint64_t least, uint64_t most, uint64_t otherwise,
                           uint64_t *value, nm_error_t *error);
 
+//  Prints a text and a newline, with line breaks between its words: no line but one of a long word goes beyond 100 columns.
+//  The first line goes on from where it is, at column indent, and the others begin there.
+void nm_options_wrap(FILE *out, const char *text, size_t indent);
+
 //  Prints "  -n, --name VALUE   doc" for each row.
 void nm_options_print(FILE *out, const nm_option_t *rows);
 

@@ -6,6 +6,27 @@
 #include "tools/nctl/when.h"
 
 static void
+s_add_part(nm_buf_t *out, const char *name, const json_t *value)
+{
+    const char *gap = out->size ? " " : "";
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    nm_buf_format(out, "%s%s%s%s", gap, name, name[0] ? "=" : "",
+                  json_is_string(value) ? json_string_value(value) : text);
+    free(text);
+}
+
+//  The items of a list, or NAME=VALUE of an object, one after the other.
+static void
+s_add_parts(nm_buf_t *out, const json_t *value)
+{
+    size_t i;
+    const char *name;
+    json_t *part;
+    json_array_foreach(value, i, part) s_add_part(out, "", part);
+    json_object_foreach((json_t *) (uintptr_t) value, name, part) s_add_part(out, name, part);
+}
+
+static void
 s_cell(nm_grid_t *grid, const json_t *value)
 {
     if (json_is_boolean(value)) {
@@ -13,9 +34,11 @@ s_cell(nm_grid_t *grid, const json_t *value)
     } else if (json_is_integer(value)) {
         nm_grid_add(grid, "%lld", (long long) json_integer_value(value));
     } else if (json_is_array(value) || json_is_object(value)) {
-        char *text = json_dumps(value, JSON_COMPACT);
-        nm_grid_text(grid, text);
-        free(text);
+        nm_buf_t text = { 0 };
+        s_add_parts(&text, value);
+        nm_buf_add(&text, "", 1);
+        nm_grid_text(grid, (char *) text.at);
+        nm_buf_free(&text);
     } else {
         nm_grid_text(grid, json_string_value(value));
     }

@@ -1,22 +1,25 @@
 #include "tools/nctl/program.h"
+#include "tools/nctl/complaint.h"
 #include "tools/nctl/files.h"
 #include "tools/nctl/json.h"
 #include "tools/nctl/supervisor.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { S_ARGUMENT_MAX = 8, S_REPLY_MAX = 65536 };
+enum { S_ARGUMENT_MAX = 8, S_REPLY_MAX = 65536, S_LOG_MAX = 16384 };
 
 static void
 s_become(const char *program, const nm_mesh_t *mesh, const nm_mesh_actor_t *actor, const char *const *arguments,
-         int out)
+         int out, int log)
 {
     const char *argv[6 + S_ARGUMENT_MAX] = { program, "--mesh", mesh->folder, "--name", actor->name };
     for (size_t i = 0; i < S_ARGUMENT_MAX && arguments[i]; i++)
         argv[5 + i] = arguments[i];
     dup2(out, STDOUT_FILENO);
+    dup2(log, STDERR_FILENO);
     execv(program, (char *const *) argv);
     fprintf(stderr, "%s: %s\n", program, strerror(errno));
     _exit(127);
@@ -32,6 +35,19 @@ s_read_reply(int fd, nm_buf_t *text)
     } while (count > 0 && text->size < S_REPLY_MAX);
 }
 
+//  Why it failed: what it logged last, or at least how it ended.
+static void
+s_explain(int log, int code, nm_error_t *error)
+{
+    uint8_t text[S_LOG_MAX];
+    char complaint[512];
+    ssize_t size = pread(log, text, sizeof text, 0);
+    if (size > 0 && nm_complaint_in(nm_bytes(text, (size_t) size), 0, complaint, sizeof complaint))
+        nm_fail(error, NM_ERR_IO, "%s", complaint);
+    else if (!error->text[0])
+        nm_fail(error, NM_ERR_IO, "its program ended with %d", code);
+}
+
 int
 nm_program_run(const nm_mesh_t *mesh, const nm_mesh_actor_t *actor, const char *const *arguments, json_t **reply,
                nm_error_t *error)
@@ -43,14 +59,17 @@ nm_program_run(const nm_mesh_t *mesh, const nm_mesh_actor_t *actor, const char *
     *reply = NULL;
     if (nm_supervisor_program(actor->role, program, sizeof program, error) != NM_OK)
         return -1;
-    if (pipe2(ends, O_CLOEXEC) != 0) {
+    int log = memfd_create("log", MFD_CLOEXEC);
+    if (log < 0 || pipe2(ends, O_CLOEXEC) != 0) {
         nm_fail(error, NM_ERR_IO, "no pipe: %s", strerror(errno));
+        if (log >= 0)
+            close(log);
         return -1;
     }
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0)
-        s_become(program, mesh, actor, arguments, ends[1]);
+        s_become(program, mesh, actor, arguments, ends[1], log);
     close(ends[1]);
     if (pid > 0)
         s_read_reply(ends[0], &text);
@@ -60,9 +79,11 @@ nm_program_run(const nm_mesh_t *mesh, const nm_mesh_actor_t *actor, const char *
     if (text.size)
         *reply = nm_json_parse(nm_buf_bytes(&text), error);
     nm_buf_free(&text);
-    if (pid < 0 || !WIFEXITED(status)) {
+    int code = pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    if (code < 0)
         nm_fail(error, NM_ERR_IO, "%s could not be run, or was killed", program);
-        return -1;
-    }
-    return WEXITSTATUS(status);
+    else if (code)
+        s_explain(log, code, error);
+    close(log);
+    return code;
 }

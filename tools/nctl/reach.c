@@ -287,9 +287,9 @@ nm_reach_members(nm_reach_t *self)
 }
 
 void
-nm_reach_keep_here(nm_reach_t *self)
+nm_reach_keep(nm_reach_t *self, void (*keep)(nm_mesh_t *mesh))
 {
-    nm_files_keep_here(self->mesh);
+    keep(self->mesh);
 }
 
 //  -- One ask

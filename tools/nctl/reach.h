@@ -41,8 +41,8 @@ const nm_mesh_actor_t *nm_reach_live(nm_reach_t *self, int timeout_ms);
 //  lets go of it.
 json_t *nm_reach_members(nm_reach_t *self);
 
-//  Leaves only the actors whose key is on this machine in the reach's mesh.
-void nm_reach_keep_here(nm_reach_t *self);
+//  Has keep leave out actors of the reach's mesh.
+void nm_reach_keep(nm_reach_t *self, void (*keep)(nm_mesh_t *mesh));
 
 //  One ask at the door from end to end: opens, asks (taking body over, which may be NULL), prints a
 //  problem if there is one. NM_DONE and the answer in reply (NULL if empty; may itself be NULL), or NM_FAILED.

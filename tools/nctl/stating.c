@@ -142,6 +142,31 @@ nm_stating_ended(const nm_mesh_t *mesh, const nm_cert_t *cert, nm_error_t *error
     return s_each(mesh, s_ends, &ending);
 }
 
+//  One that is to go by a new key has that beside the old one.
+static bool
+s_is_ours(const nm_mesh_t *mesh, const char *name)
+{
+    char path[NM_PATH_MAX], next[NM_NAME_MAX + 16];
+    nm_cert_t cert;
+    nm_error_t error;
+    if (!nm_files_is_here(mesh->folder, name))
+        return false;
+    snprintf(next, sizeof next, "keys/%s.next.key", name);
+    snprintf(path, sizeof path, "%s/certs/%s.cert", mesh->folder, name);
+    return nm_files_exists(mesh->folder, next) || nm_cert_load(path, &cert, &error) != NM_OK ||
+           !nm_stating_ended(mesh, &cert, &error);
+}
+
+void
+nm_stating_keep_ours(nm_mesh_t *mesh)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < mesh->actor_count; i++)
+        if (s_is_ours(mesh, mesh->actors[i].name))
+            mesh->actors[kept++] = mesh->actors[i];
+    mesh->actor_count = kept;
+}
+
 typedef struct {
     const char *name;
     int64_t last_ms;  //  When it was last forgotten

@@ -28,6 +28,10 @@ nm_rc_t nm_stating_load(const char *path, const uint8_t authority[NM_SIGN_PUBLIC
 //  Is the certificate ended by one that is kept in statements/?
 bool nm_stating_ended(const nm_mesh_t *mesh, const nm_cert_t *cert, nm_error_t *error);
 
+//  Leaves only the actors that this machine runs: their keys are in the mesh's folder, and no statement that is kept there
+//  has ended their certificates.
+void nm_stating_keep_ours(nm_mesh_t *mesh);
+
 //  The time that a new certificate of that name may be made for: now, or late enough to begin after the name was
 //  forgotten by a statement that is kept in statements/.
 int64_t nm_stating_since(const char *folder, const char *name, int64_t now_ms);

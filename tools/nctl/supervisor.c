@@ -1,5 +1,6 @@
 #include "tools/nctl/supervisor.h"
 #include "tools/nctl/files.h"
+#include "tools/nctl/stating.h"
 #include "tools/nctl/when.h"
 #include "wire/time.h"
 #include <errno.h>
@@ -21,6 +22,8 @@ enum {
     S_STEADY_MS = 10000,      //  Who ran for so long starts with the shortest pause again
     S_GRACE_MS = 5000,
 };
+
+#define S_AGAIN "run/again"  //  Start all that do not run
 
 typedef struct {
     char name[NM_NAME_MAX + 1];
@@ -77,6 +80,26 @@ nm_supervisor_find(const char *folder, pid_t *pid)
     close(fd);
     *pid = size > 0 ? (pid_t) strtol(text, NULL, 10) : 0;
     return held && *pid > 0 ? NM_OK : NM_ERR_MISSING;
+}
+
+//  The mark comes first: who is asked sees it.
+nm_rc_t
+nm_supervisor_start_all(const char *folder, pid_t pid, nm_error_t *error)
+{
+    nm_rc_t rc = nm_files_write(folder, S_AGAIN, 0600, nm_text(""), error);
+    if (rc != NM_OK && rc != NM_ERR_DUPLICATE)
+        return rc;
+    return kill(pid, SIGHUP) == 0 ? NM_OK
+                                  : nm_fail(error, NM_ERR_IO, "the supervisor, process %d, cannot be asked: %s",
+                                            (int) pid, strerror(errno));
+}
+
+static bool
+s_take_again(const char *folder)
+{
+    char path[NM_PATH_MAX];
+    nm_files_join(path, folder, S_AGAIN);
+    return unlink(path) == 0;
 }
 
 static void
@@ -304,13 +327,21 @@ s_stop(s_supervisor_t *self, int signals)
 
 //  -- The whole
 
+static s_child_t *
+s_find_child(s_supervisor_t *self, const char *name)
+{
+    for (size_t i = 0; i < self->child_count; i++)
+        if (strcmp(self->children[i].name, name) == 0)
+            return &self->children[i];
+    return NULL;
+}
+
 //  An actor of this machine that has no child yet.
 static nm_rc_t
 s_add_child(s_supervisor_t *self, const nm_mesh_actor_t *actor, nm_error_t *error)
 {
-    for (size_t i = 0; i < self->child_count; i++)
-        if (strcmp(self->children[i].name, actor->name) == 0)
-            return NM_OK;
+    if (s_find_child(self, actor->name))
+        return NM_OK;
     s_child_t child = { .pid = 0, .restart_ms = 1 };
     memcpy(child.name, actor->name, sizeof child.name);
     nm_rc_t rc = nm_supervisor_program(actor->role, child.program, sizeof child.program, error);
@@ -326,6 +357,7 @@ s_prepare(s_supervisor_t *self, const nm_mesh_t *mesh, nm_error_t *error)
 {
     nm_rc_t rc = NM_OK;
     char path[NM_PATH_MAX];
+    s_take_again(self->folder);
     nm_files_join(path, self->folder, "log");
     rc = nm_files_folder(path, error);
     nm_files_join(path, self->folder, "log/nctl.log");
@@ -340,15 +372,20 @@ static void
 s_look_again(s_supervisor_t *self)
 {
     nm_error_t error = { "" };
+    bool again = s_take_again(self->folder);
     nm_mesh_t *mesh = nm_mesh_load(self->folder, &error);
     if (!mesh) {
         s_say(self, "nctl: %s", error.text);
         return;
     }
-    nm_files_keep_here(mesh);
-    for (size_t i = 0; i < mesh->actor_count; i++)
+    nm_stating_keep_ours(mesh);
+    for (size_t i = 0; i < mesh->actor_count; i++) {
+        s_child_t *child = s_find_child(self, mesh->actors[i].name);
+        if (again && child && !child->pid)
+            child->restart_ms = 1;
         if (s_add_child(self, &mesh->actors[i], &error) != NM_OK)
             s_say(self, "nctl: %s", error.text);
+    }
     nm_mesh_destroy(&mesh);
 }
 
