@@ -10,10 +10,14 @@
 #define USER "user/"
 
 enum {
-    VOID_MAX = 60000,  //  Of the NM_BOOK_ENTRY_MAX entries: signing keys and users always find room
-    TIDY_COUNT = 500,  //  Entries forgotten in a turn
+    VOID_MAX = 65000,        //  Of the NM_BOOK_ENTRY_MAX entries: signing keys always find room
+    VOID_TOKEN_MAX = 60000,  //  Tokens end by themselves; an account that is changed or deleted needs its place
+    TIDY_COUNT = 500,        //  Entries forgotten in a turn
     ENTRY_SIZE = 64,
 };
+
+//  How far ahead a token may be dated. Those who check it forgive more (jwt.h), and their clocks are not quite ours.
+static const int64_t AHEAD_MS = 20000;
 
 NM_RECORD_DEFINE(signing_key, NM_SIGNING_KEY_FIELDS, NULL, 0);
 NM_RECORD_DEFINE(sign_out, NM_SIGN_OUT_FIELDS, NULL, 0);
@@ -41,27 +45,28 @@ s_find_void(const nm_voids_t *self, const nm_id_t *id)
     return at < self->count && nm_id_equal(&self->at[at].id, id) ? &self->at[at] : NULL;
 }
 
+//  One that is not there.
 static void
-s_keep_void(nm_voids_t *self, const nm_void_t *item)
+s_keep_void(nm_sessions_t *sessions, nm_voids_t *self, const nm_void_t *item)
 {
     size_t at = s_place(self, &item->id);
-    if (at == self->count || !nm_id_equal(&self->at[at].id, &item->id)) {
-        if (self->count == self->room) {
-            self->room = self->room ? 2 * self->room : 16;
-            self->at = nm_realloc(self->at, self->room * sizeof *self->at);
-        }
-        memmove(self->at + at + 1, self->at + at, (self->count - at) * sizeof *self->at);
-        self->count++;
+    if (self->count == self->room) {
+        self->room = self->room ? 2 * self->room : 16;
+        self->at = nm_realloc(self->at, self->room * sizeof *self->at);
     }
+    memmove(self->at + at + 1, self->at + at, (self->count - at) * sizeof *self->at);
+    self->count++;
     self->at[at] = *item;
+    nm_portions_take(&sessions->portions, &item->service);
 }
 
 static void
-s_drop_void(nm_voids_t *self, const nm_id_t *id)
+s_drop_void(nm_sessions_t *sessions, nm_voids_t *self, const nm_id_t *id)
 {
     size_t at = s_place(self, id);
     if (at == self->count || !nm_id_equal(&self->at[at].id, id))
         return;
+    nm_portions_give(&sessions->portions, &self->at[at].service);
     self->count--;
     memmove(self->at + at, self->at + at + 1, (self->count - at) * sizeof *self->at);
 }
@@ -136,12 +141,15 @@ s_take_signer(nm_sessions_t *self, nm_bytes_t value)
 }
 
 static nm_rc_t
-s_take_void(nm_voids_t *voids, const nm_id_t *id, nm_bytes_t value)
+s_take_void(nm_sessions_t *self, nm_voids_t *voids, const nm_id_t *id, nm_bytes_t value)
 {
     nm_sign_out_t record;
     if (nm_record_decode(&nm_sign_out_shape, &record, value, NULL, "") != NM_OK)
         return NM_ERR_CORRUPT;
-    s_keep_void(voids, &(nm_void_t){ *id, record.before, record.expires_at });
+    nm_void_t item = { .id = *id, .before_ms = record.before, .expires_ms = record.expires_at };
+    if (NM_HAS(&record, sign_out, service))
+        item.service = record.service;
+    s_keep_void(self, voids, &item);
     return NM_OK;
 }
 
@@ -164,10 +172,8 @@ s_take(nm_sessions_t *self, nm_bytes_t entry, nm_bytes_t value, bool gone)
         voids = &self->users;
     else
         return NM_OK;
-    if (!gone)
-        return s_take_void(voids, &id, value);
-    s_drop_void(voids, &id);
-    return NM_OK;
+    s_drop_void(self, voids, &id);
+    return gone ? NM_OK : s_take_void(self, voids, &id, value);
 }
 
 nm_rc_t
@@ -185,6 +191,7 @@ nm_sessions_load(nm_sessions_t *self, nm_txn_t *txn)
     nm_bytes_t entry, value;
     nm_rc_t rc;
     self->signer_count = self->tokens.count = self->users.count = 0;
+    nm_portions_clear(&self->portions);
     nm_book_open(&cursor, txn, NM_SESSIONS_BOOK, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
     while ((rc = nm_book_next(&cursor, &entry, &value)) == NM_OK)
         if ((rc = s_take(self, entry, value, false)) != NM_OK)
@@ -201,6 +208,7 @@ nm_sessions_free(nm_sessions_t *self)
     free(self->signers);
     free(self->tokens.at);
     free(self->users.at);
+    nm_portions_free(&self->portions);
     *self = (nm_sessions_t){ 0 };
 }
 
@@ -208,25 +216,30 @@ nm_sessions_free(nm_sessions_t *self)
 
 typedef struct {
     const nm_sessions_t *sessions;
-    int64_t now_ms;
+    const nm_signer_t **signer;
 } look_t;
 
 static const nm_jwt_key_t *
 s_find_key(const void *arg, const nm_id_t *id)
 {
     const look_t *look = arg;
-    const nm_signer_t *signer = s_find_signer(look->sessions, id);
-    return signer && look->now_ms < signer->expires_ms ? &signer->jwt : NULL;
+    *look->signer = s_find_signer(look->sessions, id);
+    return *look->signer ? &(*look->signer)->jwt : NULL;
 }
 
 nm_jwt_verdict_t
 nm_sessions_check(const nm_sessions_t *self, nm_bytes_t token, const char *mesh, int64_t now_ms,
                   nm_jwt_claims_t *claims)
 {
-    look_t look = { self, now_ms };
+    const nm_signer_t *signer;
+    look_t look = { self, &signer };
     nm_jwt_verdict_t verdict = nm_jwt_check(token, s_find_key, &look, mesh, now_ms, claims);
     if (verdict != NM_JWT_GOOD)
         return verdict;
+    if (claims->expires_ms > signer->expires_ms)
+        claims->expires_ms = signer->expires_ms;
+    if (claims->expires_ms <= now_ms)
+        return NM_JWT_OLD;
     const nm_void_t *user = s_find_void(&self->users, &claims->user);
     bool out = s_find_void(&self->tokens, &claims->token) || (user && claims->issued_ms < user->before_ms);
     return out ? NM_JWT_OLD : NM_JWT_GOOD;
@@ -268,29 +281,36 @@ nm_sessions_put_signer(nm_turn_t *turn, const nm_signer_t *signer)
 }
 
 static nm_rc_t
-s_void(nm_turn_t *turn, const char *prefix, const nm_id_t *id, int64_t before_ms, int64_t expires_ms)
+s_void(nm_turn_t *turn, const char *prefix, const nm_void_t *item)
 {
     char entry[ENTRY_SIZE];
     nm_sign_out_t record = { .has = 0 };
-    NM_PUT(&record, sign_out, before, before_ms);
-    NM_PUT(&record, sign_out, expires_at, expires_ms);
-    return s_put(turn, s_entry(prefix, id, entry), &nm_sign_out_shape, &record);
+    NM_PUT(&record, sign_out, before, item->before_ms);
+    NM_PUT(&record, sign_out, expires_at, item->expires_ms);
+    NM_PUT(&record, sign_out, service, item->service);
+    return s_put(turn, s_entry(prefix, &item->id, entry), &nm_sign_out_shape, &record);
 }
 
 nm_rc_t
 nm_sessions_void_token(const nm_sessions_t *self, nm_turn_t *turn, const nm_jwt_claims_t *claims)
 {
-    if (self->tokens.count >= VOID_MAX)
+    nm_void_t item = { claims->token, claims->service, claims->expires_ms, claims->expires_ms };
+    if (self->portions.total >= VOID_TOKEN_MAX || !nm_portions_may(&self->portions, &item.service, VOID_MAX))
         return NM_ERR_FULL;
-    return s_void(turn, OUT, &claims->token, claims->expires_ms, claims->expires_ms);
+    return s_void(turn, OUT, &item);
 }
 
 //  Tokens count in whole seconds: one of this very second is void too, and the next one is issued in the next.
 nm_rc_t
-nm_sessions_void_user(const nm_sessions_t *self, nm_turn_t *turn, const nm_id_t *user)
+nm_sessions_void_user(const nm_sessions_t *self, nm_turn_t *turn, const nm_id_t *service, const nm_id_t *user)
 {
     int64_t before_ms = nm_sessions_issue_ms(self, user, nm_turn_now(turn)) + 1000;
-    return s_void(turn, USER, user, before_ms, before_ms + NM_JWT_LIFE_MS);
+    nm_void_t item = { *user, *service, before_ms, before_ms + NM_JWT_LIFE_MS };
+    if (before_ms > nm_turn_now(turn) + AHEAD_MS)
+        return NM_ERR_BUSY;
+    if (!s_find_void(&self->users, user) && !nm_portions_may(&self->portions, service, VOID_MAX))
+        return NM_ERR_FULL;
+    return s_void(turn, USER, &item);
 }
 
 static nm_rc_t
@@ -317,7 +337,8 @@ nm_sessions_tidy(nm_sessions_t *self, nm_turn_t *turn)
     for (size_t i = self->signer_count; rc == NM_OK && i-- > 0;) {
         char entry[ENTRY_SIZE];
         nm_id_t id = self->signers[i].jwt.id;
-        if (self->signers[i].expires_ms <= nm_turn_now(turn))
+        if (self->signers[i].expires_ms != INT64_MAX &&
+            self->signers[i].expires_ms <= nm_turn_now(turn) - NM_JWT_LIFE_MS)
             rc = nm_turn_book_delete(turn, NM_SESSIONS_BOOK, s_entry(SIGNING, &id, entry));
     }
     return rc;

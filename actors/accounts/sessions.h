@@ -2,7 +2,8 @@
  *
  *  The book `sessions` has the entries
  *
- *      signing/{key}   nm_signing_key_t: what a gateway needs to check tokens by itself
+ *      signing/{key}   nm_signing_key_t: what a gateway needs to check tokens by itself; kept for a day after its end, so
+ *                      that its tokens are known to be old and are taken for no guesses
  *      out/{token}     nm_sign_out_t: the token was logged out; kept until it expires
  *      user/{user}     nm_sign_out_t: all tokens of the user that were issued before a time are void: the account is gone,
  *                      or its password or roles were changed
@@ -14,6 +15,7 @@
 #define NM_SESSIONS_H
 
 #include "actors/accounts/jwt.h"
+#include "actors/accounts/portions.h"
 #include "broker/turn.h"
 
 #define NM_SESSIONS_BOOK "sessions"
@@ -26,9 +28,10 @@
     F(R, 5, expires_at, TIME, 0, MAY, NULL, "When its tokens are good no more; it signs none now")
 NM_RECORD_DECLARE(signing_key, NM_SIGNING_KEY_FIELDS);
 
-#define NM_SIGN_OUT_FIELDS(F, R)                                          \
-    F(R, 1, before, TIME, 0, MUST, NULL, "Tokens issued before are void") \
-    F(R, 2, expires_at, TIME, 0, MUST, NULL, "When the last of those expires")
+#define NM_SIGN_OUT_FIELDS(F, R)                                               \
+    F(R, 1, before, TIME, 0, MUST, NULL, "Tokens issued before are void")      \
+    F(R, 2, expires_at, TIME, 0, MUST, NULL, "When the last of those expires") \
+    F(R, 3, service, ID, 0, MAY, NULL, "Whose user it was")
 NM_RECORD_DECLARE(sign_out, NM_SIGN_OUT_FIELDS);
 
 typedef struct {
@@ -38,7 +41,8 @@ typedef struct {
 } nm_signer_t;
 
 typedef struct {
-    nm_id_t id;  //  Of a token or a user
+    nm_id_t id;       //  Of a token or a user
+    nm_id_t service;  //  Zeros: an older actor did not say
     int64_t before_ms;
     int64_t expires_ms;
 } nm_void_t;
@@ -54,6 +58,7 @@ typedef struct {
     size_t signer_count, signer_room;
     nm_voids_t tokens;
     nm_voids_t users;
+    nm_portions_t portions;  //  What each service has of both
     uint64_t changes;
 } nm_sessions_t;
 
@@ -63,7 +68,8 @@ void nm_sessions_free(nm_sessions_t *self);
 //  An entry of the book was changed: memory follows.
 nm_rc_t nm_sessions_changed(nm_sessions_t *self, nm_txn_t *txn, nm_bytes_t entry);
 
-//  Checks a token of this mesh. NM_JWT_OLD also for one that is genuine and was signed out.
+//  Checks a token of this mesh. NM_JWT_OLD also for one that is genuine and was signed out. claims say when the token ends,
+//  which is with its signing key at the latest.
 nm_jwt_verdict_t nm_sessions_check(const nm_sessions_t *self, nm_bytes_t token, const char *mesh, int64_t now_ms,
                                    nm_jwt_claims_t *claims);
 
@@ -74,11 +80,13 @@ int64_t nm_sessions_issue_ms(const nm_sessions_t *self, const nm_id_t *user, int
 
 nm_rc_t nm_sessions_put_signer(nm_turn_t *turn, const nm_signer_t *signer);
 
-//  Voids one token. NM_ERR_FULL: too many are void already.
+//  Voids one token. NM_ERR_FULL: too many are void already, of its service or of all.
 nm_rc_t nm_sessions_void_token(const nm_sessions_t *self, nm_turn_t *turn, const nm_jwt_claims_t *claims);
 
-//  Voids what was issued to a user up to now. NM_ERR_FULL: the book is full, and nothing is changed.
-nm_rc_t nm_sessions_void_user(const nm_sessions_t *self, nm_turn_t *turn, const nm_id_t *user);
+//  Voids what was issued to a user of the service up to now. NM_ERR_FULL: too many are void already, of the service or of
+//  all. NM_ERR_BUSY: it was done so often within seconds that the user's next token would be dated too far ahead. Nothing is
+//  changed then.
+nm_rc_t nm_sessions_void_user(const nm_sessions_t *self, nm_turn_t *turn, const nm_id_t *service, const nm_id_t *user);
 
 //  Forgets what has expired, a bounded number of entries.
 nm_rc_t nm_sessions_tidy(nm_sessions_t *self, nm_turn_t *turn);

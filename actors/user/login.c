@@ -97,8 +97,9 @@ nm_act_signing_rotate(nm_act_t *it)
     if (nm_act_decode(it, &nm_signing_shape, &ask, false) != NM_OK)
         return NM_OK;
     if (nm_deed(it)->user->sessions.signer_count >= SIGNERS_MAX)
-        return nm_act_problem(it, 409, "There are %u signing keys whose tokens still hold; wait, or let them end now.",
-                              (unsigned) SIGNERS_MAX);
+        return nm_act_problem(
+            it, 409, "There are %u signing keys already, of which old ones are forgotten a day after their end; wait.",
+            (unsigned) SIGNERS_MAX);
     uint64_t overlap = NM_HAS(&ask, signing, overlap_seconds) ? ask.overlap_seconds : OVERLAP_SECONDS;
     nm_jwt_algorithm_t algorithm = NM_HAS(&ask, signing, algorithm) ? (nm_jwt_algorithm_t) ask.algorithm : NM_JWT_EDDSA;
     nm_rc_t rc = s_retire_signers(it, (int64_t) overlap * 1000);
@@ -257,6 +258,7 @@ nm_act_logout(nm_act_t *it)
         return nm_act_problem(it, 403, "Only who has signed in can sign out.");
     nm_rc_t rc = nm_sessions_void_token(&nm_deed(it)->user->sessions, it->turn, &it->who->claims);
     if (rc == NM_ERR_FULL)
-        return nm_act_problem(it, 503, "Too many have signed out today; the token ends by itself.");
+        return nm_act_problem(it, 503,
+                              "The users of the service have signed out too often today; the token ends by itself.");
     return rc == NM_OK ? nm_act_nothing(it) : rc;
 }

@@ -73,10 +73,34 @@ s_hash(const nm_people_t *self, const nm_id_t *service, nm_bytes_t email, uint8_
 static nm_rc_t
 s_count(nm_people_t *self, nm_txn_t *txn)
 {
-    nm_book_head_t head;
-    nm_rc_t rc = nm_book_load(txn, NM_PEOPLE_BOOK, &head);
-    self->count = head.entry_count;
-    return rc;
+    nm_cursor_t cursor;
+    nm_bytes_t key, row;
+    nm_id_t service;
+    nm_rc_t rc;
+    nm_portions_clear(&self->portions);
+    nm_cursor_open(&cursor, txn, &nm_people_ids_table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
+    while ((rc = nm_cursor_next(&cursor, &key, &row)) == NM_OK) {
+        if (row.size != ROW_SIZE) {
+            rc = NM_ERR_CORRUPT;
+            break;
+        }
+        memcpy(service.at, row.at, NM_ID_SIZE);
+        nm_portions_take(&self->portions, &service);
+    }
+    nm_cursor_close(&cursor);
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+void
+nm_people_free(nm_people_t *self)
+{
+    nm_portions_free(&self->portions);
+}
+
+bool
+nm_people_may(const nm_people_t *self, const nm_id_t *service)
+{
+    return nm_portions_may(&self->portions, service, NM_PEOPLE_MAX);
 }
 
 nm_rc_t
@@ -107,18 +131,21 @@ s_forget_email(nm_txn_t *txn, nm_bytes_t hash, const nm_id_t *id)
 }
 
 static nm_rc_t
-s_forget(nm_txn_t *txn, const nm_id_t *id)
+s_forget(nm_people_t *self, nm_txn_t *txn, const nm_id_t *id)
 {
     static const uint8_t NONE[HASH_SIZE];
     nm_key_t key = s_id_key(id);
     nm_bytes_t row;
+    nm_id_t service;
     uint8_t hash[HASH_SIZE];
     nm_rc_t rc = nm_table_get(txn, &nm_people_ids_table, nm_key_view(&key), &row);
     if (rc != NM_OK)
         return rc == NM_ERR_MISSING ? NM_OK : rc;
     if (row.size != ROW_SIZE)
         return NM_ERR_CORRUPT;
+    memcpy(service.at, row.at, NM_ID_SIZE);
     memcpy(hash, row.at + NM_ID_SIZE, HASH_SIZE);
+    nm_portions_give(&self->portions, &service);
     rc = nm_table_delete(txn, &nm_people_ids_table, nm_key_view(&key));
     if (rc == NM_OK && memcmp(hash, NONE, HASH_SIZE) != 0)
         rc = s_forget_email(txn, nm_bytes(hash, HASH_SIZE), id);
@@ -126,11 +153,12 @@ s_forget(nm_txn_t *txn, const nm_id_t *id)
 }
 
 static nm_rc_t
-s_remember(const nm_people_t *self, nm_txn_t *txn, const nm_person_t *person)
+s_remember(nm_people_t *self, nm_txn_t *txn, const nm_person_t *person)
 {
     uint8_t row[ROW_SIZE] = { 0 };
     nm_key_t key = s_id_key(&person->id);
     memcpy(row, person->service.at, NM_ID_SIZE);
+    nm_portions_take(&self->portions, &person->service);
     if (NM_HAS(person, person, email))
         s_hash(self, &person->service, person->email, row + NM_ID_SIZE);
     nm_rc_t rc = nm_table_put(txn, &nm_people_ids_table, nm_key_view(&key), nm_bytes(row, sizeof row));
@@ -158,12 +186,12 @@ nm_people_changed(nm_people_t *self, nm_txn_t *txn, nm_bytes_t entry)
     nm_person_t person;
     if (s_read_entry(entry, &service, &id) != NM_OK)
         return NM_OK;
-    nm_rc_t rc = s_forget(txn, &id);
+    nm_rc_t rc = s_forget(self, txn, &id);
     if (rc == NM_OK)
         rc = s_get(txn, &service, &id, &person);
     if (rc == NM_OK)
         rc = s_remember(self, txn, &person);
-    return rc == NM_OK || rc == NM_ERR_MISSING ? s_count(self, txn) : rc;
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
 }
 
 //  -- Reading and changing

@@ -1,13 +1,14 @@
 /*  people - the accounts of those who sign in: a book that only user actors hold, and what finds an account in it.
  *
  *  The book `people` has an entry user/{service}/{id} for each account; so a page of a service's accounts is a walk. It
- *  holds NM_PEOPLE_MAX accounts. Two tables of each actor follow it: by id, and by a keyed hash of service and
+ *  holds NM_PEOPLE_MAX accounts, shared out by portions.h. Two tables of each actor follow it: by id, and by a keyed hash of service and
  *  e-mail, whose key is the actor's own. So no key on disk shows an address.
  */
 #ifndef NM_PEOPLE_H
 #define NM_PEOPLE_H
 
 #include "actors/accounts/jwt.h"
+#include "actors/accounts/portions.h"
 #include "broker/turn.h"
 
 #define NM_PEOPLE_BOOK "people"
@@ -35,11 +36,15 @@ extern const nm_table_t nm_people_facts_table;   //  name -> value: the key of t
 
 typedef struct {
     uint8_t key[NM_PEOPLE_KEY_SIZE];
-    uint64_t count;  //  Accounts
+    nm_portions_t portions;  //  Accounts of each service
 } nm_people_t;
 
 //  The key of the hash, made with the store; and how many there are.
 nm_rc_t nm_people_load(nm_people_t *self, nm_txn_t *txn);
+void nm_people_free(nm_people_t *self);
+
+//  May the service have one more account?
+bool nm_people_may(const nm_people_t *self, const nm_id_t *service);
 
 //  An entry of the book was changed: the tables follow.
 nm_rc_t nm_people_changed(nm_people_t *self, nm_txn_t *txn, nm_bytes_t entry);

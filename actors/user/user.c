@@ -276,6 +276,7 @@ s_close(void *state)
     nm_auth_forget(&self->auth);
     nm_services_free(&self->services);
     nm_sessions_free(&self->sessions);
+    nm_people_free(&self->people);
     nm_waits_free(&self->waits);
     nm_buf_free(&self->body);
     nm_buf_free(&self->headers);
@@ -320,7 +321,7 @@ s_status(void *state, nm_buf_t *out)
     const nm_user_t *self = state;
     nm_writer_pair_uint(out, "services", self->services.tenant_count);
     nm_writer_pair_uint(out, "keys", self->services.key_count);
-    nm_writer_pair_uint(out, "users", self->people.count);
+    nm_writer_pair_uint(out, "users", self->people.portions.total);
     nm_writer_pair_uint(out, "signed_out", self->sessions.tokens.count);
     return 4;
 }

@@ -213,14 +213,17 @@ s_set_password(nm_act_t *it, const nm_user_ask_t *ask, nm_person_t *person)
     return NM_OK;
 }
 
-//  Voids the user's tokens, before anything else is changed. NM_ERR_REFUSED: answered.
+//  Voids the tokens of a user that could sign in, before anything else is changed. NM_ERR_REFUSED: answered.
 static nm_rc_t
-s_sign_out(nm_act_t *it, const nm_id_t *id)
+s_sign_out(nm_act_t *it, const nm_id_t *service, const nm_id_t *id)
 {
-    nm_rc_t rc = nm_sessions_void_user(&nm_deed(it)->user->sessions, it->turn, id);
-    if (rc != NM_ERR_FULL)
+    nm_rc_t rc = nm_sessions_void_user(&nm_deed(it)->user->sessions, it->turn, service, id);
+    if (rc == NM_ERR_BUSY)
+        nm_act_problem(it, 503, "This account was changed too often within seconds; try again in a moment.");
+    else if (rc == NM_ERR_FULL)
+        nm_act_problem(it, 503, "The service has changed or deleted its share of accounts today; try again later.");
+    else
         return rc;
-    nm_act_problem(it, 503, "Too many accounts were changed or deleted today; try again later.");
     return NM_ERR_REFUSED;
 }
 
@@ -240,7 +243,7 @@ s_save(nm_act_t *it, unsigned status, const nm_user_ask_t *ask, nm_person_t *per
         return nm_act_full(it);
     rc = s_set_password(it, ask, person);
     if (rc == NM_OK && signs_out)
-        rc = s_sign_out(it, &person->id);
+        rc = s_sign_out(it, &person->service, &person->id);
     if (rc != NM_OK)
         return rc == NM_ERR_BUSY || rc == NM_ERR_REFUSED ? NM_OK : rc;
     NM_PUT(person, person, updated_at, it->now_ms);
@@ -257,8 +260,9 @@ nm_act_users_create(nm_act_t *it)
     if (nm_act_decode(it, &nm_user_new_shape, &ask, false) != NM_OK ||
         s_find_service(it, NM_HAS(&ask, user_ask, service_id), ask.service_id, &service) != NM_OK)
         return NM_OK;
-    if (nm_deed(it)->user->people.count >= NM_PEOPLE_MAX)
-        return nm_act_problem(it, 507, "There are %u accounts already; no more can be kept.", (unsigned) NM_PEOPLE_MAX);
+    if (!nm_people_may(&nm_deed(it)->user->people, &service))
+        return nm_act_problem(it, 507, "The service has its share of the %u accounts that can be kept.",
+                              (unsigned) NM_PEOPLE_MAX);
     nm_turn_new_id(it->turn, &id);
     NM_PUT(&person, person, id, id);
     NM_PUT(&person, person, service, service);
@@ -346,6 +350,7 @@ nm_act_users_patch(nm_act_t *it)
     if (rc != NM_OK)
         return rc == NM_ERR_REFUSED ? NM_OK : rc;
     uint64_t roles = person.roles;
+    bool signs_in = NM_HAS(&person, person, password_hash);  //  Who never could has no tokens
     s_check(it, &ask);
     s_refuse_for_person(it, &ask);
     s_apply(&ask, &person);
@@ -353,8 +358,8 @@ nm_act_users_patch(nm_act_t *it)
     nm_act_clear(it, FIELDS, NM_COUNT(FIELDS), &person.has);
     if (NM_HAS(&person, person, password_hash) && !NM_HAS(&person, person, email))
         nm_faults_add(it->faults, "", "email", "is what one signs in with: clear the password too");
-    bool signs_out = NM_HAS(&ask, user_ask, password) || nm_act_is_null(it, "password") || roles != person.roles;
-    return s_save(it, 200, &ask, &person, signs_out);
+    bool changed = NM_HAS(&ask, user_ask, password) || nm_act_is_null(it, "password") || roles != person.roles;
+    return s_save(it, 200, &ask, &person, signs_in && changed);
 }
 
 nm_rc_t
@@ -367,7 +372,8 @@ nm_act_users_delete(nm_act_t *it)
     nm_rc_t rc = s_find(it, ask.id, &person);
     if (rc != NM_OK)
         return rc == NM_ERR_REFUSED ? NM_OK : rc;
-    rc = s_sign_out(it, &person.id);
+    if (NM_HAS(&person, person, password_hash))
+        rc = s_sign_out(it, &person.service, &person.id);
     if (rc == NM_OK)
         rc = nm_people_delete(it->turn, &person);
     if (rc != NM_OK)

@@ -462,6 +462,33 @@ new_signing_keys_take_over_and_old_tokens_hold_for_the_overlap(void **state)
     assert_int_equal(s_at_gateway(self, NULL, third), 200);
 }
 
+//  A key that ended has signed these once: whoever still has one is not guessing, and signs in again.
+static void
+tokens_of_a_signing_key_that_ended_are_old_and_no_guesses(void **state)
+{
+    test_t *self = *state;
+    char first[1100], second[1100];
+    s_make_user(self, "ada@example.org");
+    s_get_token(self, "ada@example.org", first);
+    nm_buf_clear(&self->body);
+    nm_bytes_t body = nm_client_map(&self->body, "overlap_seconds", "#600", NULL);
+    assert_int_equal(s_ask(self, "signing.rotate", body).status, 201);
+    assert_int_equal(s_at_gateway(self, NULL, first), 200);
+    nm_bench_wait(self->client->bench, 600000);  //  The gateway hears nothing that would tell it
+    assert_int_equal(s_at_gateway(self, NULL, first), 401);
+    s_wait(self, 600000);
+    nm_bench_hear_owner(self->client->bench, "sessions");
+    for (int i = 0; i < 25; i++)
+        assert_int_equal(s_at_gateway(self, NULL, first), 401);
+    s_get_token(self, "ada@example.org", second);
+    assert_int_equal(s_at_gateway(self, NULL, second), 200);
+
+    const nm_user_t *user = nm_bench_state(self->user);
+    assert_int_equal(user->sessions.signer_count, 2);
+    s_wait(self, DAY_MS);
+    assert_int_equal(user->sessions.signer_count, 1);
+}
+
 static void
 s_set_email(test_t *self, const char *id, const char *email)
 {
@@ -495,6 +522,101 @@ a_full_book_of_sessions_stops_nothing_but_what_needs_it(void **state)
     nm_buf_clear(&self->body);
     body = nm_client_map(&self->body, "id", ada, NULL);
     assert_int_equal(s_ask_as(self, self->client->key, NULL, "users.delete", body).status, 204);
+}
+
+static nm_bench_reply_t
+s_delete_user(test_t *self, const char *id)
+{
+    nm_buf_clear(&self->body);
+    return s_ask(self, "users.delete", nm_client_map(&self->body, "id", id, NULL));
+}
+
+//  A service has its share of accounts and of void tokens, and then others still have theirs.
+static void
+one_service_cannot_use_up_the_places_of_others(void **state)
+{
+    test_t *self = *state;
+    nm_user_t *user = nm_bench_state(self->user);
+    nm_id_t shop;
+    char service[37], key[NM_CLIENT_KEY_SIZE + 1], token[1100], ada[NM_ID_TEXT_SIZE + 1];
+    assert_int_equal(nm_id_from_text(nm_text(self->client->service), &shop), NM_OK);
+    nm_client_service(self->client, "club", NULL, service, key);
+    snprintf(ada, sizeof ada, "%s", s_make_user(self, "ada@example.org"));
+    s_get_token(self, "ada@example.org", token);
+    while (nm_portions_may(&user->people.portions, &shop, NM_PEOPLE_MAX))
+        nm_portions_take(&user->people.portions, &shop);
+    while (nm_portions_may(&user->sessions.portions, &shop, 65000))
+        nm_portions_take(&user->sessions.portions, &shop);
+
+    nm_buf_clear(&self->body);
+    nm_bytes_t body = nm_client_map(&self->body, "email", "bob@example.org", "password", PASSWORD, NULL);
+    assert_int_equal(s_ask_as(self, self->client->key, NULL, "users.create", body).status, 507);
+    nm_bench_reply_t made = s_ask_as(self, key, NULL, "users.create", body);
+    assert_int_equal(made.status, 201);
+    char bob[NM_ID_TEXT_SIZE + 1];
+    snprintf(bob, sizeof bob, "%s", nm_client_text(made.body, "id"));
+
+    assert_int_equal(s_ask_as(self, NULL, token, "auth.logout", nm_bytes(NULL, 0)).status, 503);
+    assert_int_equal(s_delete_user(self, ada).status, 503);
+    s_get_token(self, "bob@example.org", token);
+    assert_int_equal(s_ask_as(self, NULL, token, "auth.logout", nm_bytes(NULL, 0)).status, 204);
+    assert_int_equal(s_delete_user(self, bob).status, 204);
+
+    nm_bench_restart(self->user);  //  What is on the disk counts: nearly nothing
+    self->worked = 0;
+    user = nm_bench_state(self->user);
+    assert_int_equal(user->people.portions.total, 1);
+    assert_int_equal(user->sessions.portions.total, 2);
+    assert_int_equal(s_delete_user(self, ada).status, 204);
+    assert_int_equal(user->people.portions.total, 0);
+    s_wait(self, DAY_MS + 3000);
+    assert_int_equal(user->sessions.portions.total, 0);
+}
+
+//  Who never could sign in has no tokens to void.
+static void
+an_account_without_a_password_goes_without_a_trace(void **state)
+{
+    test_t *self = *state;
+    const nm_user_t *user = nm_bench_state(self->user);
+    char id[NM_ID_TEXT_SIZE + 1];
+    nm_buf_clear(&self->body);
+    nm_bench_reply_t made = s_ask_as(self, self->client->key, NULL, "users.create",
+                                     nm_client_map(&self->body, "email", "ada@example.org", NULL));
+    assert_int_equal(made.status, 201);
+    snprintf(id, sizeof id, "%s", nm_client_text(made.body, "id"));
+    nm_buf_clear(&self->body);
+    nm_bytes_t patch = nm_client_map(&self->body, "id", id, "password", PASSWORD, NULL);
+    assert_int_equal(s_ask_as(self, self->client->key, NULL, "users.patch", patch).status, 200);
+    assert_int_equal(user->sessions.users.count, 0);
+    assert_int_equal(s_delete_user(self, id).status, 204);
+    assert_int_equal(user->sessions.users.count, 1);
+}
+
+//  Each change dates the next token a second ahead, and nobody takes tokens from a time that is far off.
+static void
+an_account_that_is_changed_again_and_again_still_gets_tokens_that_are_taken(void **state)
+{
+    test_t *self = *state;
+    char id[NM_ID_TEXT_SIZE + 1], token[1100];
+    nm_buf_clear(&self->body);
+    nm_bytes_t body = nm_client_map(&self->body, "email", "root@example.org", "password", PASSWORD, NULL);
+    nm_bench_reply_t made = s_ask(self, "users.create", body);
+    assert_int_equal(made.status, 201);
+    snprintf(id, sizeof id, "%s", nm_client_text(made.body, "id"));
+    unsigned status = 200;
+    for (int i = 0; i < 100 && status == 200; i++) {
+        nm_buf_clear(&self->body);
+        nm_writer_map(&self->body, 2);
+        nm_writer_pair_text(&self->body, "id", id);
+        nm_writer_text(&self->body, "roles");
+        nm_writer_list(&self->body, 1);
+        nm_writer_text(&self->body, i % 2 ? "user" : "admin");
+        status = s_ask(self, "users.patch", nm_buf_bytes(&self->body)).status;
+    }
+    assert_int_equal(status, 503);
+    s_get_token(self, "root@example.org", token);
+    assert_int_equal(s_at_gateway(self, NULL, token), 200);
 }
 
 //  -- Copies
@@ -643,6 +765,10 @@ main(void)
         CLAIM(a_service_sees_its_own_users_and_makes_no_admins),
         CLAIM(what_is_wrong_with_a_user_is_named),
         CLAIM(new_signing_keys_take_over_and_old_tokens_hold_for_the_overlap),
+        CLAIM(tokens_of_a_signing_key_that_ended_are_old_and_no_guesses),
+        CLAIM(one_service_cannot_use_up_the_places_of_others),
+        CLAIM(an_account_without_a_password_goes_without_a_trace),
+        CLAIM(an_account_that_is_changed_again_and_again_still_gets_tokens_that_are_taken),
         CLAIM(a_full_book_of_sessions_stops_nothing_but_what_needs_it),
         CLAIM(an_address_that_went_from_one_to_another_is_found_in_a_whole_copy),
         CLAIM(twenty_wrong_keys_lock_a_client_out_right_ones_too_and_a_restart_remembers),
