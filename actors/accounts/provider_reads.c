@@ -152,60 +152,98 @@ nm_act_show_provider(nm_act_t *it, unsigned status, const nm_provider_entry_t *e
     return nm_act_done(it, status);
 }
 
-//  A page of the list. The cursor is the name of the last one shown.
+//  -- A page of the list, by name. The cursor is CURSOR and the name of the last one shown, which may be gone by then.
+
+#define CURSOR "after."
+
 typedef struct {
-    nm_bytes_t after;  //  Empty: from the first on
-    bool begun;        //  Past it
-    uint64_t limit;
+    char name[NM_NAME_MAX + 1];
+    size_t at, size;  //  In written
+} s_shown_t;
+
+typedef struct {
+    char after[NM_NAME_MAX + 1];  //  "": from the first on
+    nm_buf_t written;
+    nm_buf_t shown;  //  s_shown_t
     size_t count;
-    bool more;
-    char last[NM_NAME_MAX + 1];
 } s_page_t;
+
+//  NM_ERR_MALFORMED: it is none of ours.
+static nm_rc_t
+s_open_page(s_page_t *page, nm_bytes_t cursor)
+{
+    size_t size = sizeof CURSOR - 1;
+    if (cursor.size <= size || cursor.size - size > NM_NAME_MAX || memcmp(cursor.at, CURSOR, size) != 0)
+        return NM_ERR_MALFORMED;
+    nm_bytes_to_text(nm_bytes(cursor.at + size, cursor.size - size), page->after, sizeof page->after);
+    return NM_OK;
+}
 
 static nm_rc_t
 s_list_one(nm_act_t *it, void *arg, const nm_provider_entry_t *entry)
 {
     s_page_t *page = arg;
-    if (!page->begun) {
-        page->begun = nm_bytes_equal(entry->name, page->after);
+    s_shown_t shown = { .at = page->written.size };
+    (void) it;
+    nm_bytes_to_text(entry->name, shown.name, sizeof shown.name);
+    if (strcmp(shown.name, page->after) <= 0)
         return NM_OK;
-    }
-    page->more = page->count == page->limit;
-    if (page->more)
-        return NM_OK;
+    s_write_provider(&page->written, entry);
+    shown.size = page->written.size - shown.at;
+    nm_buf_add(&page->shown, &shown, sizeof shown);
     page->count++;
-    nm_bytes_to_text(entry->name, page->last, sizeof page->last);
-    s_write_provider(it->body, entry);
     return NM_OK;
+}
+
+static int
+s_by_name(const void *a, const void *b)
+{
+    return strcmp(((const s_shown_t *) a)->name, ((const s_shown_t *) b)->name);
+}
+
+static void
+s_write_page(nm_buf_t *out, s_page_t *page, size_t limit)
+{
+    s_shown_t *shown = (s_shown_t *) page->shown.at;
+    size_t count = page->count < limit ? page->count : limit;
+    if (page->count)
+        qsort(shown, page->count, sizeof *shown, s_by_name);
+    nm_writer_map(out, 2);
+    nm_writer_text(out, "items");
+    nm_writer_list(out, count);
+    for (size_t i = 0; i < count; i++)
+        nm_buf_add(out, page->written.at + shown[i].at, shown[i].size);
+    nm_writer_text(out, "next_cursor");
+    if (page->count > count) {
+        char cursor[sizeof CURSOR + NM_NAME_MAX];
+        snprintf(cursor, sizeof cursor, CURSOR "%s", shown[count - 1].name);
+        nm_writer_text(out, cursor);
+    } else {
+        nm_writer_nil(out);
+    }
 }
 
 nm_rc_t
 nm_act_providers_list(nm_act_t *it)
 {
     nm_page_ask_t ask;
-    nm_buf_t *body = it->body;
+    s_page_t page = { .count = 0 };
     if (nm_act_decode(it, &nm_services_page_shape, &ask, true) != NM_OK)
         return NM_OK;
-    s_page_t page = { .limit = NM_HAS(&ask, page_ask, limit) ? ask.limit : NM_LIST_USUAL };
-    if (NM_HAS(&ask, page_ask, cursor))
-        page.after = ask.cursor;
-    page.begun = !NM_HAS(&ask, page_ask, cursor);
-    if (!page.limit)
+    uint64_t limit = NM_HAS(&ask, page_ask, limit) ? ask.limit : NM_LIST_USUAL;
+    if (!limit)
         return nm_act_refuse(it, "?limit", "must be 1 to 200");
-    nm_buf_clear(body);
-    nm_writer_map(body, 2);
-    nm_writer_text(body, "items");
-    size_t mark = nm_writer_list_open(body);
-    nm_rc_t rc = nm_act_each_provider(it, s_list_one, &page);
-    nm_writer_list_close(body, mark, page.count);
-    nm_writer_text(body, "next_cursor");
-    if (page.more)
-        nm_writer_text(body, page.last);
-    else
-        nm_writer_nil(body);
-    if (rc == NM_OK && !page.begun)
+    if (NM_HAS(&ask, page_ask, cursor) && s_open_page(&page, ask.cursor) != NM_OK)
         return nm_act_problem(it, 400, "The cursor is not one of ours.");
-    return rc == NM_OK ? nm_act_done(it, 200) : rc;
+    nm_rc_t rc = nm_act_each_provider(it, s_list_one, &page);
+    if (rc == NM_OK) {
+        nm_buf_clear(it->body);
+        s_write_page(it->body, &page, limit);
+        rc = nm_act_done(it, 200);
+    }
+    nm_buf_free(&page.written);
+    nm_buf_free(&page.shown);
+    return rc;
 }
 
 nm_rc_t

@@ -297,6 +297,35 @@ the_mesh_files_providers_are_shown_until_the_first_change_takes_them_over(void *
     nm_buf_free(&body);
 }
 
+//  A cursor stands between two names, and goes on when the one before it is deleted, whether the file or the book counts.
+static void
+a_list_of_providers_goes_on_when_the_last_one_shown_is_deleted(void **state)
+{
+    s_two_t *self = *state;
+    nm_buf_t body = { 0 };
+    char cursor[128];
+    nm_bytes_t page = nm_client_map(&body, "limit", "#1", NULL);
+    nm_bench_reply_t list = s_ask(self, self->two, "providers.list", page, 25);
+    assert_string_equal(nm_client_text(nm_client_item(list.body, "items", 0), "name"), "box");
+    snprintf(cursor, sizeof cursor, "%s", nm_client_text(list.body, "next_cursor"));
+    nm_buf_clear(&body);
+    assert_int_equal(s_ask(self, self->two, "providers.delete", nm_client_map(&body, "name", "box", NULL), 500).status,
+                     204);
+    nm_buf_clear(&body);
+    list = s_ask(self, self->two, "providers.list", nm_client_map(&body, "limit", "#1", "cursor", cursor, NULL), 25);
+    assert_int_equal(list.status, 200);
+    assert_int_equal(nm_client_count(list.body, "items"), 1);
+    assert_string_equal(nm_client_text(nm_client_item(list.body, "items", 0), "name"), "post");
+    static const char *const ODD[] = { "box", "after.",
+                                       "after.a-name-that-is-longer-than-any-provider-of-ours-has-it-in-its-row" };
+    for (size_t i = 0; i < NM_COUNT(ODD); i++) {
+        nm_buf_clear(&body);
+        page = nm_client_map(&body, "cursor", ODD[i], NULL);
+        assert_int_equal(s_ask(self, self->two, "providers.list", page, 25).status, 400);
+    }
+    nm_buf_free(&body);
+}
+
 //  {name, config: {user: null, password_file: null, port: 2525}, is_active: false}
 static void
 a_patch_merges_and_null_clears(void **state)
@@ -400,6 +429,7 @@ main(void)
         CLAIM(a_change_that_comes_too_early_waits_until_the_owner_has_looked_around),
         CLAIM(a_gateway_that_still_owns_a_book_says_how_it_is_taken_over),
         CLAIM(the_mesh_files_providers_are_shown_until_the_first_change_takes_them_over),
+        CLAIM(a_list_of_providers_goes_on_when_the_last_one_shown_is_deleted),
         CLAIM(a_patch_merges_and_null_clears),
         CLAIM(a_fault_that_quotes_half_a_character_can_be_read),
         CLAIM(a_file_of_secrets_cannot_be_named_by_an_ask_and_one_of_the_mesh_file_stays),
