@@ -306,7 +306,7 @@ s_is_json(nm_bytes_t type, bool patch)
 {
     const uint8_t *end = type.size ? memchr(type.at, ';', type.size) : NULL;
     nm_bytes_t name = s_trim(end ? nm_bytes(type.at, (size_t) (end - type.at)) : type);
-    nm_bytes_t more = end ? s_trim(nm_bytes(end + 1, type.size - name.size - 1)) : nm_bytes(NULL, 0);
+    nm_bytes_t more = end ? s_trim(nm_bytes(end + 1, (size_t) (type.at + type.size - end - 1))) : nm_bytes(NULL, 0);
     if (!s_is_caseless(name, "application/json") && !(patch && s_is_caseless(name, "application/merge-patch+json")))
         return false;
     return !more.size || s_is_caseless(more, "charset=utf-8") || s_is_caseless(more, "charset=\"utf-8\"");

@@ -224,6 +224,8 @@ faults_of_the_body_wait_for_the_gateway(void **state)
         { "/v1/notifications", "application/json", "10485760", 0 },
         { "/v1/notifications", "application/json", "10485761", 413 },
         { "/v1/services", "application/json;charset=UTF-8", "1048576", 0 },
+        { "/v1/services", "application/json \t ; charset=utf-8", "9", 0 },
+        { "/v1/services", "application/json ;", "9", 0 },
         { "/v1/services", "application/json", "1048577", 413 },
         { "/v1/services", "", "0", 0 },
     };
