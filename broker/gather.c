@@ -3,6 +3,7 @@
 #include "wire/reader.h"
 
 enum {
+    READ_COUNT = 1024,            //  Messages of a socket in a turn, those that are dropped included
     BEAT_PATIENCE_MS = 100,       //  A beat says only that a peer is there: it waits for company
     DOOR_COUNT = 1024,            //  Asks of clients in a turn, counted one by one
     DOOR_SIZE = 2 * 1024 * 1024,  //  ... and their bytes
@@ -120,7 +121,7 @@ void
 nm_gather_drain(nm_gather_t *self, void *socket, nm_input_kind_t kind, const nm_peer_t *answerer, nm_now_t now)
 {
     nm_rc_t rc = NM_OK;
-    while (nm_gather_has_room(self) && rc != NM_ERR_MISSING) {
+    for (size_t i = 0; i < READ_COUNT && nm_gather_has_room(self) && rc != NM_ERR_MISSING; i++) {
         rc = s_receive(socket, &self->messages[self->count]);
         if (rc == NM_OK)
             s_add(self, &(nm_input_t){ .kind = kind }, answerer, now);
@@ -171,7 +172,7 @@ s_take_routed(nm_gather_t *self, void *socket, nm_input_kind_t kind, uint8_t num
 void
 nm_gather_drain_router(nm_gather_t *self, void *socket, nm_input_kind_t kind, uint8_t number, nm_now_t now)
 {
-    while (s_take_routed(self, socket, kind, number, now))
+    for (size_t i = 0; i < READ_COUNT && s_take_routed(self, socket, kind, number, now); i++)
         ;
 }
 
@@ -179,8 +180,9 @@ void
 nm_gather_drain_door(nm_gather_t *self, void *socket, uint8_t number, nm_now_t now)
 {
     size_t before = self->count;
-    while (self->door_count < DOOR_COUNT && self->door_size < DOOR_SIZE &&
-           s_take_routed(self, socket, NM_IN_ASK, number, now)) {
+    for (size_t i = 0; i < READ_COUNT && self->door_count < DOOR_COUNT && self->door_size < DOOR_SIZE &&
+                       s_take_routed(self, socket, NM_IN_ASK, number, now);
+         i++) {
         for (; before < self->count; before++) {
             self->door_count += s_count_asks(self->inputs[before].bytes);
             self->door_size += self->inputs[before].bytes.size;

@@ -110,6 +110,21 @@ a_message_of_more_frames_than_one_is_dropped(void **state)
     assert_true(nm_bytes_is(self->gather.inputs[0].bytes, "whole"));
 }
 
+//  Who sends what is dropped, faster than it is read, keeps nobody from the turn.
+static void
+what_is_dropped_counts_too(void **state)
+{
+    test_t *self = *state;
+    for (size_t i = 0; i < NM_GATHER_COUNT; i++) {
+        zmq_send(self->out, "one", 3, ZMQ_SNDMORE);
+        zmq_send(self->out, "two", 3, 0);
+    }
+    s_bring(self, NM_IN_FRAME, "whole", 5);
+    assert_int_equal(self->gather.count, 0);
+    nm_gather_drain(&self->gather, self->in, NM_IN_FRAME, &self->peer, NOW);
+    assert_int_equal(self->gather.count, 1);
+}
+
 static void
 what_is_full_reads_no_more(void **state)
 {
@@ -174,6 +189,7 @@ main(void)
         CLAIM(the_most_impatient_of_all_says_until_when),
         CLAIM(a_reply_is_urgent_and_says_whose_it_is),
         CLAIM(a_message_of_more_frames_than_one_is_dropped),
+        CLAIM(what_is_dropped_counts_too),
         CLAIM(what_is_full_reads_no_more),
         CLAIM(bytes_fill_it_too),
         CLAIM(an_undone_turn_keeps_results_and_requests),
