@@ -176,7 +176,7 @@ nm_passing_reply(nm_gateway_t *gateway, nm_turn_t *turn, const nm_reply_in_t *re
     nm_passed_t *item = self->items && slot < NM_PASSING_COUNT ? &self->items[slot] : NULL;
     if (!item || !item->used || item->done || item->status || item->serial != (uint32_t) reply->token)
         return NM_OK;
-    if (reply->status >= 503 && reply->status <= 504) {
+    if (reply->status == 504 || (reply->status == 503 && !reply->body.size)) {  //  Nobody answered
         item->done = true;
         return s_answer_away((nm_answer_t){ gateway, turn, &item->asker }, item->book, item->owner);
     }

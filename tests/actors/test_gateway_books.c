@@ -116,6 +116,35 @@ no_answer_is_given_before_the_change_is_here(void **state)
     nm_buf_free(&body);
 }
 
+//  It is there, and says why it cannot: that is handed on. Who is not there says nothing.
+static void
+what_the_owner_says_of_a_change_it_cannot_make_now_is_handed_on(void **state)
+{
+    s_two_t *self = *state;
+    nm_buf_t body = { 0 }, problem = { 0 };
+    static const char *const SAID[] = { "Too many sign in at once; try again.", NULL };
+    for (size_t i = 0; i < NM_COUNT(SAID); i++) {
+        nm_buf_clear(&body);
+        uint64_t id =
+            nm_bench_ask(self->two, "operator", "services.create", NULL, nm_client_map(&body, "name", "shop", NULL));
+        assert_int_equal(nm_bench_turn(self->two), NM_OK);
+        const nm_bench_asked_t *asked = nm_bench_asked(self->two, nm_bench_asks(self->two) - 1);
+        nm_bytes_t said = SAID[i] ? nm_client_map(&problem, "detail", SAID[i], NULL) : nm_bytes(NULL, 0);
+        nm_bench_answer(self->two, asked->id, "user-1", 503, said);
+        assert_int_equal(nm_bench_turn(self->two), NM_OK);
+        const nm_bench_reply_t *reply = nm_bench_reply(self->two, id);
+        assert_non_null(reply);
+        assert_int_equal(reply->status, 503);
+        assert_string_equal(nm_client_text(reply->headers, "retry-after"), "1");
+        if (SAID[i])
+            assert_string_equal(nm_client_text(reply->body, "detail"), SAID[i]);
+        else
+            assert_non_null(strstr(nm_client_text(reply->body, "detail"), "is away"));
+    }
+    nm_buf_free(&body);
+    nm_buf_free(&problem);
+}
+
 static void
 while_the_owner_is_away_changes_are_503_and_reads_go_on(void **state)
 {
@@ -422,6 +451,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         CLAIM(a_change_is_made_by_the_owner_and_read_where_it_was_asked),
         CLAIM(no_answer_is_given_before_the_change_is_here),
+        CLAIM(what_the_owner_says_of_a_change_it_cannot_make_now_is_handed_on),
         CLAIM(while_the_owner_is_away_changes_are_503_and_reads_go_on),
         CLAIM(a_change_that_is_far_too_large_has_its_faults_named),
         CLAIM(no_more_sign_in_at_once_than_may_be_wrong),
