@@ -17,6 +17,8 @@ enum {
     S_REFUSED_MS = 1000,  //  Between two moves for a 503
     S_OP_SIZE = 64,       //  What a frame lets stand there (wire/frames.h)
     S_CORRELATION_SIZE = 1024,
+    S_KEY_SIZE = 128,
+    S_TOKEN_SIZE = 8192 - (sizeof "Bearer " - 1),
 };
 
 static int64_t
@@ -27,9 +29,34 @@ s_now_ms(void)
     return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+//  Asks of one poll share a frame, and one that is malformed would spoil it for all of them.
+static bool
+s_is_line(const char *text, size_t most)
+{
+    nm_bytes_t bytes = nm_text(text ? text : "");
+    return bytes.size <= most && nm_utf8_is_valid(bytes) && nm_utf8_is_line(bytes);
+}
+
+static bool
+s_may_identify(const nmesh_options_t *options, nmesh_error_t *error)
+{
+    bool key = s_is_line(options->api_key, S_KEY_SIZE), token = s_is_line(options->token, S_TOKEN_SIZE);
+    if (key && token)
+        return true;
+    if (error) {
+        *error = (nmesh_error_t){ .title = "Wrong options" };
+        snprintf(error->detail, sizeof error->detail,
+                 "The %s is not one line of text, or is too long: was it read with its line end?",
+                 key ? "token" : "API key");
+    }
+    return false;
+}
+
 nmesh_t *
 nmesh_open(const nmesh_options_t *options, nmesh_error_t *error)
 {
+    if (!s_may_identify(options, error))
+        return NULL;
     nmesh_t *self = nm_alloc(sizeof *self);
     self->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : S_TIMEOUT_MS;
     self->silence_ms = options->silence_ms > 0 ? options->silence_ms : S_SILENCE_MS;
@@ -57,14 +84,6 @@ nmesh_close(nmesh_t **self_p)
     nm_buf_free(&self->kept);
     free(self);
     *self_p = NULL;
-}
-
-//  Asks of one poll share a frame, and one that is malformed would spoil it for all of them.
-static bool
-s_is_line(const char *text, size_t most)
-{
-    nm_bytes_t bytes = nm_text(text ? text : "");
-    return bytes.size <= most && nm_utf8_is_valid(bytes) && nm_utf8_is_line(bytes);
 }
 
 static bool

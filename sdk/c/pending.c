@@ -9,6 +9,7 @@ typedef enum { S_FREE, S_WAITING, S_SENT, S_RESTING, S_LOST } s_state_t;
 
 enum { S_REST_MS = 100, S_REST_MAX_MS = 1000 };  //  After a first 503, doubling
 enum { S_ASK_NODES = 16 };                       //  Values of an ask beside its body, at most
+enum { S_TIMEOUT_MAX_MS = 600000 };              //  What an ask may say (wire/frames.h); who waits longer says so much
 
 typedef struct s_open {
     uint64_t id;
@@ -147,7 +148,8 @@ s_pack(nm_buf_t *out, uint64_t id, const nmesh_ask_t *ask)
     if (ask->body.size)
         nm_writer_pair_raw(out, "body", nm_bytes(ask->body.at, ask->body.size));
     if (ask->timeout_ms > 0)
-        nm_writer_pair_uint(out, "timeout_ms", (uint64_t) ask->timeout_ms);
+        nm_writer_pair_uint(out, "timeout_ms",
+                            (uint64_t) (ask->timeout_ms < S_TIMEOUT_MAX_MS ? ask->timeout_ms : S_TIMEOUT_MAX_MS));
 }
 
 nm_rc_t

@@ -324,6 +324,27 @@ wrong_options_are_refused_with_a_reason(void **state)
     assert_null(nmesh_open(&options, NULL));
 }
 
+//  As read from a file, with the end of its line: no frame could carry it, and nobody would answer.
+static void
+a_key_or_token_that_no_frame_can_hold_is_refused(void **state)
+{
+    (void) state;
+    nmesh_error_t error;
+    static char longest[9000];
+    nmesh_door_t nobody = { .endpoint = "tcp://127.0.0.1:1", .server_key = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7" };
+    memset(longest, 'k', sizeof longest - 1);
+    const char *const BAD[] = { "0123-4567\n", "\xff", longest };
+    for (size_t i = 0; i < NM_COUNT(BAD); i++) {
+        nmesh_options_t options = { .doors = &nobody, .door_count = 1, .api_key = BAD[i] };
+        assert_null(nmesh_open(&options, &error));
+        assert_non_null(strstr(error.detail, "API key"));
+        options.api_key = NULL;
+        options.token = BAD[i];
+        assert_null(nmesh_open(&options, &error));
+        assert_non_null(strstr(error.detail, "token"));
+    }
+}
+
 static void
 s_ignore(nmesh_t *client, const nmesh_reply_t *reply, void *arg)
 {
@@ -383,6 +404,7 @@ main(void)
         cmocka_unit_test(the_doors_of_others_are_learned_and_used),
         cmocka_unit_test(a_door_that_is_busy_is_asked_again_and_then_another),
         cmocka_unit_test(wrong_options_are_refused_with_a_reason),
+        cmocka_unit_test(a_key_or_token_that_no_frame_can_hold_is_refused),
         cmocka_unit_test(an_ask_that_no_frame_can_hold_is_refused),
         cmocka_unit_test(nobody_there_is_a_504_after_the_time_given),
     };

@@ -135,6 +135,21 @@ a_token_stands_where_a_key_would(void **state)
     nm_pending_destroy(&pending);
 }
 
+//  Longer than an ask may say: the frame, and what else is in it, is read all the same.
+static void
+an_ask_may_wait_longer_than_it_can_say(void **state)
+{
+    (void) state;
+    s_seen_t seen;
+    nm_pending_t *pending = nm_pending_new("key", 16);
+    nmesh_ask_t ask = { .op = "a.one", .timeout_ms = 3600000, .silence_ms = 5000 };
+    assert_int_equal(nm_pending_add(pending, &ask, 1000, s_fn, NULL), NM_OK);
+    s_add(pending, "a.two", 1000, false, NULL);
+    s_send(pending, 1001, &seen);
+    assert_int_equal(seen.count, 2);
+    nm_pending_destroy(&pending);
+}
+
 static void
 replies_find_their_asks_in_any_order(void **state)
 {
@@ -484,6 +499,7 @@ main(void)
         cmocka_unit_test(asks_travel_in_one_frame_in_the_order_they_came),
         cmocka_unit_test(a_frame_that_did_not_go_comes_again_whole),
         cmocka_unit_test(a_token_stands_where_a_key_would),
+        cmocka_unit_test(an_ask_may_wait_longer_than_it_can_say),
         cmocka_unit_test(replies_find_their_asks_in_any_order),
         cmocka_unit_test(a_second_reply_to_the_same_ask_is_passed_over),
         cmocka_unit_test(what_is_no_reply_frame_is_refused),
