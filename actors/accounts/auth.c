@@ -68,18 +68,16 @@ s_is_cached(const nm_auth_t *self, const nm_services_t *services, nm_bytes_t key
            key.size == NM_KEY_TEXT_SIZE && sodium_memcmp(self->cached_key, key.at, NM_KEY_TEXT_SIZE) == 0;
 }
 
-//  The key of the service that has this hash and has not expired. All of the service's are compared, whichever
-//  is right, and one at least.
+//  The key of the service that has this hash. All of the service's are compared, whichever is right, and one at least.
 static nm_tenant_key_t *
-s_find(nm_services_t *services, const nm_id_t *service, const uint8_t hash[NM_SECRET_SIZE], int64_t now_ms)
+s_find(nm_services_t *services, const nm_id_t *service, const uint8_t hash[NM_SECRET_SIZE])
 {
     static const uint8_t NOBODYS[NM_SECRET_SIZE];
     nm_tenant_key_t *found = NULL;
     size_t count;
     nm_tenant_key_t *keys = nm_services_keys(services, service, &count);
     for (size_t i = 0; i < count; i++) {
-        bool same = sodium_memcmp(keys[i].hash, hash, NM_SECRET_SIZE) == 0;
-        if (same && now_ms < keys[i].expires_ms)
+        if (sodium_memcmp(keys[i].hash, hash, NM_SECRET_SIZE) == 0)
             found = &keys[i];
     }
     if (!count && sodium_memcmp(NOBODYS, hash, NM_SECRET_SIZE) == 0)
@@ -123,14 +121,14 @@ nm_auth_check(nm_auth_t *self, nm_services_t *services, nm_bytes_t key, int64_t 
     uint8_t hash[NM_SECRET_SIZE];
     bool well_formed = s_split(key, &service, &secret);
     nm_auth_hash(secret, hash);
-    nm_tenant_key_t *found = s_find(services, &service, hash, now_ms);
+    nm_tenant_key_t *found = s_find(services, &service, hash);
     bool is_admin = nm_id_equal(&service, &self->admin) && !sodium_is_zero(self->admin_hash, NM_SECRET_SIZE) &&
                     sodium_memcmp(self->admin_hash, hash, NM_SECRET_SIZE) == 0;
     if (!well_formed || (!found && !is_admin))
         return NM_ERR_REFUSED;
-    nm_rc_t rc = s_who(self, services, &service, found ? found->scopes : 0, who);
-    if (rc != NM_OK)
-        return rc;
+    bool expired = !is_admin && found->expires_ms <= now_ms;
+    if (expired || s_who(self, services, &service, found ? found->scopes : 0, who) != NM_OK)
+        return NM_ERR_MISSING;
 
     self->cached_until_ms = found && found->expires_ms < now_ms + NOTED_MS ? found->expires_ms : now_ms + NOTED_MS;
     if (found)
@@ -217,8 +215,11 @@ nm_auth_headers(nm_auth_t *self, nm_services_t *services, const nm_sessions_t *s
         [NM_JWT_FORGED] = NM_CREDENTIAL_WRONG,
     };
     if (NM_HAS(headers, ask_headers, api_key))
-        return nm_auth_check(self, services, headers->api_key, now_ms, who) == NM_OK ? NM_CREDENTIAL_RIGHT
-                                                                                     : NM_CREDENTIAL_WRONG;
+        switch (nm_auth_check(self, services, headers->api_key, now_ms, who)) {
+        case NM_OK: return NM_CREDENTIAL_RIGHT;
+        case NM_ERR_MISSING: return NM_CREDENTIAL_OLD;
+        default: return NM_CREDENTIAL_WRONG;
+        }
     if (NM_HAS(headers, ask_headers, authorization))
         return VERDICTS[s_bearer(self, services, sessions, headers->authorization, now_ms, who)];
     return NM_CREDENTIAL_MISSING;

@@ -40,13 +40,13 @@ typedef struct {
 void nm_auth_init(nm_auth_t *self, const nm_mesh_t *mesh);
 void nm_auth_forget(nm_auth_t *self);
 
-//  NM_ERR_REFUSED: no such key.
+//  NM_ERR_REFUSED: no such key. NM_ERR_MISSING: it was one, and it or its service has ended.
 nm_rc_t nm_auth_check(nm_auth_t *self, nm_services_t *services, nm_bytes_t key, int64_t now_ms, nm_who_t *who);
 
 //  Checks what an ask shows: its API key, else its token.
 typedef enum {
     NM_CREDENTIAL_RIGHT,
-    NM_CREDENTIAL_OLD,  //  A token that was good once
+    NM_CREDENTIAL_OLD,  //  A key or token that was good once
     NM_CREDENTIAL_WRONG,
     NM_CREDENTIAL_MISSING,  //  Neither is there
 } nm_credential_t;

@@ -67,12 +67,23 @@ s_read_flow(void *arg, uint64_t position, char *out, size_t max)
     return (ssize_t) size;
 }
 
+//  Of a HEAD libmicrohttpd would send the end of the chunks, which stands where the next answer begins.
+static struct MHD_Response *
+s_flow(nm_http_request_t *request)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, FLOW_BLOCK_SIZE, s_read_flow, request, NULL);
+    if (response && request->head_only)
+        MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+    return response;
+}
+
 static struct MHD_Response *
 s_response(nm_http_request_t *request)
 {
     nm_buf_t *body = &request->answer.body;
     if (request->flows)
-        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, FLOW_BLOCK_SIZE, s_read_flow, request, NULL);
+        return s_flow(request);
     nm_bytes_t lasting = request->answer.lasting;
     if (lasting.size)
         return MHD_create_response_from_buffer(lasting.size, (void *) (uintptr_t) lasting.at, MHD_RESPMEM_PERSISTENT);
@@ -225,6 +236,7 @@ s_on_access(void *arg, struct MHD_Connection *connection, const char *url, const
         return MHD_NO;
     if (!request->judged) {
         request->judged = true;
+        request->head_only = strcmp(method, "HEAD") == 0;
         request->client->pool = method;
         return s_judge(self, request, method, version);
     }

@@ -35,6 +35,7 @@ typedef struct nm_http_request {
     bool unread;   //  A part of its body was not read
     bool flows;    //  Its answer comes in pieces; the first is on its way
     bool closing;  //  Nothing more is to come from this connection
+    bool head_only;
     uint64_t body_max;
     nm_front_answer_t answer;  //  The whole of it, or what has not been sent yet
     size_t sent;               //  Of its body, of a stream

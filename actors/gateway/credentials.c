@@ -55,7 +55,7 @@ s_is_behind(nm_case_t *it)
     return nm_turn_book(it->turn, NM_SERVICES_BOOK, &owner) == NM_BOOK_AWAY && *owner;
 }
 
-//  Counts what came of it. An old token is no guess, nor a key that may be newer than what is known here; and what another
+//  Counts what came of it. What was good once is no guess, nor a key that may be newer than what is known here; and what another
 //  actor passes on was counted there.
 static void
 s_count(nm_case_t *it, nm_credential_t credential)
@@ -93,7 +93,7 @@ nm_credentials_check(nm_case_t *it, const nm_api_t *api)
     switch (credential) {
     case NM_CREDENTIAL_MISSING: nm_answer_problem(&it->answer, 401, NULL, "An API key or a token is needed."); break;
     case NM_CREDENTIAL_WRONG: nm_answer_problem(&it->answer, 401, NULL, "The credentials are wrong."); break;
-    case NM_CREDENTIAL_OLD: nm_answer_problem(&it->answer, 401, NULL, "The token is not good any more."); break;
+    case NM_CREDENTIAL_OLD: nm_answer_problem(&it->answer, 401, NULL, "The key or token is not good any more."); break;
     case NM_CREDENTIAL_RIGHT:
         if (nm_auth_may(&it->who, api, why))
             return NM_OK;

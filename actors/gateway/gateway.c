@@ -8,6 +8,7 @@
 #include "actors/gateway/guesses.h"
 #include "actors/gateway/ops.h"
 #include "actors/gateway/tables.h"
+#include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
 
@@ -314,6 +315,17 @@ s_open(void **state, const nm_setup_t *setup, nm_error_t *error)
     return NM_OK;
 }
 
+//  Also those that were deleted while this gateway was away.
+static nm_rc_t
+s_forget_deleted(nm_gateway_t *self, nm_txn_t *txn)
+{
+    nm_rc_t rc = NM_OK;
+    for (size_t i = 0; rc == NM_OK && i < self->services.tenant_count; i++)
+        if (self->services.tenants[i].deleted)
+            rc = nm_quota_forget(&self->quota, txn, &self->services.tenants[i].id);
+    return rc;
+}
+
 static nm_rc_t
 s_load(void *state, nm_turn_t *turn)
 {
@@ -328,6 +340,8 @@ s_load(void *state, nm_turn_t *turn)
     nm_passing_undo(&self->passing);
     nm_quota_undo(&self->quota);
     nm_rc_t rc = nm_services_load(&self->services, txn);
+    if (rc == NM_OK)
+        rc = s_forget_deleted(self, txn);
     if (rc == NM_OK)
         rc = nm_sessions_load(&self->sessions, txn);
     if (rc == NM_OK)
@@ -393,7 +407,15 @@ static nm_rc_t
 s_service_changed(void *state, nm_turn_t *turn, nm_bytes_t key)
 {
     nm_gateway_t *self = state;
-    return nm_services_changed(&self->services, nm_turn_txn(turn), key);
+    nm_txn_t *txn = nm_turn_txn(turn);
+    nm_id_t id;
+    size_t prefix = sizeof NM_SERVICE_PREFIX - 1;
+    nm_rc_t rc = nm_services_changed(&self->services, txn, key);
+    if (rc != NM_OK || key.size < prefix || memcmp(key.at, NM_SERVICE_PREFIX, prefix) != 0 ||
+        nm_id_from_text(nm_bytes(key.at + prefix, key.size - prefix), &id) != NM_OK)
+        return rc;
+    const nm_tenant_t *tenant = nm_services_find(&self->services, &id);
+    return tenant && tenant->deleted ? nm_quota_forget(&self->quota, txn, &id) : NM_OK;
 }
 
 static nm_rc_t

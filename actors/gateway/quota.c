@@ -89,6 +89,18 @@ s_find_purse(nm_quota_t *self, nm_txn_t *txn, const nm_id_t *service, int64_t no
 }
 
 nm_rc_t
+nm_quota_forget(nm_quota_t *self, nm_txn_t *txn, const nm_id_t *service)
+{
+    size_t at = s_place(self, service);
+    if (at < self->purse_count && nm_id_equal(&self->purses[at].service, service)) {
+        self->purse_count--;
+        memmove(self->purses + at, self->purses + at + 1, (self->purse_count - at) * sizeof *self->purses);
+    }
+    nm_rc_t rc = nm_table_delete(txn, &nm_spent_table, nm_bytes(service->at, NM_ID_SIZE));
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+nm_rc_t
 nm_quota_flush(nm_gateway_t *gateway, nm_txn_t *txn)
 {
     nm_quota_t *self = &gateway->quota;

@@ -87,6 +87,9 @@ void nm_quota_free(nm_quota_t *self);
 void nm_quota_undo(nm_quota_t *self);
 nm_rc_t nm_quota_flush(struct nm_gateway *gateway, nm_txn_t *txn);
 
+//  The service was deleted: what it used is of no interest any more.
+nm_rc_t nm_quota_forget(nm_quota_t *self, nm_txn_t *txn, const nm_id_t *service);
+
 //  Looks up what holds for the asker of a case, and puts in what others have lent.
 nm_rc_t nm_quota_open(struct nm_case *it);
 

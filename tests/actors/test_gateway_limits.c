@@ -182,6 +182,20 @@ a_service_without_limits_is_told_of_none(void **state)
 }
 
 static void
+what_a_deleted_service_used_is_forgotten(void **state)
+{
+    test_t *self = *state;
+    LIMIT(self, "limits", "per_day", "#3");
+    assert_int_equal(s_create(self, 1)->status, 202);
+    assert_int_equal(nm_bench_rows(self->bench, &nm_spent_table), 1);
+    nm_buf_clear(&self->body);
+    nm_bytes_t which = nm_client_map(&self->body, "id", self->client->service, NULL);
+    assert_int_equal(nm_client_ask_as(self->client, self->client->admin, "services.delete", which)->status, 204);
+    assert_int_equal(nm_bench_turn(self->bench), NM_OK);
+    assert_int_equal(nm_bench_rows(self->bench, &nm_spent_table), 0);
+}
+
+static void
 what_is_refused_replayed_or_a_duplicate_counts_nothing(void **state)
 {
     test_t *self = *state;
@@ -490,6 +504,7 @@ main(void)
         ALONE(a_clock_that_was_days_ahead_limits_nobody_for_days),
         ALONE(every_answer_tells_what_is_left),
         ALONE(a_service_without_limits_is_told_of_none),
+        ALONE(what_a_deleted_service_used_is_forgotten),
         ALONE(what_is_refused_replayed_or_a_duplicate_counts_nothing),
         ALONE(a_day_is_over_at_midnight_and_a_restart_does_not_end_it),
         ALONE(a_restart_keeps_the_bucket),

@@ -182,6 +182,33 @@ a_rotated_key_works_until_its_overlap_is_over(void **state)
     assert_int_equal(s_ask(self, "keys.rotate", which).status, 404);  //  It is over
 }
 
+//  What shows a key that was good once is one that nobody has told yet, and not a guesser: others come from its address.
+static void
+a_key_that_has_ended_is_no_guess(void **state)
+{
+    test_t *self = *state;
+    char id[37], service[37], key[NM_CLIENT_KEY_SIZE + 1];
+    nm_client_service(self->client, "club", NULL, service, key);
+    nm_bench_hear_owner(self->client->bench, "services");
+    s_key_id(self, id);
+    nm_buf_clear(&self->body);
+    nm_bytes_t which =
+        nm_client_map(&self->body, "service_id", self->client->service, "key_id", id, "overlap_seconds", "#60", NULL);
+    assert_int_equal(s_ask(self, "keys.rotate", which).status, 201);
+    s_wait(self, 60000);
+    nm_bench_hear_owner(self->client->bench, "services");
+    for (int i = 0; i < 25; i++)
+        assert_int_equal(s_at_gateway(self, self->client->key, NULL), 401);
+    assert_int_equal(s_at_gateway(self, key, NULL), 200);
+
+    nm_buf_clear(&self->body);
+    assert_int_equal(s_ask(self, "services.delete", nm_client_map(&self->body, "id", service, NULL)).status, 204);
+    nm_bench_hear_owner(self->client->bench, "services");
+    for (int i = 0; i < 25; i++)
+        assert_int_equal(s_at_gateway(self, key, NULL), 401);
+    assert_int_equal(s_at_gateway(self, self->client->admin, NULL), 200);
+}
+
 static void
 without_an_overlap_the_old_key_ends_at_once_and_an_expired_one_is_forgotten(void **state)
 {
@@ -753,6 +780,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         CLAIM(a_rotated_key_works_until_its_overlap_is_over),
+        CLAIM(a_key_that_has_ended_is_no_guess),
         CLAIM(without_an_overlap_the_old_key_ends_at_once_and_an_expired_one_is_forgotten),
         CLAIM(the_last_use_of_a_key_is_what_any_gateway_tells),
         CLAIM(who_signs_in_gets_a_token_that_a_gateway_takes_for_what_is_its_own),

@@ -126,6 +126,9 @@ def test_head_is_get_without_the_body(web):
     assert head.status == 200 and head.raw == b""
     assert head.headers["content-length"] == whole.headers["content-length"] == str(len(whole.raw))
     assert web.ask("HEAD", "/v1/notifications/nonsense").status == 404
+    raw = web.raw(f"HEAD /v1/events HTTP/1.1\r\nHost: h\r\nX-API-Key: {web.key}\r\n\r\n".encode(), 2)  # Of a stream too
+    assert raw.startswith(b"HTTP/1.1 200 ") and b"text/event-stream" in raw
+    assert raw.endswith(b"\r\n\r\n") and raw.count(b"\r\n\r\n") == 1
 
 
 def test_401_says_how_to_come_in_and_comes_before_the_body_is_read(mesh, web):
