@@ -357,7 +357,7 @@ static void
 s_backlog(void *state, uint64_t *count, int64_t *oldest_ms)
 {
     const nm_gateway_t *self = state;
-    *count = nm_notes_unfinished(self);
+    *count = nm_notes_unfinished(self) + self->kept_count;
     *oldest_ms = self->oldest_ms;
 }
 
