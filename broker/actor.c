@@ -364,6 +364,8 @@ nm_actor_turn(nm_actor_t *self, const nm_input_t *inputs, size_t count, nm_now_t
         s_drop_outputs(self, outputs_before);
         nm_posting_discard(self);
         nm_desk_discard(self);
+        self->backing_up = self->backing_up && !self->backup_begins;
+        self->backup_begins = false;
         self->loaded = false;
         nm_metric_add(self->metric.undone, 1);
         if (rc == NM_ERR_FULL)

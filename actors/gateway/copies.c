@@ -48,12 +48,25 @@ s_is_elsewhere(const nm_gateway_t *self, const char *name)
     return !nm_bytes_equal(here, there) && !(s_is_loopback(here) && s_is_loopback(there));
 }
 
-//  One of those that are up, rather on another host. NULL: there is none.
+//  Those that are up and stay.
+static size_t
+s_candidates(const nm_gateway_t *self, nm_turn_t *turn, const char *names[GATEWAY_MAX])
+{
+    size_t kept = 0, count = nm_turn_alive(turn, NM_ROLE_GATEWAY, names, GATEWAY_MAX);
+    for (size_t i = 0; i < count; i++) {
+        const nm_peer_t *peer = nm_directory_find(self->directory, names[i]);
+        if (peer && !peer->draining)
+            names[kept++] = names[i];
+    }
+    return kept;
+}
+
+//  One of them, rather on another host. NULL: there is none.
 static const char *
 s_choose(nm_gateway_t *self, nm_turn_t *turn)
 {
     const char *names[GATEWAY_MAX], *distant[GATEWAY_MAX];
-    size_t count = nm_turn_alive(turn, NM_ROLE_GATEWAY, names, GATEWAY_MAX), distant_count = 0;
+    size_t count = s_candidates(self, turn, names), distant_count = 0;
     for (size_t i = 0; i < count; i++)
         if (s_is_elsewhere(self, names[i]))
             distant[distant_count++] = names[i];

@@ -408,6 +408,7 @@ nm_duties_due(nm_gateway_t *self, nm_turn_t *turn)
         rc = nm_polls_due(self, turn);
     if (rc == NM_OK)
         rc = s_find_oldest(self, txn);
+    self->kept_count = nm_turn_draining(turn) ? nm_table_count(txn, &nm_copy_contents_table) : 0;
     nm_journal_end_turn(&self->journal);
     nm_turn_wake(turn, self->tidy_at_ms);
     nm_turn_wake(turn, self->retire_at_ms);

@@ -7,6 +7,7 @@
 #include "actors/gateway/duties.h"
 #include "actors/gateway/guesses.h"
 #include "actors/gateway/ops.h"
+#include "actors/gateway/suspects.h"
 #include "actors/gateway/tables.h"
 #include "wire/id.h"
 #include "wire/reader.h"
@@ -160,7 +161,7 @@ s_on_reply(void *state, nm_turn_t *turn, const nm_reply_in_t *reply)
     case NM_TOKEN_CANCEL: return nm_cancels_reply(state, turn, reply);
     case NM_TOKEN_FORWARD: return nm_forwards_reply(state, turn, reply);
     case NM_TOKEN_ERRAND: return nm_errands_reply(state, turn, reply);
-    case NM_TOKEN_RECOVERY: return nm_recovery_reply(state, turn, reply);
+    case NM_TOKEN_RECOVERY: return nm_suspects_reply(state, turn, reply);
     case NM_TOKEN_FEED: return nm_feeds_reply(state, turn, reply);
     case NM_TOKEN_GUESS: return nm_guesses_reply(state, turn, reply);
     case NM_TOKEN_PASSING: return nm_passing_reply(state, turn, reply);
@@ -371,7 +372,7 @@ static void
 s_backlog(void *state, uint64_t *count, int64_t *oldest_ms)
 {
     const nm_gateway_t *self = state;
-    *count = nm_notes_unfinished(self);
+    *count = nm_notes_unfinished(self) + self->kept_count;
     *oldest_ms = self->oldest_ms;
 }
 

@@ -71,6 +71,5 @@ nm_rc_t nm_recovery_forgotten(struct nm_gateway *self, nm_turn_t *turn, const nm
 nm_rc_t nm_recovery_may_inherit(nm_txn_t *txn, const char *name, bool *open);
 
 nm_rc_t nm_recovery_due(struct nm_gateway *self, nm_turn_t *turn);
-nm_rc_t nm_recovery_reply(struct nm_gateway *self, nm_turn_t *turn, const nm_reply_in_t *reply);
 
 #endif

@@ -64,6 +64,7 @@ typedef struct nm_gateway {
     nm_id_t retire_from[2];                   //  How far that has come: among our own, among copies
     uint64_t life;                            //  A number of this process
     bool lists_by_user;                       //  nm_by_user_table has all notes (places.h)
+    uint64_t kept_count;                      //  While it drains: unfinished ones of others that it keeps copies of
     bool has_orphans;                         //  Copies may be awaited that an earlier process asked for
     uint64_t present;                         //  A bit for each role that the directory knows
 

@@ -173,6 +173,18 @@ a_service_may_rather_have_one_disk_than_none(void **state)
 }
 
 static void
+a_gateway_that_drains_is_given_no_copies(void **state)
+{
+    test_t *self = *state;
+    nm_peer_t *keeper =
+        (nm_peer_t *) nm_directory_gateway(((nm_gateway_t *) nm_bench_state(self->bench))->directory, 2);
+    keeper->draining = true;
+    uint64_t id = s_ask(self, CREATE, NULL, s_email(self, 1));
+    assert_int_equal(s_reply(self, id)->status, 503);
+    assert_int_equal(s_copies(self), 0);
+}
+
+static void
 a_copy_that_is_not_receipted_in_time_is_taken_back(void **state)
 {
     test_t *self = *state;
@@ -474,6 +486,21 @@ a_copy_follows_to_the_end(void **state)
     assert_false(s_has(self, &nm_copies_table, &id));
 }
 
+//  It would take the second disk with it.
+static void
+a_keeper_is_not_drained_before_its_copies_have_ended(void **state)
+{
+    test_t *self = *state;
+    nm_id_t id = s_id_of(self, 2, 1);
+    s_mail_copy(self, &id, false);
+    nm_actor_drain(nm_bench_actor(self->bench));
+    assert_int_equal(nm_bench_turn(self->bench), NM_OK);
+    assert_false(nm_actor_drained(nm_bench_actor(self->bench)));
+    nm_event_t event = nm_client_event(self->client, &id, NM_EVENT_EXPIRED, UINT32_MAX);
+    nm_client_tell(self->client, "gateway-2", &event);
+    assert_true(nm_actor_drained(nm_bench_actor(self->bench)));
+}
+
 static void
 an_end_that_the_owner_gave_ends_the_copy(void **state)
 {
@@ -534,6 +561,7 @@ main(void)
         TEST(other_services_are_answered_as_ever),
         TEST(without_a_second_gateway_nothing_is_kept),
         TEST(a_service_may_rather_have_one_disk_than_none),
+        TEST(a_gateway_that_drains_is_given_no_copies),
         TEST(a_copy_that_is_not_receipted_in_time_is_taken_back),
         TEST(a_keeper_that_dies_meanwhile_is_not_waited_for),
         TEST(after_a_crash_the_copy_is_taken_back_and_the_key_is_new),
@@ -546,6 +574,7 @@ main(void)
         TEST(the_keeper_hears_of_an_end_of_our_own),
         TEST(a_copy_is_kept_and_is_nobodys_business),
         TEST(a_copy_follows_to_the_end),
+        TEST(a_keeper_is_not_drained_before_its_copies_have_ended),
         TEST(an_end_that_the_owner_gave_ends_the_copy),
         TEST(what_was_taken_back_is_gone_also_if_it_comes_later),
         TEST(a_gateway_gives_copies_of_its_own_alone),

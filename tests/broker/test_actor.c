@@ -652,6 +652,39 @@ s_forget_gateway(nm_txn_t *txn, void *arg)
     return nm_table_delete(txn, &nm_inbox_streams, nm_text("gateway-1"));
 }
 
+static uint64_t
+s_ask_for_backup(nm_bench_t *bench)
+{
+    nm_buf_t body = { 0 };
+    nm_writer_map(&body, 1);
+    nm_writer_pair_text(&body, "path", "/tmp/never-written");
+    uint64_t id = nm_bench_ask(bench, "operator", "backup", NULL, nm_buf_bytes(&body));
+    nm_buf_free(&body);
+    return id;
+}
+
+static void
+a_backup_whose_turn_was_undone_keeps_none_from_being_made(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    s_ask_for_backup(bench);
+    nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("too much"));
+    s_double(bench)->answer = NM_ERR_FULL;
+    assert_int_equal(nm_bench_turn(bench), NM_ERR_FULL);
+    s_double(bench)->answer = NM_OK;
+    assert_int_equal(nm_bench_effects(bench), 0);
+
+    uint64_t again = s_ask_for_backup(bench);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_null(nm_bench_reply(bench, again));
+    assert_int_equal(nm_bench_effects(bench), 1);
+    uint64_t third = s_ask_for_backup(bench);  //  Beside it there is none
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_reply(bench, third)->status, 409);
+    nm_bench_destroy(&bench);
+}
+
 static void
 a_greeting_whose_turn_was_undone_counts_for_nothing(void **state)
 {
@@ -889,6 +922,7 @@ main(void)
         cmocka_unit_test(keeps_no_more_with_a_frozen_peer_than_its_credit),
         cmocka_unit_test(scrubs_its_store_and_rests_between_passes),
         cmocka_unit_test(scrubs_a_large_store_in_steps),
+        cmocka_unit_test(a_backup_whose_turn_was_undone_keeps_none_from_being_made),
         cmocka_unit_test(a_greeting_whose_turn_was_undone_counts_for_nothing),
         cmocka_unit_test(sends_again_and_voids_what_a_restored_peer_lacks),
         cmocka_unit_test(takes_a_void_in_as_seen_and_hands_it_to_nobody),
