@@ -5,7 +5,7 @@
 #include <cmocka.h>
 
 #include "actors/gateway/state.h"
-#include "tests/actors/gateway_client.h"
+#include "tests/actors/gateway_test.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
 
@@ -17,33 +17,24 @@
 static const char BRIDGE[] = "    bridge-1\n        role = \"bridge\"\n        mailbox = \"tcp://127.0.0.1:7100\"\n"
                              "        desk = \"tcp://127.0.0.1:7101\"\n";
 
-typedef struct {
-    nm_client_t *client;
-    nm_bench_t *bench;
-    nm_buf_t body;
-    char wrong[NM_CLIENT_KEY_SIZE + 1];  //  The key of `shop` but for its secret
-} test_t;
+typedef nm_gateway_test_t test_t;
 
 static int
 s_setup(void **state)
 {
-    test_t *self = nm_alloc(sizeof *self);
-    self->client = nm_client_new(BRIDGE);
-    self->bench = self->client->bench;
+    test_t *self = nm_gateway_test_new(BRIDGE);
     nm_bench_hear_owner(self->bench, "services");
-    snprintf(self->wrong, sizeof self->wrong, "%.33s00000000000000000000000000000000", self->client->key);
     *state = self;
     return 0;
 }
 
-static int
-s_teardown(void **state)
+//  The key of `shop` but for its secret; static.
+static const char *
+s_wrong(const test_t *self)
 {
-    test_t *self = *state;
-    nm_client_destroy(&self->client);
-    nm_buf_free(&self->body);
-    free(self);
-    return 0;
+    static char wrong[NM_CLIENT_KEY_SIZE + 1];
+    snprintf(wrong, sizeof wrong, "%.33s00000000000000000000000000000000", self->client->key);
+    return wrong;
 }
 
 static nm_lockout_who_t
@@ -91,7 +82,7 @@ static void
 s_guess(test_t *self, const char *address, unsigned times)
 {
     while (times--)
-        assert_int_equal(s_try(self, address, self->wrong), 401);
+        assert_int_equal(s_try(self, address, s_wrong(self)), 401);
 }
 
 static bool
@@ -171,7 +162,7 @@ what_stands_at_home_counts_here(void **state)
     const char *address = s_address(self, 2);
     s_guess(self, address, 1);
     s_answer(self, 200, s_pack(self, address, 19, HOUR_MS));
-    assert_int_equal(s_try(self, address, self->wrong), 401);
+    assert_int_equal(s_try(self, address, s_wrong(self)), 401);
     assert_int_equal(s_try(self, address, self->client->key), 429);
 }
 
@@ -199,7 +190,7 @@ who_is_locked_out_is_told_to_nobody(void **state)
     s_guess(self, address, 1);
     s_answer(self, 200, s_pack(self, address, 20, 0));
     nm_bench_forget(self->bench);
-    assert_int_equal(s_try(self, address, self->wrong), 429);
+    assert_int_equal(s_try(self, address, s_wrong(self)), 429);
     assert_int_equal(nm_bench_asks(self->bench), 0);
 }
 
@@ -337,7 +328,7 @@ a_wrong_key_is_no_guess_while_the_owner_of_the_keys_is_away(void **state)
     assert_int_equal(s_try(self, address, self->client->key), 429);
 }
 
-#define CLAIM(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
+#define CLAIM(name) cmocka_unit_test_setup_teardown(name, s_setup, nm_gateway_teardown)
 
 int
 main(void)

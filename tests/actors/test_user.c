@@ -10,7 +10,7 @@
 #include "broker/actor_private.h"
 #include "broker/book_stage.h"
 #include "lmdb_store/book.h"
-#include "tests/actors/gateway_client.h"
+#include "tests/actors/user_test.h"
 #include "wire/id.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -18,73 +18,21 @@
 #define DAY_MS INT64_C(86400000)
 #define PASSWORD "correct horse"
 
-typedef struct {
-    nm_client_t *client;
-    nm_bench_t *user;
-    size_t worked;  //  Effects that were run
-    nm_buf_t body;
-} test_t;
+typedef nm_user_test_t test_t;
 
 static int
 s_setup(void **state)
 {
-    test_t *self = nm_alloc(sizeof *self);
-    self->client = nm_client_new(NULL);
-    self->user = self->client->user;
+    test_t *self = nm_user_test_new(sizeof *self);
     nm_bench_forget(self->user);
     *state = self;
     return 0;
 }
 
-static int
-s_teardown(void **state)
-{
-    test_t *self = *state;
-    nm_client_destroy(&self->client);
-    nm_buf_free(&self->body);
-    free(self);
-    return 0;
-}
-
-//  Does what the worker would have done by now.
-static void
-s_work(test_t *self)
-{
-    for (; self->worked < nm_bench_effects(self->user); self->worked++) {
-        const nm_effect_t *effect = nm_bench_effect(self->user, self->worked);
-        nm_result_t result = { .code = 0 };
-        effect->work(effect->work_arg, &result);
-        nm_bench_result(self->user, effect, NM_CALL_ANSWERED, result.code, result.text);
-        assert_int_equal(nm_bench_turn(self->user), NM_OK);
-    }
-}
-
-//  Asks the user actor as a gateway passes it on, with these credentials (NULL: none), until it is answered.
-static nm_bench_reply_t
-s_ask_as(test_t *self, const char *key, const char *token, const char *op, nm_bytes_t body)
-{
-    char bearer[1100];
-    nm_ask_headers_t headers = { .has = 0 };
-    if (key)
-        NM_PUT(&headers, ask_headers, api_key, nm_text(key));
-    if (token) {
-        snprintf(bearer, sizeof bearer, "Bearer %s", token);
-        NM_PUT(&headers, ask_headers, authorization, nm_text(bearer));
-    }
-    uint64_t id = nm_bench_ask(self->user, "gateway-1", op, &headers, body);
-    assert_int_equal(nm_bench_turn(self->user), NM_OK);
-    s_work(self);
-    const nm_bench_reply_t *reply = nm_bench_reply(self->user, id);
-    assert_non_null(reply);
-    nm_bench_follow_book(self->client->bench, self->user, "services");
-    nm_bench_follow_book(self->client->bench, self->user, "sessions");
-    return *reply;
-}
-
 static nm_bench_reply_t
 s_ask(test_t *self, const char *op, nm_bytes_t body)
 {
-    return s_ask_as(self, NULL, NULL, op, body);
+    return nm_user_test_ask(self, NULL, NULL, op, body);
 }
 
 //  What a gateway makes of the credentials: the status of an ask for a notification that there is not; 200 for 404.
@@ -92,13 +40,7 @@ static unsigned
 s_at_gateway(test_t *self, const char *key, const char *token)
 {
     char bearer[1100];
-    nm_ask_headers_t headers = { .has = 0 };
-    if (key)
-        NM_PUT(&headers, ask_headers, api_key, nm_text(key));
-    if (token) {
-        snprintf(bearer, sizeof bearer, "Bearer %s", token);
-        NM_PUT(&headers, ask_headers, authorization, nm_text(bearer));
-    }
+    nm_ask_headers_t headers = nm_user_test_headers(key, token, bearer);
     nm_buf_t body = { 0 };
     nm_bytes_t which = nm_client_map(&body, "id", "nothing", NULL);
     uint64_t id = nm_bench_ask(self->client->bench, "", "notifications.get", &headers, which);
@@ -125,7 +67,7 @@ s_make_user(test_t *self, const char *email)
 {
     nm_buf_clear(&self->body);
     nm_bytes_t body = nm_client_map(&self->body, "email", email, "password", PASSWORD, "name", "Ada", NULL);
-    nm_bench_reply_t reply = s_ask_as(self, self->client->key, NULL, "users.create", body);
+    nm_bench_reply_t reply = nm_user_test_ask(self, self->client->key, NULL, "users.create", body);
     assert_int_equal(reply.status, 201);
     return nm_client_text(reply.body, "id");
 }
@@ -271,21 +213,22 @@ who_signs_in_gets_a_token_that_a_gateway_takes_for_what_is_its_own(void **state)
     assert_int_equal(s_at_gateway(self, NULL, token), 200);
 
     nm_buf_clear(&self->body);
-    nm_bench_reply_t shown = s_ask_as(self, NULL, token, "users.get", nm_client_map(&self->body, "id", id, NULL));
+    nm_bench_reply_t shown =
+        nm_user_test_ask(self, NULL, token, "users.get", nm_client_map(&self->body, "id", id, NULL));
     assert_int_equal(shown.status, 200);
     assert_string_equal(nm_client_text(shown.body, "email"), "Ada@Example.org");
     assert_int_equal(nm_client_raw(shown.body, "password").size, 0);
     nm_buf_clear(&self->body);
-    assert_int_equal(s_ask_as(self, NULL, token, "users.get", nm_client_map(&self->body, "id", other, NULL)).status,
-                     404);
-    assert_int_equal(s_ask_as(self, NULL, token, "users.list", nm_bytes(NULL, 0)).status, 403);
-    assert_int_equal(s_ask_as(self, NULL, token, "services.list", nm_bytes(NULL, 0)).status, 403);
+    assert_int_equal(
+        nm_user_test_ask(self, NULL, token, "users.get", nm_client_map(&self->body, "id", other, NULL)).status, 404);
+    assert_int_equal(nm_user_test_ask(self, NULL, token, "users.list", nm_bytes(NULL, 0)).status, 403);
+    assert_int_equal(nm_user_test_ask(self, NULL, token, "services.list", nm_bytes(NULL, 0)).status, 403);
     nm_buf_clear(&self->body);
     nm_bytes_t patch = nm_client_map(&self->body, "id", id, "external_id", "7", NULL);
-    assert_int_equal(s_ask_as(self, NULL, token, "users.patch", patch).status, 422);
+    assert_int_equal(nm_user_test_ask(self, NULL, token, "users.patch", patch).status, 422);
     nm_buf_clear(&self->body);
     patch = nm_client_map(&self->body, "id", id, "timezone", "Europe/Berlin", NULL);
-    assert_int_equal(s_ask_as(self, NULL, token, "users.patch", patch).status, 200);
+    assert_int_equal(nm_user_test_ask(self, NULL, token, "users.patch", patch).status, 200);
     s_wait(self, DAY_MS);
     assert_int_equal(s_at_gateway(self, NULL, token), 401);
 }
@@ -298,13 +241,13 @@ who_signs_out_is_out_everywhere_and_the_book_forgets_it_in_time(void **state)
     s_make_user(self, "ada@example.org");
     s_get_token(self, "ada@example.org", token);
     s_get_token(self, "ada@example.org", second);
-    assert_int_equal(s_ask_as(self, NULL, token, "auth.logout", nm_bytes(NULL, 0)).status, 204);
+    assert_int_equal(nm_user_test_ask(self, NULL, token, "auth.logout", nm_bytes(NULL, 0)).status, 204);
     assert_int_equal(s_at_gateway(self, NULL, token), 401);
-    assert_int_equal(s_ask_as(self, NULL, token, "auth.logout", nm_bytes(NULL, 0)).status, 401);
+    assert_int_equal(nm_user_test_ask(self, NULL, token, "auth.logout", nm_bytes(NULL, 0)).status, 401);
     assert_int_equal(s_at_gateway(self, NULL, second), 200);
     nm_bench_restart(self->client->bench);
     assert_int_equal(s_at_gateway(self, NULL, token), 401);
-    assert_int_equal(s_ask_as(self, self->client->key, NULL, "auth.logout", nm_bytes(NULL, 0)).status, 403);
+    assert_int_equal(nm_user_test_ask(self, self->client->key, NULL, "auth.logout", nm_bytes(NULL, 0)).status, 403);
 }
 
 static void
@@ -316,7 +259,7 @@ a_new_password_and_the_end_of_an_account_void_its_tokens(void **state)
     s_get_token(self, "ada@example.org", token);
     nm_buf_clear(&self->body);
     nm_bytes_t patch = nm_client_map(&self->body, "id", id, "password", "another one", NULL);
-    assert_int_equal(s_ask_as(self, NULL, token, "users.patch", patch).status, 200);
+    assert_int_equal(nm_user_test_ask(self, NULL, token, "users.patch", patch).status, 200);
     assert_int_equal(s_at_gateway(self, NULL, token), 401);
     assert_int_equal(s_login(self, "ada@example.org", PASSWORD).status, 401);
     nm_bench_reply_t again = s_login(self, "ada@example.org", "another one");
@@ -325,7 +268,7 @@ a_new_password_and_the_end_of_an_account_void_its_tokens(void **state)
     assert_int_equal(s_at_gateway(self, NULL, token), 200);  //  In the same second
     nm_buf_clear(&self->body);
     nm_bytes_t which = nm_client_map(&self->body, "id", id, NULL);
-    assert_int_equal(s_ask_as(self, self->client->key, NULL, "users.delete", which).status, 204);
+    assert_int_equal(nm_user_test_ask(self, self->client->key, NULL, "users.delete", which).status, 204);
     assert_int_equal(s_at_gateway(self, NULL, token), 401);
     assert_int_equal(s_login(self, "ada@example.org", "another one").status, 401);
     s_make_user(self, "ada@example.org");  //  The address is free again
@@ -347,8 +290,8 @@ a_scope_or_role_that_nobody_knows_is_named(void **state)
         nm_writer_list(&self->body, 2);
         nm_writer_text(&self->body, known);
         nm_writer_text(&self->body, ODD[i]);
-        nm_bench_reply_t reply =
-            s_ask_as(self, self->client->admin, NULL, i ? "users.create" : "keys.create", nm_buf_bytes(&self->body));
+        nm_bench_reply_t reply = nm_user_test_ask(self, self->client->admin, NULL, i ? "users.create" : "keys.create",
+                                                  nm_buf_bytes(&self->body));
         assert_int_equal(reply.status, 422);
         assert_string_equal(nm_client_text(nm_client_item(reply.body, "errors", 0), "pointer"),
                             i ? "/roles/1" : "/scopes/1");
@@ -384,7 +327,7 @@ two_passwords_are_hashed_at_once_and_the_others_wait(void **state)
     }
     assert_int_equal(nm_bench_turn(self->user), NM_OK);
     assert_int_equal(nm_bench_effects(self->user) - self->worked, 2);
-    s_work(self);
+    nm_user_test_work(self);
     assert_int_equal(self->worked, NM_COUNT(ids));
     for (size_t i = 0; i < NM_COUNT(ids); i++)
         assert_int_equal(nm_bench_reply(self->user, ids[i])->status, 401);
@@ -398,9 +341,9 @@ an_address_is_one_accounts_in_its_service_and_a_login_names_the_service_where_th
     s_make_user(self, "ada@example.org");
     nm_buf_clear(&self->body);
     nm_bytes_t body = nm_client_map(&self->body, "email", "ADA@example.org", "password", PASSWORD, NULL);
-    assert_int_equal(s_ask_as(self, self->client->key, NULL, "users.create", body).status, 409);
+    assert_int_equal(nm_user_test_ask(self, self->client->key, NULL, "users.create", body).status, 409);
     nm_client_service(self->client, "club", NULL, service, key);
-    assert_int_equal(s_ask_as(self, key, NULL, "users.create", body).status, 201);
+    assert_int_equal(nm_user_test_ask(self, key, NULL, "users.create", body).status, 201);
     //  Nobody learns that who has none of the passwords
     nm_bench_reply_t wrong = s_login(self, "ada@example.org", "wrong password");
     nm_bench_reply_t unknown = s_login(self, "eve@example.org", "wrong password");
@@ -429,20 +372,24 @@ a_service_sees_its_own_users_and_makes_no_admins(void **state)
     static const char *const OPS[] = { "users.get", "users.patch", "users.delete" };
     for (size_t i = 0; i < NM_COUNT(OPS); i++) {
         nm_buf_clear(&self->body);
-        assert_int_equal(s_ask_as(self, key, NULL, OPS[i], nm_client_map(&self->body, "id", id, NULL)).status, 404);
+        assert_int_equal(nm_user_test_ask(self, key, NULL, OPS[i], nm_client_map(&self->body, "id", id, NULL)).status,
+                         404);
     }
-    assert_int_equal(nm_client_count(s_ask_as(self, key, NULL, "users.list", nm_bytes(NULL, 0)).body, "items"), 0);
+    assert_int_equal(nm_client_count(nm_user_test_ask(self, key, NULL, "users.list", nm_bytes(NULL, 0)).body, "items"),
+                     0);
     assert_int_equal(
-        nm_client_count(s_ask_as(self, self->client->key, NULL, "users.list", nm_bytes(NULL, 0)).body, "items"), 1);
+        nm_client_count(nm_user_test_ask(self, self->client->key, NULL, "users.list", nm_bytes(NULL, 0)).body, "items"),
+        1);
     nm_buf_clear(&self->body);
     nm_bytes_t body = nm_client_map(&self->body, "service_id", self->client->service, NULL);
-    assert_int_equal(s_ask_as(self, key, NULL, "users.list", body).status, 404);
+    assert_int_equal(nm_user_test_ask(self, key, NULL, "users.list", body).status, 404);
     nm_buf_clear(&self->body);
     nm_writer_map(&self->body, 1);
     nm_writer_text(&self->body, "roles");
     nm_writer_list(&self->body, 1);
     nm_writer_text(&self->body, "admin");
-    nm_bench_reply_t refused = s_ask_as(self, self->client->key, NULL, "users.create", nm_buf_bytes(&self->body));
+    nm_bench_reply_t refused =
+        nm_user_test_ask(self, self->client->key, NULL, "users.create", nm_buf_bytes(&self->body));
     assert_int_equal(refused.status, 422);
     assert_string_equal(nm_client_text(nm_client_item(refused.body, "errors", 0), "pointer"), "/roles");
     nm_bench_reply_t made = s_ask(self, "users.create", nm_buf_bytes(&self->body));
@@ -457,7 +404,7 @@ what_is_wrong_with_a_user_is_named(void **state)
     nm_buf_clear(&self->body);
     nm_bytes_t body = nm_client_map(&self->body, "email", "nobody", "phone", "12", "language", "-", "timezone", "a b",
                                     "password", "short", NULL);
-    nm_bench_reply_t reply = s_ask_as(self, self->client->key, NULL, "users.create", body);
+    nm_bench_reply_t reply = nm_user_test_ask(self, self->client->key, NULL, "users.create", body);
     assert_int_equal(reply.status, 422);
     assert_int_equal(nm_client_count(reply.body, "errors"), 5);
     assert_int_equal(nm_bench_effects(self->user), self->worked);  //  Nothing was hashed for it
@@ -521,7 +468,7 @@ s_set_email(test_t *self, const char *id, const char *email)
 {
     nm_buf_clear(&self->body);
     nm_bytes_t body = nm_client_map(&self->body, "id", id, "email", email, NULL);
-    assert_int_equal(s_ask_as(self, self->client->key, NULL, "users.patch", body).status, 200);
+    assert_int_equal(nm_user_test_ask(self, self->client->key, NULL, "users.patch", body).status, 200);
 }
 
 //  Tokens that are void fill their book: accounts stay as they are, and the actor goes on with all else.
@@ -538,17 +485,17 @@ a_full_book_of_sessions_stops_nothing_but_what_needs_it(void **state)
 
     nm_buf_clear(&self->body);
     nm_bytes_t body = nm_client_map(&self->body, "id", ada, "password", "new and longer", NULL);
-    assert_int_equal(s_ask_as(self, self->client->key, NULL, "users.patch", body).status, 503);
+    assert_int_equal(nm_user_test_ask(self, self->client->key, NULL, "users.patch", body).status, 503);
     nm_buf_clear(&self->body);
     body = nm_client_map(&self->body, "id", ada, NULL);
-    assert_int_equal(s_ask_as(self, self->client->key, NULL, "users.delete", body).status, 503);
+    assert_int_equal(nm_user_test_ask(self, self->client->key, NULL, "users.delete", body).status, 503);
     assert_int_equal(s_login(self, "ada@example.org", PASSWORD).status, 200);
     s_set_email(self, ada, "ada@example.net");
 
     head->entry_count = count;
     nm_buf_clear(&self->body);
     body = nm_client_map(&self->body, "id", ada, NULL);
-    assert_int_equal(s_ask_as(self, self->client->key, NULL, "users.delete", body).status, 204);
+    assert_int_equal(nm_user_test_ask(self, self->client->key, NULL, "users.delete", body).status, 204);
 }
 
 static nm_bench_reply_t
@@ -577,16 +524,16 @@ one_service_cannot_use_up_the_places_of_others(void **state)
 
     nm_buf_clear(&self->body);
     nm_bytes_t body = nm_client_map(&self->body, "email", "bob@example.org", "password", PASSWORD, NULL);
-    assert_int_equal(s_ask_as(self, self->client->key, NULL, "users.create", body).status, 507);
-    nm_bench_reply_t made = s_ask_as(self, key, NULL, "users.create", body);
+    assert_int_equal(nm_user_test_ask(self, self->client->key, NULL, "users.create", body).status, 507);
+    nm_bench_reply_t made = nm_user_test_ask(self, key, NULL, "users.create", body);
     assert_int_equal(made.status, 201);
     char bob[NM_ID_TEXT_SIZE + 1];
     snprintf(bob, sizeof bob, "%s", nm_client_text(made.body, "id"));
 
-    assert_int_equal(s_ask_as(self, NULL, token, "auth.logout", nm_bytes(NULL, 0)).status, 503);
+    assert_int_equal(nm_user_test_ask(self, NULL, token, "auth.logout", nm_bytes(NULL, 0)).status, 503);
     assert_int_equal(s_delete_user(self, ada).status, 503);
     s_get_token(self, "bob@example.org", token);
-    assert_int_equal(s_ask_as(self, NULL, token, "auth.logout", nm_bytes(NULL, 0)).status, 204);
+    assert_int_equal(nm_user_test_ask(self, NULL, token, "auth.logout", nm_bytes(NULL, 0)).status, 204);
     assert_int_equal(s_delete_user(self, bob).status, 204);
 
     nm_bench_restart(self->user);  //  What is on the disk counts: nearly nothing
@@ -608,13 +555,13 @@ an_account_without_a_password_goes_without_a_trace(void **state)
     const nm_user_t *user = nm_bench_state(self->user);
     char id[NM_ID_TEXT_SIZE + 1];
     nm_buf_clear(&self->body);
-    nm_bench_reply_t made = s_ask_as(self, self->client->key, NULL, "users.create",
-                                     nm_client_map(&self->body, "email", "ada@example.org", NULL));
+    nm_bench_reply_t made = nm_user_test_ask(self, self->client->key, NULL, "users.create",
+                                             nm_client_map(&self->body, "email", "ada@example.org", NULL));
     assert_int_equal(made.status, 201);
     snprintf(id, sizeof id, "%s", nm_client_text(made.body, "id"));
     nm_buf_clear(&self->body);
     nm_bytes_t patch = nm_client_map(&self->body, "id", id, "password", PASSWORD, NULL);
-    assert_int_equal(s_ask_as(self, self->client->key, NULL, "users.patch", patch).status, 200);
+    assert_int_equal(nm_user_test_ask(self, self->client->key, NULL, "users.patch", patch).status, 200);
     assert_int_equal(user->sessions.users.count, 0);
     assert_int_equal(s_delete_user(self, id).status, 204);
     assert_int_equal(user->sessions.users.count, 1);
@@ -773,7 +720,7 @@ twenty_wrong_keys_lock_a_client_out_right_ones_too_and_a_restart_remembers(void 
     assert_int_equal(s_at_gateway(self, self->client->key, NULL), 200);
 }
 
-#define CLAIM(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
+#define CLAIM(name) cmocka_unit_test_setup_teardown(name, s_setup, nm_user_teardown)
 
 int
 main(void)

@@ -43,6 +43,20 @@ def test_every_command_has_help():
         assert shown.startswith(f"usage: nctl {command}") and len(shown.splitlines()) > 3
 
 
+def test_pages_name_only_commands_and_options_that_there_are():
+    options = {command: set(words.split())
+               for command, words in re.findall(r'^ +([a-z]+)\) words="(.*)"', nctl("completion", "bash").stdout, re.M)}
+    seen = 0
+    for page in [ROOT / "README.md", ROOT / "deploy/README.md", *(ROOT / "docs").rglob("*.md")]:
+        # As it stands in a line of code, or between backticks; what follows a | or # is no part of it.
+        for command, rest in re.findall(r"(?:`|^| -- )nctl ([a-z]+)\b([^`#|\n]*)", page.read_text(encoding="utf-8"), re.M):
+            assert command in options, f"{page}: nctl {command}"
+            unknown = set(re.findall(r" (--[a-z-]+)", rest)) - options[command]
+            assert not unknown, f"{page}: nctl {command} has no {unknown}"
+            seen += 1
+    assert seen > 100, "the pages were not read"
+
+
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["show"], ["list", "--colour", "red"], ["dlq", "list", "x", "y", "z"],
                                        ["init", "x", "--routers", "many"]])
 def test_wrong_use_ends_with_2_and_says_what_was_expected(arguments):
