@@ -168,7 +168,7 @@ s_on_client(sim_t *self, sim_event_t *event)
         s_ask_about(self, note, S_GET, "notifications.get");
     }
     //  Where a gateway is still to be lost, what was final may have to be asked about once more.
-    bool rests = self->healed && (!self->loses || self->lost);
+    bool rests = self->healed && self->lost == self->losses;
     if (!(rests && note->state == SIM_NOTE_TAKEN && s_is_over(note)))
         sim_at(self, again_ms, (sim_event_t){ .run = s_on_client, .to = event->to });
 }
@@ -249,7 +249,9 @@ s_replay(sim_t *self, size_t gateway, nm_bytes_t letter)
     if (nm_id_from_text(nm_text(text), &id) != NM_OK)
         return;
     size_t number = sim_note_find(self, &id);
-    if (number == SIZE_MAX || self->notes[number].replays >= REPLAY_MAX || sim_dice_odds(&self->dice, 600))
+    //  What was with a lost gateway may be on its way once more, and come here a second time.
+    if (number == SIZE_MAX || self->notes[number].settled_key || self->notes[number].replays >= REPLAY_MAX ||
+        sim_dice_odds(&self->dice, 600))
         return;
     self->notes[number].replays++;
     if (sim_dice_odds(&self->dice, 600))

@@ -179,7 +179,7 @@ static bool
 s_is_last_lobby(const sim_host_t *host)
 {
     const sim_t *self = host->sim;
-    if (self->loses)
+    if (self->losses)
         return host->place.lobby[0];
     for (size_t i = 0; i < self->host_count; i++)
         if (&self->hosts[i] != host && self->hosts[i].place.lobby[0] && !self->hosts[i].revoked)
@@ -195,7 +195,7 @@ sim_directory_revoke(sim_host_t *host)
     const nm_cert_t *cert = sim_directory_cert(host);
     nm_stated_t stated = { .kind = NM_STATED_REVOKE, .at_ms = SIM_START_MS + self->now_ms };
     if (!self->gossips || !host->present || host->revoked + 1 == SIM_CERT_COUNT ||
-        self->statement_count + self->loses >= SIM_STATEMENT_MAX || s_is_last_lobby(host))
+        self->statement_count + self->losses >= SIM_STATEMENT_MAX || s_is_last_lobby(host))
         return;
     sim_say(self, "%s is revoked", host->seat->entry->name);
     memcpy(stated.name, cert->name, sizeof stated.name);

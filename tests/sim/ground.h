@@ -15,7 +15,7 @@
 #include "wire/id.h"
 
 enum {
-    SIM_SEAT_MAX = 12,
+    SIM_SEAT_MAX = 13,
     SIM_CERT_COUNT = 2,
     SIM_TENANT_COUNT = 2,
     SIM_PEOPLE_COUNT = 24,

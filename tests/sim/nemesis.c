@@ -268,7 +268,7 @@ sim_nemesis_open(sim_t *self)
     self->heal_ms = lasting ? sim_dice_between(dice, 7000, 12000) : sim_dice_between(dice, 1000, 6000);
     size_t count = (size_t) sim_dice_between(dice, 0, SIM_SPELL_MAX);
     self->client_loss = sim_dice_odds(dice, 500) ? (unsigned) sim_dice_below(dice, 200) : 0;
-    bool may_roll_back = sim_dice_odds(dice, 250) && !self->loses;
+    bool may_roll_back = sim_dice_odds(dice, 250) && !self->losses;
     for (size_t i = 0; i < count; i++)
         s_draw_spell(self, may_roll_back);
     s_launch_newcomers(self);

@@ -20,7 +20,7 @@ enum {
     SIM_NOTE_MAX = SIM_PEOPLE_COUNT,
     SIM_GOT_MAX = 32,
     SIM_SPELL_MAX = 12,
-    SIM_STATEMENT_MAX = 4,
+    SIM_STATEMENT_MAX = 6,
     SIM_HEAL_MS = 90000,    //  After the faults: everything must be final and empty within this
     SIM_SETTLE_MS = 25000,  //  ... and everybody known to everybody within this once all are up
 };
@@ -98,8 +98,9 @@ struct sim_host {
     unsigned full_odds;    //  Of a commit that finds no room, per mille
     bool tight;            //  Its store looks nearly full
 
-    uint64_t voids;      //  Numbers without mail that it has seen, over all lives
-    uint64_t void_mark;  //  ... and those of this life before the turn under way
+    uint64_t voids;                   //  Numbers without mail that it has seen, over all lives ...
+    uint64_t voids_of[SIM_SEAT_MAX];  //  ... and of those that are lost, what each had sent
+    uint64_t void_mark;               //  ... and those of this life before the turn under way
 
     sim_disk_t copy;  //  An old copy of its disk
     bool has_copy;
@@ -289,7 +290,7 @@ void sim_directory_forget(sim_host_t *host);
 //  All who take part are up, and know that the host is gone.
 bool sim_directory_all_see_gone(const sim_host_t *host);
 
-//  -- loss.c: a machine is lost with its disk, and forgotten; now and then it is back with it all the same. Once at most.
+//  -- loss.c: machines are lost with their disks, and forgotten; now and then one is back with it all the same.
 void sim_loss_open(sim_t *self);
 
 //  -- nemesis.c: faults
@@ -300,7 +301,7 @@ void sim_nemesis_open(sim_t *self);
 //  -- ledger.c: what must hold
 
 typedef struct {
-    uint64_t *marks;  //  Of mail that was handled, open addressing; 0: free
+    uint64_t *marks;  //  Of mail that was handled, and by whom: open addressing; 0: free
     size_t room, count;
     uint64_t handled[SIM_SEAT_MAX][SIM_SEAT_MAX];  //  How many: to, from
 
@@ -387,8 +388,8 @@ struct sim {
     sim_statement_t statements[SIM_STATEMENT_MAX];
     size_t statement_count;
 
-    bool loses;        //  A machine will be lost
-    sim_host_t *lost;  //  It is; else NULL
+    unsigned losses;   //  So many machines will be lost
+    unsigned lost;     //  ... and so many are by now
     bool rolled_back;  //  Some store was, in this run
     sim_ledger_t ledger;
     sim_tally_t *tally;
