@@ -11,7 +11,7 @@ enum {
 };
 
 //  What an ask was about; its number says so, so that a late reply is understood as well.
-typedef enum { S_CREATE, S_GET, S_FOREIGN, S_CANCEL, S_LETTERS, S_REPLAY, S_PUBLISH } s_about_t;
+typedef enum { S_CREATE, S_GET, S_FOREIGN, S_CANCEL, S_LETTERS, S_REPLAY, S_PUBLISH, S_RENEW } s_about_t;
 
 static uint64_t
 s_ask_id(sim_t *self, s_about_t about, size_t note)
@@ -23,6 +23,12 @@ uint64_t
 sim_client_publish_id(sim_t *self, size_t statement, size_t host)
 {
     return s_ask_id(self, S_PUBLISH, statement << 4 | host);
+}
+
+uint64_t
+sim_client_renew_id(sim_t *self, size_t host)
+{
+    return s_ask_id(self, S_RENEW, host);
 }
 
 //  -- Asks
@@ -307,6 +313,7 @@ sim_client_reply(sim_t *self, nm_bytes_t frame)
         if (reply.status == 200)
             sim_directory_published(self, about >> 4, about & 15);
         break;
+    case S_RENEW: sim_directory_renewed(&self->hosts[about], reply.status); break;
     case S_CANCEL:
     case S_REPLAY: break;
     }

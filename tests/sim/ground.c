@@ -274,6 +274,20 @@ s_make_machine(const sim_ground_t *self, size_t seat)
     return s_load_mesh(folder);
 }
 
+//  The next key pair of an actor lies on its machine, for when it is told to go by that.
+static void
+s_write_next_key(const sim_seat_t *seat)
+{
+    char relative[NM_NAME_MAX + 24], path[NM_MESH_PATH_MAX + sizeof relative];
+    nm_error_t error = { .text = "" };
+    nm_mesh_path(seat->mesh, "keys", path, sizeof path);
+    mkdir(path, 0700);
+    snprintf(relative, sizeof relative, "keys/%s.next.key", seat->entry->name);
+    nm_mesh_path(seat->mesh, relative, path, sizeof path);
+    if (nm_cert_save(&seat->certs[1], path, true, &error) != NM_OK)
+        s_die("%s", error.text);
+}
+
 static void
 s_take_seat(sim_ground_t *self, size_t number, nm_mesh_t *mesh)
 {
@@ -282,6 +296,7 @@ s_take_seat(sim_ground_t *self, size_t number, nm_mesh_t *mesh)
     seat->entry = nm_mesh_find(mesh, SEATS[number].name);
     seat->table_count = nm_actor_tables(seat->role, seat->tables, NM_COUNT(seat->tables));
     nm_mesh_path(mesh, SEATS[number].name, seat->path, sizeof seat->path);
+    s_write_next_key(seat);
 }
 
 static void
