@@ -562,6 +562,27 @@ nm_recovery_reply(nm_gateway_t *self, nm_turn_t *turn, const nm_reply_in_t *repl
 
 //  -- Judging
 
+//  Is one of those that are not accounted for yet more than a router? All suspects are judged together, so what such a one
+//  had may be judged in the name of the router that it had it from.
+static nm_rc_t
+s_may_have_sent(nm_txn_t *txn, bool *may)
+{
+    nm_recovering_t row;
+    nm_cursor_t cursor;
+    nm_bytes_t value;
+    nm_rc_t rc = NM_OK;
+    *may = false;
+    nm_cursor_open(&cursor, txn, &nm_recoveries_table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
+    while (!*may && rc == NM_OK && (rc = nm_cursor_next(&cursor, NULL, &value)) == NM_OK) {
+        if (nm_record_decode(&nm_recovering_shape, &row, value, NULL, "") != NM_OK)
+            rc = NM_ERR_CORRUPT;
+        else
+            *may = row.phase < PHASE_DONE && row.role != NM_ROLE_ROUTER;
+    }
+    nm_cursor_close(&cursor);
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
 //  Sends it again, but for what could then be sent twice and must not.
 static nm_rc_t
 s_redrive(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, nm_note_t *note, nm_bytes_t request,
@@ -569,7 +590,7 @@ s_redrive(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, nm_note_t *not
 {
     nm_bytes_t raw;
     nm_reader_t reader;
-    bool once = false;
+    bool once = false, sent = false;
     self->recovery.redriven_count++;
     nm_metric_add(self->tally.redriven, 1);
     if (nm_reader_find(request, "at_most_once", &raw) == NM_OK) {
@@ -577,7 +598,10 @@ s_redrive(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, nm_note_t *not
         if (nm_reader_bool(&reader, &once) != NM_OK)
             once = false;
     }
-    if (once && self->recovery.role != NM_ROLE_ROUTER)
+    nm_rc_t rc = once ? s_may_have_sent(nm_turn_txn(turn), &sent) : NM_OK;
+    if (rc != NM_OK)
+        return rc;
+    if (sent)
         return nm_notes_end(self, turn, id, note, NM_EVENT_FAILED,
                             "an actor is lost that may have sent it, and it may be sent only once");
     return nm_notes_redrive(self, turn, id, note, accounted);
