@@ -128,6 +128,25 @@ nm_recovery_may_inherit(nm_txn_t *txn, const char *name, bool *open)
     return rc == NM_ERR_MISSING ? NM_OK : rc;
 }
 
+nm_rc_t
+nm_recovery_may_have_sent(nm_txn_t *txn, bool *may)
+{
+    nm_recovering_t row;
+    nm_cursor_t cursor;
+    nm_bytes_t value;
+    nm_rc_t rc = NM_OK;
+    *may = false;
+    nm_cursor_open(&cursor, txn, &nm_recoveries_table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
+    while (!*may && rc == NM_OK && (rc = nm_cursor_next(&cursor, NULL, &value)) == NM_OK) {
+        if (nm_record_decode(&nm_recovering_shape, &row, value, NULL, "") != NM_OK)
+            rc = NM_ERR_CORRUPT;
+        else
+            *may = row.phase < PHASE_DONE && row.role != NM_ROLE_ROUTER;
+    }
+    nm_cursor_close(&cursor);
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
 //  The first row that is not done.
 static nm_rc_t
 s_load_row(nm_gateway_t *self, nm_txn_t *txn)

@@ -70,6 +70,10 @@ nm_rc_t nm_recovery_forgotten(struct nm_gateway *self, nm_turn_t *turn, const nm
 //  Is it still open whether a notification of this gateway, which is forgotten, will be ours?
 nm_rc_t nm_recovery_may_inherit(nm_txn_t *txn, const char *name, bool *open);
 
+//  Is one of those that are not accounted for yet more than a router? All suspects are judged together, so what such a
+//  one had may be judged in the name of the router that it had it from.
+nm_rc_t nm_recovery_may_have_sent(nm_txn_t *txn, bool *may);
+
 nm_rc_t nm_recovery_due(struct nm_gateway *self, nm_turn_t *turn);
 
 #endif

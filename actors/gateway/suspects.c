@@ -340,7 +340,7 @@ s_redrive(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, nm_note_t *not
 {
     nm_bytes_t raw;
     nm_reader_t reader;
-    bool once = false;
+    bool once = false, sent = false;
     self->recovery.redriven_count++;
     nm_metric_add(self->tally.redriven, 1);
     if (nm_reader_find(request, "at_most_once", &raw) == NM_OK) {
@@ -348,7 +348,10 @@ s_redrive(nm_gateway_t *self, nm_turn_t *turn, const nm_id_t *id, nm_note_t *not
         if (nm_reader_bool(&reader, &once) != NM_OK)
             once = false;
     }
-    if (once && self->recovery.role != NM_ROLE_ROUTER)
+    nm_rc_t rc = once ? nm_recovery_may_have_sent(nm_turn_txn(turn), &sent) : NM_OK;
+    if (rc != NM_OK)
+        return rc;
+    if (sent)
         return nm_notes_end(self, turn, id, note, NM_EVENT_FAILED,
                             "an actor is lost that may have sent it, and it may be sent only once");
     return nm_notes_redrive(self, turn, id, note, accounted);

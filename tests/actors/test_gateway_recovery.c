@@ -511,10 +511,10 @@ a_part_that_is_sent_again_is_not_cancelled_for_the_whole(void **state)
     assert_string_equal(nm_client_status(self->client, &id), "cancelled");
 }
 
-static void
-what_may_be_sent_only_once_fails_rather_than_risk_a_second(void **state)
+static nm_id_t
+s_send_once(test_t *self)
 {
-    test_t *self = *state;
+    nm_id_t id;
     nm_buf_clear(&self->body);
     nm_writer_map(&self->body, 4);
     nm_writer_pair_text(&self->body, "channel", "email");
@@ -522,9 +522,16 @@ what_may_be_sent_only_once_fails_rather_than_risk_a_second(void **state)
     nm_writer_pair_text(&self->body, "content", "once");
     nm_writer_pair_bool(&self->body, "at_most_once", true);
     const nm_bench_reply_t *reply = nm_client_ask(self->client, "notifications.create", nm_buf_bytes(&self->body));
-    nm_id_t id;
     nm_id_from_text(nm_text(nm_client_text(reply->body, "id")), &id);
     s_turn(self);
+    return id;
+}
+
+static void
+what_may_be_sent_only_once_fails_rather_than_risk_a_second(void **state)
+{
+    test_t *self = *state;
+    nm_id_t id = s_send_once(self);
     s_queue(self, "email-1", &id, 0, 2);
     s_lose(self, "email-1");
     s_answer(self, "router-1", NULL, 0, 1);
@@ -533,6 +540,32 @@ what_may_be_sent_only_once_fails_rather_than_risk_a_second(void **state)
     s_turn(self);
     assert_int_equal(s_works(self), 0);
     assert_string_equal(nm_client_status(self->client, &id), "failed");
+}
+
+//  The router may have given it to the channel actor, and nobody is left to say so. Its loss comes first, by name.
+static void
+what_may_be_sent_only_once_is_not_risked_for_a_router_while_a_channel_actor_is_lost(void **state)
+{
+    test_t *self = *state;
+    nm_id_t id = s_send_once(self);
+    s_forget(self);
+    nm_bench_bury(self->bench, "router-1");
+    nm_bench_bury(self->bench, "smtp-1");
+    s_turn(self);
+    s_turn(self);
+    s_deny_all(self);
+    assert_int_equal(s_works(self), 0);
+    assert_string_equal(nm_client_status(self->client, &id), "failed");
+}
+
+static int
+s_set_up_with_another(void **state)
+{
+    *state = nm_gateway_test_new("    smtp-1\n"
+                                 "        role = \"email\"\n"
+                                 "        mailbox = \"tcp://127.0.0.1:7200\"\n"
+                                 "        desk = \"tcp://127.0.0.1:7201\"\n");
+    return 0;
 }
 
 //  -- A gateway
@@ -774,6 +807,9 @@ main(void)
         TEST(what_a_router_has_had_is_no_longer_ours),
         TEST(of_several_deliveries_only_the_lost_one_is_made_again),
         TEST(what_may_be_sent_only_once_fails_rather_than_risk_a_second),
+        cmocka_unit_test_setup_teardown(
+            what_may_be_sent_only_once_is_not_risked_for_a_router_while_a_channel_actor_is_lost, s_set_up_with_another,
+            nm_gateway_teardown),
         TEST(the_copies_of_a_lost_gateway_become_ours),
         TEST(what_was_due_at_a_lost_gateway_is_asked_after_before_it_is_sent),
         TEST(until_copies_are_ours_they_are_not_unknown),

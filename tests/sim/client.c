@@ -11,7 +11,7 @@ enum {
 };
 
 //  What an ask was about; its number says so, so that a late reply is understood as well.
-typedef enum { S_CREATE, S_GET, S_FOREIGN, S_CANCEL, S_LETTERS, S_REPLAY, S_PUBLISH } s_about_t;
+typedef enum { S_CREATE, S_GET, S_FOREIGN, S_CANCEL, S_LETTERS, S_REPLAY, S_PUBLISH, S_RENEW } s_about_t;
 
 static uint64_t
 s_ask_id(sim_t *self, s_about_t about, size_t note)
@@ -23,6 +23,12 @@ uint64_t
 sim_client_publish_id(sim_t *self, size_t statement, size_t host)
 {
     return s_ask_id(self, S_PUBLISH, statement << 4 | host);
+}
+
+uint64_t
+sim_client_renew_id(sim_t *self, size_t host)
+{
+    return s_ask_id(self, S_RENEW, host);
 }
 
 //  -- Asks
@@ -168,7 +174,7 @@ s_on_client(sim_t *self, sim_event_t *event)
         s_ask_about(self, note, S_GET, "notifications.get");
     }
     //  Where a gateway is still to be lost, what was final may have to be asked about once more.
-    bool rests = self->healed && (!self->loses || self->lost);
+    bool rests = self->healed && self->lost == self->losses;
     if (!(rests && note->state == SIM_NOTE_TAKEN && s_is_over(note)))
         sim_at(self, again_ms, (sim_event_t){ .run = s_on_client, .to = event->to });
 }
@@ -249,7 +255,9 @@ s_replay(sim_t *self, size_t gateway, nm_bytes_t letter)
     if (nm_id_from_text(nm_text(text), &id) != NM_OK)
         return;
     size_t number = sim_note_find(self, &id);
-    if (number == SIZE_MAX || self->notes[number].replays >= REPLAY_MAX || sim_dice_odds(&self->dice, 600))
+    //  What was with a lost gateway may be on its way once more, and come here a second time.
+    if (number == SIZE_MAX || self->notes[number].settled_key || self->notes[number].replays >= REPLAY_MAX ||
+        sim_dice_odds(&self->dice, 600))
         return;
     self->notes[number].replays++;
     if (sim_dice_odds(&self->dice, 600))
@@ -305,6 +313,7 @@ sim_client_reply(sim_t *self, nm_bytes_t frame)
         if (reply.status == 200)
             sim_directory_published(self, about >> 4, about & 15);
         break;
+    case S_RENEW: sim_directory_renewed(&self->hosts[about], reply.status); break;
     case S_CANCEL:
     case S_REPLAY: break;
     }

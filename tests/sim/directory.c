@@ -5,8 +5,11 @@
 #include "wire/writer.h"
 
 enum {
-    PUBLISH_MS = 400,  //  Between two tries of the operator
-    MOVE_ODDS = 60,    //  Per mille of the starts after which an actor is found elsewhere
+    PUBLISH_MS = 400,    //  Between two tries of the operator
+    PATIENCE_MS = 3000,  //  How long he waits for an actor that is to go by another key
+    REBIND_MS = 300,     //  From a new key to sockets bound by it, as in the loop of an actor ...
+    CALL_MS = 5000,      //  ... and to calling by it
+    MOVE_ODDS = 60,      //  Per mille of the starts after which an actor is found elsewhere
 };
 
 //  What a lie is known by.
@@ -47,6 +50,7 @@ sim_directory_open(sim_host_t *host, nm_now_t now)
     }
     if (host->life > 1)
         s_move(host);
+    host->own = host->bound = host->calls = host->cert;
     nm_directory_own_t own = { .actor = &host->place,
                                .cert = sim_directory_cert(host),
                                .store = *nm_store_id(host->store),
@@ -59,7 +63,7 @@ sim_directory_open(sim_host_t *host, nm_now_t now)
 const nm_cert_t *
 sim_directory_cert(const sim_host_t *host)
 {
-    return &host->seat->certs[host->cert];
+    return &host->seat->certs[host->own];
 }
 
 //  -- What stands for handshakes
@@ -77,7 +81,13 @@ sim_directory_reaches(const sim_host_t *host, const nm_output_t *output, const s
     if (!host->sim->gossips)
         return true;
     return peer->certified && strcmp(called, bound) == 0 &&
-           memcmp(peer->cert.public_key, sim_directory_cert(to)->public_key, NM_CURVE_KEY_SIZE) == 0;
+           memcmp(peer->cert.public_key, to->seat->certs[to->bound].public_key, NM_CURVE_KEY_SIZE) == 0;
+}
+
+const uint8_t *
+sim_directory_calls_by(const sim_host_t *host)
+{
+    return host->seat->certs[host->calls].public_key;
 }
 
 bool
@@ -85,7 +95,7 @@ sim_directory_admits(const sim_host_t *to, const sim_host_t *from)
 {
     if (!to->sim->gossips)
         return true;
-    return nm_directory_admit(to->directory, sim_directory_cert(from)->public_key, to->clock.last.wall_ms, NULL);
+    return nm_directory_admit(to->directory, sim_directory_calls_by(from), to->clock.last.wall_ms, NULL);
 }
 
 //  -- The operator, who says what the authority states to any actor that listens
@@ -158,7 +168,7 @@ s_state(sim_t *self, const nm_stated_t *stated)
 bool
 sim_directory_is_revoked(const sim_host_t *host)
 {
-    return host->cert < host->revoked;
+    return (host->actor ? host->own : host->cert) < host->revoked;
 }
 
 static void
@@ -174,15 +184,29 @@ s_on_renew(sim_t *self, sim_event_t *event)
     sim_host_start(host);
 }
 
+//  The first of its certificates is dead.
+static void
+s_state_revoked(sim_host_t *host)
+{
+    sim_t *self = host->sim;
+    const nm_cert_t *cert = &host->seat->certs[0];
+    nm_stated_t stated = { .kind = NM_STATED_REVOKE, .at_ms = SIM_START_MS + self->now_ms };
+    memcpy(stated.name, cert->name, sizeof stated.name);
+    memcpy(stated.serial, cert->serial, sizeof stated.serial);
+    host->revoked = 1;
+    s_state(self, &stated);
+}
+
 //  Whoever goes by a key that nobody knows has to find one lobby under a key that it knows.
 static bool
 s_is_last_lobby(const sim_host_t *host)
 {
     const sim_t *self = host->sim;
-    if (self->loses)
+    if (self->losses)
         return host->place.lobby[0];
     for (size_t i = 0; i < self->host_count; i++)
-        if (&self->hosts[i] != host && self->hosts[i].place.lobby[0] && !self->hosts[i].revoked)
+        if (&self->hosts[i] != host && self->hosts[i].place.lobby[0] && !self->hosts[i].revoked &&
+            !self->hosts[i].renewed)
             return false;
     return host->place.lobby[0];
 }
@@ -192,21 +216,127 @@ sim_directory_revoke(sim_host_t *host)
 {
     enum { SOON_MS = 3000, LATE_MS = 25000, LATE_ODDS = 250 };
     sim_t *self = host->sim;
-    const nm_cert_t *cert = sim_directory_cert(host);
-    nm_stated_t stated = { .kind = NM_STATED_REVOKE, .at_ms = SIM_START_MS + self->now_ms };
-    if (!self->gossips || !host->present || host->revoked + 1 == SIM_CERT_COUNT ||
-        self->statement_count + self->loses >= SIM_STATEMENT_MAX || s_is_last_lobby(host))
+    if (!self->gossips || !host->present || host->revoked || host->renewed ||
+        self->statement_count + self->losses >= SIM_STATEMENT_MAX || s_is_last_lobby(host))
         return;
     sim_say(self, "%s is revoked", host->seat->entry->name);
-    memcpy(stated.name, cert->name, sizeof stated.name);
-    memcpy(stated.serial, cert->serial, sizeof stated.serial);
-    host->revoked = host->cert + 1;
     sim_directory_unheard(host);
-    s_state(self, &stated);
+    s_state_revoked(host);
     bool late = sim_dice_odds(&self->dice, LATE_ODDS);
     int64_t at_ms =
         late ? self->heal_ms + LATE_MS : self->now_ms + sim_dice_between(&self->dice, SOON_MS / 10, SOON_MS);
     sim_at(self, at_ms, (sim_event_t){ .run = s_on_renew, .to = host->index, .kind = late });
+}
+
+//  -- Renewed, with an overlap
+
+static sim_host_t *
+s_event_host(sim_t *self, const sim_event_t *event)
+{
+    sim_host_t *host = &self->hosts[event->to];
+    return host->actor && host->life == event->number ? host : NULL;
+}
+
+static void
+s_on_bind(sim_t *self, sim_event_t *event)
+{
+    sim_host_t *host = s_event_host(self, event);
+    if (!host)
+        return;
+    host->bound = host->own;
+    sim_net_rebind(self, host->index);
+}
+
+static void
+s_on_call(sim_t *self, sim_event_t *event)
+{
+    sim_host_t *host = s_event_host(self, event);
+    if (!host)
+        return;
+    host->calls = host->own;
+    sim_net_forget(self, host->index);
+}
+
+//  What the loop of an actor does when that goes by a new key: binds its sockets anew, and later calls by it.
+static void
+s_follow_key(sim_host_t *host)
+{
+    sim_t *self = host->sim;
+    sim_event_t event = { .run = s_on_bind, .to = host->index, .number = host->life };
+    if (host->own == 1 || strcmp(nm_directory_own(host->directory)->serial, host->seat->certs[0].serial) == 0)
+        return;
+    sim_say(self, "%s goes by another key", host->seat->entry->name);
+    self->tally->renewals++;
+    self->settled = false;
+    host->own = 1;
+    sim_at(self, self->now_ms + REBIND_MS, event);
+    event.run = s_on_call;
+    sim_at(self, self->now_ms + CALL_MS, event);
+}
+
+//  The old certificate is ended once the actor goes by the new one. One that did not hear so is started again before.
+static void
+s_on_end_old(sim_t *self, sim_event_t *event)
+{
+    enum { AGAIN_MS = 1000 };
+    sim_host_t *host = &self->hosts[event->to];
+    if (host->gone || host->forgotten || self->statement_count + self->losses >= SIM_STATEMENT_MAX)
+        return;
+    if (host->actor && host->own == 1) {
+        sim_say(self, "the old certificate of %s is revoked", host->seat->entry->name);
+        s_state_revoked(host);
+        return;
+    }
+    sim_host_leave(host);
+    sim_at(self, self->now_ms + AGAIN_MS, *event);
+}
+
+//  The new pair takes the old one's place on its machine, whether it was there to hear of it or not.
+static void
+s_take_place(sim_host_t *host)
+{
+    enum { SOON_MS = 8000, ENDS_ODDS = 600 };
+    sim_t *self = host->sim;
+    if (host->cert == 1)
+        return;
+    host->cert = 1;
+    if (sim_dice_odds(&self->dice, ENDS_ODDS))
+        sim_at(self, self->now_ms + sim_dice_between(&self->dice, 0, SOON_MS),
+               (sim_event_t){ .run = s_on_end_old, .to = host->index });
+}
+
+static void
+s_on_no_answer(sim_t *self, sim_event_t *event)
+{
+    s_take_place(&self->hosts[event->to]);
+}
+
+void
+sim_directory_renewed(sim_host_t *host, unsigned status)
+{
+    if (status == 200)
+        s_take_place(host);
+    else if (status != 507 && status != 503)
+        sim_fault(host->sim, "directory", "%s does not take its new key: %u", host->seat->entry->name, status);
+}
+
+void
+sim_directory_renew(sim_host_t *host)
+{
+    sim_t *self = host->sim;
+    sim_ask_t ask = { .op = "directory.renew" };
+    sim_input_t input = { .input = { .kind = NM_IN_ASK,
+                                     .peer = "operator",
+                                     .role = NM_ROLE_OPERATOR,
+                                     .caller = { .socket = SIM_FROM_DOOR, .route_size = 1 } } };
+    if (!self->gossips || !host->actor || host->renewed || host->revoked || host->forgotten || s_is_last_lobby(host))
+        return;
+    sim_say(self, "%s is told to go by another key", host->seat->entry->name);
+    host->renewed = true;
+    ask.id = sim_client_renew_id(self, host->index);
+    sim_ask_pack(&ask, &input.bytes);
+    sim_host_give(host, &input);
+    sim_at(self, self->now_ms + PATIENCE_MS, (sim_event_t){ .run = s_on_no_answer, .to = host->index });
 }
 
 //  -- Forgotten
@@ -317,12 +447,13 @@ sim_directory_lie(sim_host_t *liar, sim_host_t *to)
 //  -- What must hold
 
 void
-sim_directory_check(const sim_host_t *host)
+sim_directory_check(sim_host_t *host)
 {
     const nm_peer_t *peers[2 * SIM_SEAT_MAX];
     sim_t *self = host->sim;
     if (!self->gossips)
         return;
+    s_follow_key(host);
     size_t count = nm_directory_list(host->directory, NM_ROLE_NONE, peers, NM_COUNT(peers));
     for (size_t i = 0; i < count && i < NM_COUNT(peers); i++)
         if (strcmp(peers[i]->version, FORGED) == 0)
@@ -337,8 +468,7 @@ static bool
 s_knows(const sim_host_t *a, const sim_host_t *b)
 {
     const nm_peer_t *peer = nm_directory_find(a->directory, b->seat->entry->name);
-    if (b->cert > 0 &&
-        nm_directory_admit(a->directory, b->seat->certs[b->cert - 1].public_key, a->clock.last.wall_ms, NULL))
+    if (b->revoked && nm_directory_admit(a->directory, b->seat->certs[0].public_key, a->clock.last.wall_ms, NULL))
         return false;
     return peer && peer->heard && peer->certified && peer->life == NM_LIFE_ALIVE && !peer->leaving &&
            peer->epoch == nm_store_epoch(b->store) && nm_id_equal(&peer->store, nm_store_id(b->store)) &&
@@ -373,6 +503,11 @@ sim_directory_is_settled(sim_t *self, char why[160])
         if (self->hosts[i].present && !self->hosts[i].actor) {
             self->up_ms = self->now_ms;
             self->settled = false;
+            return false;
+        }
+    for (size_t i = 0; self->gossips && i < self->host_count; i++)
+        if (self->hosts[i].present && self->hosts[i].calls != self->hosts[i].own) {
+            snprintf(why, 160, "%s does not call by its new key", self->hosts[i].seat->entry->name);
             return false;
         }
     for (size_t i = 0; self->gossips && i < self->host_count; i++)

@@ -12,6 +12,7 @@
 #include "actors/email/email.h"
 #include "actors/gateway/gateway.h"
 #include "actors/router/router.h"
+#include "actors/user/people.h"
 #include "actors/user/user.h"
 #include "broker/bench.h"
 #include "lmdb_store/book.h"
@@ -27,12 +28,19 @@ static const struct {
     bool lobby;
     bool newcomer;
 } SEATS[] = {
-    { "gateway-1", &nm_gateway_role, 1, true, false },        { "gateway-2", &nm_gateway_role, 2, false, false },
-    { "router-1", &nm_router_role, 0, true, false },          { "router-2", &nm_router_role, 0, false, false },
-    { "email-1", &nm_email_role, 0, false, false },           { "email-2", &nm_email_role, 0, false, false },
-    { "email-3", &nm_email_role, 0, false, false },           { "deadletter-1", &nm_deadletter_role, 0, false, false },
-    { "deadletter-2", &nm_deadletter_role, 0, false, false }, { "user-1", &nm_user_role, 0, false, false },
-    { "router-3", &nm_router_role, 0, false, true },          { "email-4", &nm_email_role, 0, false, true },
+    { "gateway-1", &nm_gateway_role, 1, true, false },
+    { "gateway-2", &nm_gateway_role, 2, false, false },
+    { "router-1", &nm_router_role, 0, true, false },
+    { "router-2", &nm_router_role, 0, false, false },
+    { "email-1", &nm_email_role, 0, false, false },
+    { "email-2", &nm_email_role, 0, false, false },
+    { "email-3", &nm_email_role, 0, false, false },
+    { "deadletter-1", &nm_deadletter_role, 0, false, false },
+    { "deadletter-2", &nm_deadletter_role, 0, false, false },
+    { "user-1", &nm_user_role, 0, false, false },
+    { "router-3", &nm_router_role, 0, false, true },
+    { "email-4", &nm_email_role, 0, false, true },
+    { "user-2", &nm_user_role, 0, false, true },
 };
 _Static_assert(NM_COUNT(SEATS) <= SIM_SEAT_MAX, "a seat for each");
 
@@ -266,6 +274,20 @@ s_make_machine(const sim_ground_t *self, size_t seat)
     return s_load_mesh(folder);
 }
 
+//  The next key pair of an actor lies on its machine, for when it is told to go by that.
+static void
+s_write_next_key(const sim_seat_t *seat)
+{
+    char relative[NM_NAME_MAX + 24], path[NM_MESH_PATH_MAX + sizeof relative];
+    nm_error_t error = { .text = "" };
+    nm_mesh_path(seat->mesh, "keys", path, sizeof path);
+    mkdir(path, 0700);
+    snprintf(relative, sizeof relative, "keys/%s.next.key", seat->entry->name);
+    nm_mesh_path(seat->mesh, relative, path, sizeof path);
+    if (nm_cert_save(&seat->certs[1], path, true, &error) != NM_OK)
+        s_die("%s", error.text);
+}
+
 static void
 s_take_seat(sim_ground_t *self, size_t number, nm_mesh_t *mesh)
 {
@@ -274,6 +296,7 @@ s_take_seat(sim_ground_t *self, size_t number, nm_mesh_t *mesh)
     seat->entry = nm_mesh_find(mesh, SEATS[number].name);
     seat->table_count = nm_actor_tables(seat->role, seat->tables, NM_COUNT(seat->tables));
     nm_mesh_path(mesh, SEATS[number].name, seat->path, sizeof seat->path);
+    s_write_next_key(seat);
 }
 
 static void
@@ -403,20 +426,42 @@ s_put_row(nm_txn_t *txn, void *arg)
 }
 
 static nm_rc_t
+s_copy_table(nm_txn_t *txn, s_row_t *row)
+{
+    nm_cursor_t cursor;
+    nm_rc_t rc;
+    nm_cursor_open(&cursor, txn, row->table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
+    while ((rc = nm_cursor_next(&cursor, &row->key, &row->value)) == NM_OK)
+        if (nm_store_update(row->to, s_put_row, row) != NM_OK)
+            s_die("a book could not be copied");
+    nm_cursor_close(&cursor);
+    return rc == NM_ERR_MISSING ? NM_OK : rc;
+}
+
+static nm_rc_t
 s_copy_rows(nm_txn_t *txn, void *arg)
 {
     s_row_t row = { .to = arg };
     nm_rc_t rc = NM_OK;
-    for (size_t i = 0; i < NM_BOOK_TABLE_COUNT; i++) {
-        nm_cursor_t cursor;
+    for (size_t i = 0; rc == NM_OK && i < NM_BOOK_TABLE_COUNT; i++) {
         row.table = nm_book_tables[i];
-        nm_cursor_open(&cursor, txn, row.table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
-        while ((rc = nm_cursor_next(&cursor, &row.key, &row.value)) == NM_OK)
-            if (nm_store_update(row.to, s_put_row, &row) != NM_OK)
-                s_die("a book could not be copied");
-        nm_cursor_close(&cursor);
+        rc = s_copy_table(txn, &row);
     }
-    return rc == NM_ERR_MISSING ? NM_OK : rc;
+    return rc;
+}
+
+//  What a user actor keeps beside its books, to find people by.
+static nm_rc_t
+s_copy_people(nm_txn_t *txn, void *arg)
+{
+    static const nm_table_t *const TABLES[] = { &nm_people_facts_table, &nm_people_ids_table, &nm_people_emails_table };
+    s_row_t row = { .to = arg };
+    nm_rc_t rc = NM_OK;
+    for (size_t i = 0; rc == NM_OK && i < NM_COUNT(TABLES); i++) {
+        row.table = TABLES[i];
+        rc = s_copy_table(txn, &row);
+    }
+    return rc;
 }
 
 static void
@@ -427,7 +472,9 @@ s_copy_books(const sim_seat_t *from, sim_seat_t *to, nm_store_t *store)
     nm_store_t *first = nm_store_new(&config, &error);
     if (!first)
         s_die("%s", error.text);
-    if (nm_store_view(first, s_copy_rows, store) != NM_OK)
+    bool people = to->role->id == NM_ROLE_USER;
+    if (nm_store_view(first, s_copy_rows, store) != NM_OK ||
+        (people && nm_store_view(first, s_copy_people, store) != NM_OK))
         s_die("the books of %s cannot be read", from->entry->name);
     nm_store_destroy(&first);
     memcpy(to->keys, from->keys, sizeof to->keys);

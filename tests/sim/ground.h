@@ -15,7 +15,7 @@
 #include "wire/id.h"
 
 enum {
-    SIM_SEAT_MAX = 12,
+    SIM_SEAT_MAX = 13,
     SIM_CERT_COUNT = 2,
     SIM_TENANT_COUNT = 2,
     SIM_PEOPLE_COUNT = 24,
@@ -38,7 +38,7 @@ typedef struct {
     const nm_mesh_t *mesh;  //  As it stands on its machine
     const nm_mesh_actor_t *entry;
     bool newcomer;
-    nm_cert_t certs[SIM_CERT_COUNT];  //  With secrets. A later one is for when the one before was revoked
+    nm_cert_t certs[SIM_CERT_COUNT];  //  With secrets. The second is for when the first is renewed, or was revoked
     char path[128];                   //  Of its store
     const nm_table_t *tables[64];
     size_t table_count;

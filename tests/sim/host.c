@@ -286,7 +286,7 @@ s_is_dispensable(const sim_host_t *self)
     const sim_t *sim = self->sim;
     for (size_t i = 0; i < sim->host_count; i++) {
         const sim_host_t *other = &sim->hosts[i];
-        if (other != self && other->present && !other->draining && other->role.id == self->role.id)
+        if (other != self && other->present && !other->forgotten && !other->draining && other->role.id == self->role.id)
             return true;
     }
     return false;
@@ -303,7 +303,7 @@ sim_host_drain(sim_host_t *self)
         return;
     //  Clients know no gateway but theirs, newcomers find their way by lobbies; and where one is lost, what it had is asked
     //  for of all others.
-    bool needed = self->role.id == NM_ROLE_GATEWAY || self->place.lobby[0] || self->sim->loses;
+    bool needed = self->role.id == NM_ROLE_GATEWAY || self->place.lobby[0] || self->sim->losses;
     self->draining = true;
     self->for_good = !needed && sim_dice_odds(&self->sim->dice, 500);
     sim_say(self->sim, "%s is told to drain%s", self->seat->entry->name, self->for_good ? " for good" : "");
@@ -576,10 +576,12 @@ sim_host_turn(sim_host_t *self)
 //  -- All of them
 
 //  The last of the e-mail actors and of those for dead letters are not always there, and newcomers only where there is
-//  somebody to hear of them.
+//  somebody to hear of them; the second one for users now and then, where the first may be lost.
 static bool
 s_is_present(sim_t *self, const sim_seat_t *seat, bool wide)
 {
+    if (seat->newcomer && seat->role->id == NM_ROLE_USER)
+        return self->losses && sim_dice_odds(&self->dice, 500);
     if (seat->newcomer)
         return self->gossips && sim_dice_odds(&self->dice, 600);
     return wide || (strcmp(seat->entry->name, "email-3") != 0 && strcmp(seat->entry->name, "deadletter-2") != 0);
@@ -588,7 +590,7 @@ s_is_present(sim_t *self, const sim_seat_t *seat, bool wide)
 void
 sim_hosts_open(sim_t *self)
 {
-    bool wide = sim_dice_odds(&self->dice, 200) || self->loses;
+    bool wide = sim_dice_odds(&self->dice, 200) || self->losses;
     self->host_count = self->ground->seat_count;
     for (size_t i = 0; i < self->host_count; i++) {
         sim_host_t *host = &self->hosts[i];

@@ -3,30 +3,68 @@
 
 #include <sodium.h>
 
-//  -- Which mail was handled. A mail is known by its body: no two that the mesh makes are alike.
+//  -- Links of an actor
+
+static nm_link_t *
+s_link(const sim_host_t *host, size_t i)
+{
+    return i < host->actor->link_count ? host->actor->links[i] : NULL;
+}
+
+static sim_host_t *
+s_peer(sim_t *sim, const nm_link_t *link)
+{
+    for (size_t i = 0; i < sim->host_count; i++)
+        if (sim->hosts[i].seat->entry->name[0] == link->peer->actor.name[0] &&
+            strcmp(sim->hosts[i].seat->entry->name, link->peer->actor.name) == 0)
+            return &sim->hosts[i];
+    return NULL;
+}
+
+static const nm_link_t *
+s_link_to(const sim_host_t *host, const sim_host_t *peer)
+{
+    const nm_link_t *link;
+    for (size_t i = 0; (link = s_link(host, i)); i++)
+        if (strcmp(link->peer->actor.name, peer->seat->entry->name) == 0)
+            return link;
+    return NULL;
+}
+
+//  -- Which mail was handled, and by whom, which is in the last byte. A mail is known by its body: no two that the mesh
+//  makes are alike.
 
 static uint64_t
-s_mark(const nm_mail_in_t *mail)
+s_mark(const nm_mail_in_t *mail, const sim_host_t *host)
 {
     uint8_t hash[crypto_shorthash_BYTES];
     uint8_t key[crypto_shorthash_KEYBYTES] = { mail->kind };
     crypto_shorthash(hash, mail->body.at, mail->body.size, key);
-    return nm_get_u64(hash) | 1;
+    return nm_get_u64(hash) << 8 | (host->index + 1);
+}
+
+static bool
+s_is_same(uint64_t a, uint64_t b)
+{
+    return a >> 8 == b >> 8;
 }
 
 static uint64_t *
 s_place(const sim_ledger_t *self, uint64_t mark)
 {
-    size_t at = (size_t) mark & (self->room - 1);
-    while (self->marks[at] && self->marks[at] != mark)
+    size_t at = (size_t) (mark >> 8) & (self->room - 1);
+    while (self->marks[at] && !s_is_same(self->marks[at], mark))
         at = (at + 1) & (self->room - 1);
     return &self->marks[at];
 }
 
+//  Was it handled by one who is still there? What was known to one that is lost may be handled by another.
 static bool
-s_has(const sim_ledger_t *self, uint64_t mark)
+s_has(const sim_t *sim, uint64_t mark)
 {
-    return self->room && *s_place(self, mark) == mark;
+    const sim_ledger_t *self = &sim->ledger;
+    uint64_t found = self->room ? *s_place(self, mark) : 0;
+    return found && !sim->hosts[(found & 0xff) - 1].forgotten;
 }
 
 static void
@@ -119,8 +157,6 @@ static bool
 s_is_excused(const sim_host_t *host, const sim_host_t *from, const nm_mail_in_t *mail)
 {
     const sim_t *sim = host->sim;
-    if (sim->lost)
-        return true;  //  What it had is made again from what the gateways keep
     if (!sim->rolled_back)
         return false;
     size_t note = s_note_of(sim, mail);
@@ -143,10 +179,10 @@ s_note_mail(sim_host_t *host, const nm_mail_in_t *mail)
         self->pending_room = self->pending_room ? self->pending_room * 2 : 64;
         self->pending = nm_realloc(self->pending, self->pending_room * sizeof *self->pending);
     }
-    uint64_t mark = s_mark(mail);
-    bool twice = s_has(self, mark);
+    uint64_t mark = s_mark(mail, host);
+    bool twice = s_has(sim, mark);
     for (size_t i = 0; i < self->pending_count; i++)
-        twice |= self->pending[i] == mark;
+        twice |= s_is_same(self->pending[i], mark);
     if (twice && !s_is_excused(host, &sim->hosts[from], mail))
         snprintf(self->twice, sizeof self->twice, "%s handled a mail of kind %u from %s that was handled before",
                  host->seat->entry->name, mail->kind, mail->peer);
@@ -190,6 +226,20 @@ s_count_voids(const sim_host_t *host)
     return nm_metric_value(host->actor->metric.mail_void);
 }
 
+//  Which of them one that is lost had sent: its numbers that were seen and not handled. Its link stays until the host has
+//  forgotten it and starts anew, and then has seen nothing.
+static void
+s_count_voids_of_lost(sim_host_t *host)
+{
+    const sim_t *sim = host->sim;
+    for (size_t i = 0; sim->lost && i < sim->host_count; i++) {
+        const nm_link_t *link = sim->hosts[i].forgotten ? s_link_to(host, &sim->hosts[i]) : NULL;
+        uint64_t seen = link ? nm_spans_count(&link->seen) : 0;
+        if (seen)
+            host->voids_of[i] = seen - sim->ledger.handled[host->index][i];
+    }
+}
+
 void
 sim_ledger_undo(sim_t *sim)
 {
@@ -217,36 +267,11 @@ sim_ledger_commit(sim_host_t *host)
         sim->notes[i].buried += self->buried[i];
     host->voids += s_count_voids(host) - host->void_mark;
     host->void_mark = s_count_voids(host);
+    s_count_voids_of_lost(host);
     sim_ledger_undo(sim);
 }
 
 //  -- What two actors know of each other
-
-static nm_link_t *
-s_link(const sim_host_t *host, size_t i)
-{
-    return i < host->actor->link_count ? host->actor->links[i] : NULL;
-}
-
-static sim_host_t *
-s_peer(sim_t *sim, const nm_link_t *link)
-{
-    for (size_t i = 0; i < sim->host_count; i++)
-        if (sim->hosts[i].seat->entry->name[0] == link->peer->actor.name[0] &&
-            strcmp(sim->hosts[i].seat->entry->name, link->peer->actor.name) == 0)
-            return &sim->hosts[i];
-    return NULL;
-}
-
-static const nm_link_t *
-s_link_to(const sim_host_t *host, const sim_host_t *peer)
-{
-    const nm_link_t *link;
-    for (size_t i = 0; (link = s_link(host, i)); i++)
-        if (strcmp(link->peer->actor.name, peer->seat->entry->name) == 0)
-            return link;
-    return NULL;
-}
 
 //  Does the far end know the stream that this store of host speaks in now?
 static bool
@@ -499,16 +524,19 @@ s_close_note(sim_t *self, size_t number)
     }
 }
 
-//  Every number that was given away was handled once, or was void: its mail was taken back and given to another.
+//  Every number that was given away was handled once, or was void: its mail was taken back and given to another. Of one
+//  that is lost nobody can say how many it gave.
 static void
 s_close_streams(sim_host_t *host)
 {
     sim_t *sim = host->sim;
-    uint64_t seen = 0, handled = 0;
+    uint64_t seen = 0, handled = 0, voids = host->voids;
     const nm_link_t *near;
+    for (size_t i = 0; i < sim->host_count; i++)
+        voids -= host->voids_of[i];
     for (size_t i = 0; (near = s_link(host, i)); i++) {
         const sim_host_t *peer = s_peer(sim, near);
-        if (!peer)
+        if (!peer || peer->forgotten)
             continue;
         const nm_link_t *far = peer->actor ? s_link_to(peer, host) : NULL;
         seen += near->seen.seen;
@@ -518,9 +546,9 @@ s_close_streams(sim_host_t *host)
                       (unsigned long long) far->next - 1, host->seat->entry->name,
                       (unsigned long long) near->seen.seen);
     }
-    if (seen != handled + host->voids)
+    if (seen != handled + voids)
         sim_fault(sim, "custody", "%s has seen %llu mails, and handled %llu and %llu voids", host->seat->entry->name,
-                  (unsigned long long) seen, (unsigned long long) handled, (unsigned long long) host->voids);
+                  (unsigned long long) seen, (unsigned long long) handled, (unsigned long long) voids);
 }
 
 void
@@ -532,7 +560,7 @@ sim_ledger_close(sim_t *self)
             sim_fault(self, "I7", "%s is down in the end", host->seat->entry->name);
         if (host->actor)
             s_tell(host);
-        if (host->actor && !self->rolled_back && !self->lost)
+        if (host->actor && !host->forgotten && !self->rolled_back)
             s_close_streams(host);
         if (host->must_stop && host->state == SIM_STORE_ROLLED)
             sim_fault(self, "I9", "%s was rolled back behind its peers, and nobody noticed", host->seat->entry->name);

@@ -12,15 +12,29 @@ enum {
 
 //  -- What goes with it
 
-//  Nobody else may know by now what it knew, but what it knew happened.
+//  Does everybody know what became of the mail that this one was given? Who does not may give it to another.
+static bool
+s_has_receipted(const sim_host_t *host)
+{
+    const sim_t *self = host->sim;
+    for (size_t i = 0; i < self->host_count; i++)
+        if (self->hosts[i].present && !self->hosts[i].forgotten && !self->hosts[i].actor)
+            return false;
+    return !sim_ledger_is_waited_for(host);
+}
+
+//  Nobody else may know by now what it knew, but what it knew happened. What a client has heard its gateway knows, and
+//  does not send again.
 static void
 s_forget_calls(const sim_host_t *host)
 {
     sim_t *self = host->sim;
+    bool receipted = s_has_receipted(host);
     for (size_t i = 0; i < self->call_count; i++) {
         const sim_call_t *call = &self->calls[i];
         sim_note_t *note = &self->notes[call->note];
-        if (call->host == host->index && call->taken && note->gots[call->got] == SIM_GOT_KNOWN)
+        bool told = receipted && note->seen && note->status == NM_STATUS_SENT;
+        if (call->host == host->index && call->taken && !told && note->gots[call->got] == SIM_GOT_KNOWN)
             note->gots[call->got] = SIM_GOT_FORGOTTEN;
     }
 }
@@ -98,12 +112,13 @@ s_on_return(sim_t *self, sim_event_t *event)
     sim_at(self, out_ms, (sim_event_t){ .run = s_on_out, .to = event->to });
 }
 
-//  A dead letter that was on its way again has no content at its gateway any more.
+//  A dead letter that was on its way again has no content at its gateway any more; that it has failed is what was heard
+//  before.
 static void
 s_lose_replays(sim_t *self)
 {
     for (size_t i = 0; i < self->note_count; i++)
-        if (self->notes[i].replays && !(self->notes[i].seen && self->notes[i].status >= NM_STATUS_SENT))
+        if (self->notes[i].replays && !(self->notes[i].seen && self->notes[i].status == NM_STATUS_SENT))
             sim_ledger_excuse_note(self, i);
 }
 
@@ -120,18 +135,22 @@ s_on_forget(sim_t *self, sim_event_t *event)
            (sim_event_t){ .run = s_on_return, .to = event->to });
 }
 
-//  One whose loss is survived: another of its role is there, and nothing else happens to it.
+//  One whose loss is survived: another of its role is there, a lobby is left, and nothing else happens to it.
 static bool
 s_may_go(const sim_host_t *host)
 {
     const sim_t *self = host->sim;
-    bool owner = host->role.id == NM_ROLE_USER || host->role.id == NM_ROLE_DEADLETTER;
-    if (!host->actor || owner || host->seat->newcomer || host->draining || host->revoked)
+    bool role = false, lobby = !host->place.lobby[0];
+    if (!host->actor || host->forgotten || host->draining || host->revoked)
         return false;
-    for (size_t i = 0; i < self->host_count; i++)
-        if (&self->hosts[i] != host && self->hosts[i].present && self->hosts[i].role.id == host->role.id)
-            return true;
-    return false;
+    for (size_t i = 0; i < self->host_count; i++) {
+        const sim_host_t *other = &self->hosts[i];
+        if (other == host || !other->present || other->forgotten || !other->life)
+            continue;
+        role |= other->role.id == host->role.id;
+        lobby |= other->place.lobby[0] != 0;
+    }
+    return role && lobby;
 }
 
 static void
@@ -144,7 +163,7 @@ s_on_loss(sim_t *self, sim_event_t *event)
         sim_at(self, self->now_ms + AGAIN_MS, *event);
         return;
     }
-    self->lost = host;
+    self->lost++;
     self->tally->losses++;
     sim_host_lose(host);
     s_forget_calls(host);
@@ -158,7 +177,7 @@ s_on_loss(sim_t *self, sim_event_t *event)
 void
 sim_loss_open(sim_t *self)
 {
-    if (self->loses)
+    for (unsigned i = 0; i < self->losses; i++)
         sim_at(self, sim_dice_between(&self->dice, self->heal_ms / 4, self->heal_ms),
                (sim_event_t){ .run = s_on_loss });
 }

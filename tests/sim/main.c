@@ -101,7 +101,8 @@ s_tell(const s_options_t *options, const s_board_t *boards, int64_t began_ms, co
     printf("%s: %llu seeds in %.1f s (%.2f ms of a core each), %llu h simulated: %llu turns, %llu commits, %llu mails; "
            "%llu crashes, %llu stops, %llu full, %llu rolled back, %llu restored; %llu notifications, %llu sent, "
            "%llu failed, %llu excused; %llu taken by servers, %llu duplicates, all explained; "
-           "%llu with own directories, %llu newcomers, %llu statements, %llu lies; %llu drained, %llu of them for "
+           "%llu with own directories, %llu newcomers, %llu new keys, %llu statements, %llu lies; %llu drained, %llu "
+           "of them for "
            "good, %llu called back; %llu machines lost, "
            "%llu notifications inherited, %llu back and out again\n",
            word, (unsigned long long) sum.seeds, took_s,
@@ -112,9 +113,10 @@ s_tell(const s_options_t *options, const s_board_t *boards, int64_t began_ms, co
            (unsigned long long) sum.restores, (unsigned long long) sum.notes, (unsigned long long) sum.sent,
            (unsigned long long) sum.failed, (unsigned long long) sum.excused, (unsigned long long) sum.gots,
            (unsigned long long) sum.duplicates, (unsigned long long) sum.directories,
-           (unsigned long long) sum.newcomers, (unsigned long long) sum.statements, (unsigned long long) sum.lies,
-           (unsigned long long) sum.drained, (unsigned long long) sum.gone, (unsigned long long) sum.recalled,
-           (unsigned long long) sum.losses, (unsigned long long) sum.inherited, (unsigned long long) sum.returns);
+           (unsigned long long) sum.newcomers, (unsigned long long) sum.renewals, (unsigned long long) sum.statements,
+           (unsigned long long) sum.lies, (unsigned long long) sum.drained, (unsigned long long) sum.gone,
+           (unsigned long long) sum.recalled, (unsigned long long) sum.losses, (unsigned long long) sum.inherited,
+           (unsigned long long) sum.returns);
     fflush(stdout);
 }
 

@@ -22,16 +22,17 @@ typedef enum {
     S_CLOCK,      //  The wall clock of a host is stepped
     S_PROVIDERS,  //  The mail servers are bad
     S_LIES,       //  They take mail and do not say so
+    S_RENEW,      //  A host gets another key
     S_REVOKE,     //  The certificate of a host is ended
     S_FORGE,      //  An actor tells another what nobody has said
     S_ROLL_BACK,  //  A host gets an old copy of its disk
     S_KIND_COUNT,
 } s_kind_t;
 
-static const char *const NAMES[] = { "cut",       "split", "deaf",   "mute",  "halves",   "swizzle",
-                                     "loss",      "twice", "slow",   "crash", "crashes",  "crash-all",
-                                     "leave",     "drain", "freeze", "full",  "tight",    "clock",
-                                     "providers", "lies",  "revoke", "forge", "roll-back" };
+static const char *const NAMES[] = { "cut",       "split", "deaf",   "mute",   "halves",  "swizzle",
+                                     "loss",      "twice", "slow",   "crash",  "crashes", "crash-all",
+                                     "leave",     "drain", "freeze", "full",   "tight",   "clock",
+                                     "providers", "lies",  "renew",  "revoke", "forge",   "roll-back" };
 _Static_assert(NM_COUNT(NAMES) == S_KIND_COUNT, "a name for each fault");
 
 //  -- Wires
@@ -155,6 +156,7 @@ s_begin(sim_t *self, sim_event_t *event)
         self->providers.vanished = 100;
         self->providers.late = 100;
         break;
+    case S_RENEW: sim_directory_renew(host); break;
     case S_REVOKE: sim_directory_revoke(host); break;
     case S_FORGE: sim_directory_lie(&self->hosts[event->from], host); break;
     case S_ROLL_BACK: s_copy(host); break;
@@ -268,7 +270,7 @@ sim_nemesis_open(sim_t *self)
     self->heal_ms = lasting ? sim_dice_between(dice, 7000, 12000) : sim_dice_between(dice, 1000, 6000);
     size_t count = (size_t) sim_dice_between(dice, 0, SIM_SPELL_MAX);
     self->client_loss = sim_dice_odds(dice, 500) ? (unsigned) sim_dice_below(dice, 200) : 0;
-    bool may_roll_back = sim_dice_odds(dice, 250) && !self->loses;
+    bool may_roll_back = sim_dice_odds(dice, 250) && !self->losses;
     for (size_t i = 0; i < count; i++)
         s_draw_spell(self, may_roll_back);
     s_launch_newcomers(self);

@@ -49,6 +49,12 @@ sim_net_forget(sim_t *self, size_t from)
     self->forgotten[from] = self->event_order;
 }
 
+void
+sim_net_rebind(sim_t *self, size_t to)
+{
+    self->rebound[to] = self->event_order;
+}
+
 //  What waits in a sender's kernel is sent when the way is free, or never.
 static void
 s_wait(sim_t *self, sim_event_t *event)
@@ -66,10 +72,10 @@ s_on_frame(sim_t *self, sim_event_t *event)
 {
     const sim_host_t *from = &self->hosts[event->from];
     sim_host_t *to = &self->hosts[event->to];
-    if (event->order <= self->forgotten[event->from])
-        return;
     //  A reply belongs to the connection of the process that asked.
     bool answers = event->kind == NM_IN_REPLY || event->kind == NM_IN_WELCOME;
+    if (event->order <= self->forgotten[event->from] || (!answers && event->order <= self->rebound[event->to]))
+        return;
     if (answers && nm_get_u32(event->caller.route + 1) != to->life)
         return;
     if (self->wires[event->from][event->to].cut || !to->actor) {
@@ -82,7 +88,7 @@ s_on_frame(sim_t *self, sim_event_t *event)
     sim_input_t input = { .input = { .kind = (nm_input_kind_t) event->kind,
                                      .peer = knocks ? "" : from->seat->entry->name,
                                      .role = knocks ? NM_ROLE_NONE : from->seat->role->id,
-                                     .client_key = sim_directory_cert(from)->public_key,
+                                     .client_key = sim_directory_calls_by(from),
                                      .caller = event->caller },
                           .bytes = event->bytes };
     if (sim_host_give(to, &input))

@@ -1,7 +1,8 @@
 #include "tests/sim/sim.h"
 
-//  Per mille of the simulations in which each actor has a directory of its own, and of those in which one is lost.
-enum { GOSSIP_ODDS = 333, LOSS_ODDS = 200 };
+//  Per mille of the simulations in which each actor has a directory of its own, of those in which one is lost, and of
+//  those in which another is.
+enum { GOSSIP_ODDS = 333, LOSS_ODDS = 200, SECOND_ODDS = 400 };
 
 //  -- Events: a binary heap by time, then by the order they were put in.
 
@@ -159,7 +160,8 @@ sim_run(const sim_ground_t *ground, uint64_t seed, bool verbose, sim_tally_t *ta
     self->next_ask = 1;
     sim_dice_sow(sim_dice(&self->dice));
     self->gossips = sim_dice_odds(&self->dice, GOSSIP_ODDS);
-    self->loses = self->gossips && sim_dice_odds(&self->dice, LOSS_ODDS);
+    if (self->gossips && sim_dice_odds(&self->dice, LOSS_ODDS))
+        self->losses = 1 + sim_dice_odds(&self->dice, SECOND_ODDS);
     tally->directories += self->gossips;
     sim_hosts_open(self);
     sim_nemesis_open(self);

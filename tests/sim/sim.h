@@ -20,7 +20,7 @@ enum {
     SIM_NOTE_MAX = SIM_PEOPLE_COUNT,
     SIM_GOT_MAX = 32,
     SIM_SPELL_MAX = 12,
-    SIM_STATEMENT_MAX = 4,
+    SIM_STATEMENT_MAX = 6,
     SIM_HEAL_MS = 90000,    //  After the faults: everything must be final and empty within this
     SIM_SETTLE_MS = 25000,  //  ... and everybody known to everybody within this once all are up
 };
@@ -86,8 +86,12 @@ struct sim_host {
     nm_directory_t *directory;  //  Its own; NULL: it is down, or all share the ground's
     nm_mesh_actor_t place;      //  Where it is found now
     unsigned moves;
-    size_t cert;        //  Which of the seat's certificates it goes by ...
-    size_t revoked;     //  ... and how many of them are revoked
+    size_t cert;        //  Which of the seat's certificates it starts by ...
+    size_t own;         //  ... and goes by now; since it was renewed,
+    size_t bound;       //  its sockets are bound by this one
+    size_t calls;       //  and it calls by this
+    size_t revoked;     //  How many of them are revoked
+    bool renewed;       //  Somebody wants it to go by the second
     int64_t turn_ms;    //  When it has its next turn; INT64_MAX: not running
     int64_t frozen_ms;  //  It has none before this
     sim_input_t *inputs;
@@ -98,8 +102,9 @@ struct sim_host {
     unsigned full_odds;    //  Of a commit that finds no room, per mille
     bool tight;            //  Its store looks nearly full
 
-    uint64_t voids;      //  Numbers without mail that it has seen, over all lives
-    uint64_t void_mark;  //  ... and those of this life before the turn under way
+    uint64_t voids;                   //  Numbers without mail that it has seen, over all lives ...
+    uint64_t voids_of[SIM_SEAT_MAX];  //  ... and of those that are lost, what each had sent
+    uint64_t void_mark;               //  ... and those of this life before the turn under way
 
     sim_disk_t copy;  //  An old copy of its disk
     bool has_copy;
@@ -156,6 +161,9 @@ void sim_net_send(sim_t *self, size_t from, size_t to, nm_input_kind_t kind, con
 
 //  What this host has sent and what has not arrived is gone.
 void sim_net_forget(sim_t *self, size_t from);
+
+//  What is on the way to this host is gone: its sockets are bound anew.
+void sim_net_rebind(sim_t *self, size_t to);
 
 //  -- provider.c: the mail servers
 
@@ -236,8 +244,9 @@ typedef struct {
 
 void sim_clients_open(sim_t *self);
 
-//  The number of an operator's ask to publish a statement at a host.
+//  The number of an operator's ask to publish a statement at a host, and to go by another key.
 uint64_t sim_client_publish_id(sim_t *self, size_t statement, size_t host);
+uint64_t sim_client_renew_id(sim_t *self, size_t host);
 
 //  A reply at the door.
 void sim_client_reply(sim_t *self, nm_bytes_t frame);
@@ -265,6 +274,11 @@ bool sim_directory_reaches(const sim_host_t *host, const nm_output_t *output, co
 
 //  Does the key of the sender get past the handshake?
 bool sim_directory_admits(const sim_host_t *to, const sim_host_t *from);
+const uint8_t *sim_directory_calls_by(const sim_host_t *host);
+
+//  The host is told to go by a new key pair, as `nctl cert renew` does; later the old certificate may be revoked.
+void sim_directory_renew(sim_host_t *host);
+void sim_directory_renewed(sim_host_t *host, unsigned status);
 
 //  The certificate of the host is ended; later it gets another one.
 void sim_directory_revoke(sim_host_t *host);
@@ -277,8 +291,8 @@ void sim_directory_unheard(sim_host_t *host);
 //  An actor pushes what nobody has said.
 void sim_directory_lie(sim_host_t *liar, sim_host_t *to);
 
-//  After each turn: nothing is believed that was not said.
-void sim_directory_check(const sim_host_t *host);
+//  After each turn: nothing is believed that was not said. Of a new key of its own it takes note.
+void sim_directory_check(sim_host_t *host);
 
 //  Does everybody know everybody as he is now? Else why says who does not.
 bool sim_directory_is_settled(sim_t *self, char why[160]);
@@ -289,7 +303,7 @@ void sim_directory_forget(sim_host_t *host);
 //  All who take part are up, and know that the host is gone.
 bool sim_directory_all_see_gone(const sim_host_t *host);
 
-//  -- loss.c: a machine is lost with its disk, and forgotten; now and then it is back with it all the same. Once at most.
+//  -- loss.c: machines are lost with their disks, and forgotten; now and then one is back with it all the same.
 void sim_loss_open(sim_t *self);
 
 //  -- nemesis.c: faults
@@ -300,7 +314,7 @@ void sim_nemesis_open(sim_t *self);
 //  -- ledger.c: what must hold
 
 typedef struct {
-    uint64_t *marks;  //  Of mail that was handled, open addressing; 0: free
+    uint64_t *marks;  //  Of mail that was handled, and by whom: open addressing; 0: free
     size_t room, count;
     uint64_t handled[SIM_SEAT_MAX][SIM_SEAT_MAX];  //  How many: to, from
 
@@ -348,8 +362,8 @@ void sim_ledger_close(sim_t *self);
 //  What many runs add up to.
 typedef struct {
     uint64_t seeds, turns, commits, crashes, rollbacks, stops, restores, full, notes, excused, sent, failed, gots,
-        duplicates, mails, simulated_ms, directories, newcomers, statements, lies, drained, gone, recalled, losses,
-        inherited, returns;
+        duplicates, mails, simulated_ms, directories, newcomers, statements, lies, drained, gone, recalled, renewals,
+        losses, inherited, returns;
 } sim_tally_t;
 
 struct sim {
@@ -371,6 +385,7 @@ struct sim {
     sim_wire_t wires[SIM_SEAT_MAX][SIM_SEAT_MAX];
     sim_weather_t weather;
     uint64_t forgotten[SIM_SEAT_MAX];  //  Frames of this sender with a lower order are gone
+    uint64_t rebound[SIM_SEAT_MAX];    //  ... and those to this receiver
 
     sim_providers_t providers;
     sim_call_t *calls;
@@ -387,8 +402,8 @@ struct sim {
     sim_statement_t statements[SIM_STATEMENT_MAX];
     size_t statement_count;
 
-    bool loses;        //  A machine will be lost
-    sim_host_t *lost;  //  It is; else NULL
+    unsigned losses;   //  So many machines will be lost
+    unsigned lost;     //  ... and so many are by now
     bool rolled_back;  //  Some store was, in this run
     sim_ledger_t ledger;
     sim_tally_t *tally;
