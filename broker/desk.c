@@ -219,12 +219,21 @@ s_count_offence(nm_actor_t *self, const nm_input_t *input)
            NM_OFFENDER_FAULT_MAX, NM_OFFENDER_BLOCK_MS / 1000);
 }
 
+//  The next one that can be read: those of others travel in the same frame.
+static bool
+s_next(nm_list_t *list, const nm_shape_t *shape, void *record)
+{
+    nm_rc_t rc;
+    while ((rc = nm_list_decode(list, shape, record)) == NM_ERR_MALFORMED)
+        ;
+    return rc == NM_OK;
+}
+
 nm_rc_t
 nm_desk_take_ask(nm_actor_t *self, const nm_input_t *input)
 {
     nm_ask_headers_t headers;
     nm_list_t list;
-    nm_bytes_t raw;
     if (input->role == NM_ROLE_CLIENT &&
         nm_offenders_blocked(&self->offenders, input->client_key, self->turn.now.mono_ms))
         return NM_OK;
@@ -235,11 +244,9 @@ nm_desk_take_ask(nm_actor_t *self, const nm_input_t *input)
                         "This is not a well-formed ask frame; PROTOCOL.md says what one looks like.");
         return NM_OK;
     }
-    while (rc == NM_OK && nm_list_next(&list, &raw) == NM_OK) {
-        nm_ask_t ask;
-        if (nm_record_decode(&nm_ask_shape, &ask, raw, NULL, "") == NM_OK)
-            rc = s_take_one(self, input, &headers, &ask);
-    }
+    nm_ask_t ask;
+    while (rc == NM_OK && s_next(&list, &nm_ask_shape, &ask))
+        rc = s_take_one(self, input, &headers, &ask);
     return rc;
 }
 
@@ -249,13 +256,10 @@ nm_desk_refuse(nm_actor_t *self, const nm_input_t *input, unsigned status, const
 {
     nm_ask_headers_t headers;
     nm_list_t list;
-    nm_bytes_t raw;
     if (s_open_frame(input->bytes, &headers, &list) != NM_OK)
         return;
-    while (nm_list_next(&list, &raw) == NM_OK) {
-        nm_ask_t ask;
-        if (nm_record_decode(&nm_ask_shape, &ask, raw, NULL, "") != NM_OK)
-            continue;
+    nm_ask_t ask;
+    while (s_next(&list, &nm_ask_shape, &ask)) {
         nm_caller_t caller = input->caller;
         caller.id = ask.id;
         nm_metric_add(self->metric.asks_undone, 1);
@@ -390,8 +394,8 @@ nm_rc_t
 nm_desk_take_reply(nm_actor_t *self, const nm_input_t *input)
 {
     nm_reply_frame_t frame;
+    nm_reply_t reply;
     nm_list_t list;
-    nm_bytes_t raw;
     nm_rc_t rc = NM_OK;
     if (nm_reader_check(input->bytes) != NM_OK ||
         nm_record_decode(&nm_reply_frame_shape, &frame, input->bytes, NULL, "") != NM_OK ||
@@ -399,10 +403,7 @@ nm_desk_take_reply(nm_actor_t *self, const nm_input_t *input)
         nm_metric_add(self->metric.bad_frames, 1);
         return NM_OK;
     }
-    while (rc == NM_OK && nm_list_next(&list, &raw) == NM_OK) {
-        nm_reply_t reply;
-        if (nm_record_decode(&nm_reply_shape, &reply, raw, NULL, "") != NM_OK)
-            continue;
+    while (rc == NM_OK && s_next(&list, &nm_reply_shape, &reply)) {
         const nm_pending_ask_t *ask = nm_asks_find(&self->asks, reply.id);
         if (ask && ask->peer && strcmp(ask->peer->actor.name, input->peer) == 0)
             rc = s_answer(self, ask, &reply);

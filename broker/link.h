@@ -62,7 +62,6 @@ typedef struct {
     uint64_t next;          //  Number that the next mail gets
     bool next_changed;      //  ... and the store does not know it yet
     uint64_t low;           //  Lowest number that still is in the open table; next if none
-    nm_spans_t receipted;   //  What it has told us is on its disk
     uint64_t forgotten;     //  Up to here the open table has been cleared
     uint32_t open_count;    //  Assigned and not receipted
     uint64_t open_size;     //  Bytes of it
@@ -73,7 +72,6 @@ typedef struct {
     bool resend;            //  Send again what is open ...
     uint64_t resend_below;  //  ... and has a number below this
     uint64_t greeted_next;  //  Our next number when we last greeted: what came later is on its way
-    nm_claims_t claim;      //  Which open numbers it may have been granted
     bool loaded;            //  The open numbers were counted once in this life
     size_t waits_in;        //  Which lane of the actor holds what waits for it alone, counted from 1; 0: none yet
     bool ended;             //  The peer is forgotten, and nothing is left of both streams
@@ -84,12 +82,17 @@ typedef struct {
     bool peer_restored;  //  It was restored, says so, and has not caught up with our low yet
     nm_id_t store;
     uint32_t epoch;
-    nm_spans_t seen;
     bool seen_changed;  //  This turn took something in
     bool met;           //  This turn took a greeting that is well: undone with the turn
     bool receipt_due;
     uint32_t granted;      //  Credit we told it last
     nm_pending_t pending;  //  What it has not granted yet
+
+    //  Six KiB of numbers in the two streams. They stand last, so that the end of each turn, which looks at all links,
+    //  finds all else side by side.
+    nm_spans_t receipted;  //  Of ours: what it has told us is on its disk
+    nm_claims_t claim;     //  ... and which open numbers it may have been granted
+    nm_spans_t seen;       //  Of its: what is on our disk
 #ifdef NM_MUTANT_TIME_DEDUPE
     int64_t taken_ms;  //  When new mail of it was last taken in
 #endif

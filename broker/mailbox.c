@@ -350,27 +350,26 @@ static nm_rc_t
 s_take_mail(nm_actor_t *self, nm_link_t *link, nm_bytes_t record)
 {
     nm_mail_t mail;
+    nm_mail_item_t item;
     nm_list_t list;
-    nm_bytes_t raw;
+    nm_rc_t rc;
     if (nm_record_decode(&nm_mail_shape, &mail, record, NULL, "") != NM_OK || nm_list_open(&list, mail.items) != NM_OK)
         return nm_mailbox_bad(self, link, "its mail is malformed");
     bool ours = s_is_for_us(self, link, &mail);
     if (!ours)
         link->greet_due |= link->state != NM_LINK_ROLLED && link->state != NM_LINK_FORGOTTEN;
-    while (nm_list_next(&list, &raw) == NM_OK) {
-        nm_mail_item_t item;
-        if (nm_record_decode(&nm_mail_item_shape, &item, raw, NULL, "") != NM_OK || !item.seq ||
-            (ours && item.seq > link->seen.seen + NM_CLAIMS_WINDOW))
+    while ((rc = nm_list_decode(&list, &nm_mail_item_shape, &item)) == NM_OK) {
+        if (!item.seq || (ours && item.seq > link->seen.seen + NM_CLAIMS_WINDOW))
             return nm_mailbox_bad(self, link, "an item of its mail is malformed");
         if (!s_is_void(&item) && !nm_roles_may_mail(link->peer->actor.role, self->role->id, (unsigned) item.kind)) {
             nm_metric_add(self->metric.refused, 1);
             return nm_mailbox_bad(self, link, "its role may not send such mail");
         }
-        nm_rc_t rc = ours ? s_take_one(self, link, &mail, &item) : NM_OK;
+        rc = ours ? s_take_one(self, link, &mail, &item) : NM_OK;
         if (rc != NM_OK)
             return rc;
     }
-    return NM_OK;
+    return rc == NM_ERR_MISSING ? NM_OK : nm_mailbox_bad(self, link, "an item of its mail is malformed");
 }
 
 //  -- The rest

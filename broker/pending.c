@@ -62,9 +62,9 @@ nm_pending_has(const nm_pending_t *self, uint64_t seq)
 bool
 nm_pending_claims(nm_pending_t *self, nm_runs_t *runs)
 {
-    *runs = (nm_runs_t){ 0 };
-    if (!self->due)
+    if (!self->due)  //  Mostly; asked of each link at the end of each turn, and runs are large
         return false;
+    *runs = (nm_runs_t){ 0 };
     for (size_t i = 0; i < self->count; i++) {
         nm_pending_mail_t *mail = &self->mails[i];
         if (!mail->due || mail->taken)

@@ -71,12 +71,15 @@ nm_decoder_take_kind(nm_decoder_t *self, const nm_at_t *here, nm_kind_t kind, nm
 static const nm_field_t *
 s_find_tag(const nm_shape_t *shape, uint64_t tag, size_t *next)
 {
-    for (size_t i = 0; i < shape->field_count; i++) {
-        size_t at = *next + i < shape->field_count ? *next + i : *next + i - shape->field_count;
-        if (nm_shape_knows(shape, at) && shape->fields[at].tag == tag) {
-            *next = at + 1 < shape->field_count ? at + 1 : 0;
-            return &shape->fields[at];
-        }
+    size_t at = *next;
+    for (size_t left = shape->field_count; left; left--) {
+        const nm_field_t *field = &shape->fields[at];
+        bool found = field->tag == tag && nm_shape_knows(shape, at);
+        at = at + 1 < shape->field_count ? at + 1 : 0;
+        if (!found)
+            continue;
+        *next = at;
+        return field;
     }
     return NULL;
 }
@@ -185,7 +188,7 @@ s_open_name(nm_decoder_t *self, const nm_at_t *here, const nm_shape_t *shape, nm
         s_refuse_unknown(self, here, shape, name);
         return false;
     }
-    *key = (nm_named_t){ field, alias ? alias->alias : field->name, true, s_names(shape, field) };
+    *key = (nm_named_t){ field, alias ? alias->alias : field->name, alias != NULL, true, s_names(shape, field) };
     return true;
 }
 
@@ -199,7 +202,7 @@ s_open_tag(nm_decoder_t *self, const nm_shape_t *shape, uint64_t tag, size_t *ne
         nm_reader_raw(&self->reader, &unknown);
         return false;
     }
-    *key = (nm_named_t){ field, field->name, false, s_names(shape, field) };
+    *key = (nm_named_t){ field, field->name, false, false, s_names(shape, field) };
     return true;
 }
 
@@ -207,6 +210,9 @@ static bool
 s_take_key(nm_decoder_t *self, const nm_at_t *here, const nm_shape_t *shape, size_t *next, nm_named_t *key)
 {
     nm_value_t value;
+    uint8_t tag;
+    if (nm_reader_small(&self->reader, &tag))
+        return s_open_tag(self, shape, tag, next, key);
     switch (nm_reader_value(&self->reader, &value)) {
     case NM_KIND_STR: return s_open_name(self, here, shape, value.bytes, next, key);
     case NM_KIND_UINT: return s_open_tag(self, shape, value.number, next, key);
@@ -220,8 +226,7 @@ s_take_key(nm_decoder_t *self, const nm_at_t *here, const nm_shape_t *shape, siz
 static void
 s_refuse_again(nm_decoder_t *self, const nm_at_t *place, const nm_named_t *key)
 {
-    bool same = strcmp(key->name, key->field->name) == 0;
-    if (same)
+    if (!key->older)
         nm_decoder_refuse(self, place, "is there twice, or beside an older name of it");
     else {
         char detail[NM_DECODER_DETAIL_SIZE];
@@ -243,13 +248,12 @@ s_take_pair(nm_decoder_t *self, const nm_at_t *here, const nm_shape_t *shape, co
     uint64_t bit = UINT64_C(1) << (key->field - shape->fields);
     nm_at_t place = { here, key->name, 0 };
     bool null = key->by_name && nm_reader_peek(&self->reader) == NM_KIND_NIL;
-    bool older = strcmp(key->name, key->field->name) != 0;
-    if (fields->seen & bit && !(null && older)) {
+    if (fields->seen & bit && !(null && key->older)) {
         s_refuse_again(self, &place, key);
         return;
     }
     if (null) {  //  Absent: an older name stands beside nothing then
-        fields->seen |= older ? 0 : bit;
+        fields->seen |= key->older ? 0 : bit;
         nm_reader_nil(&self->reader);
         return;
     }
@@ -271,8 +275,9 @@ s_check_needs(nm_decoder_t *self, const nm_at_t *here, const nm_shape_t *shape, 
 {
     for (size_t i = 0; i < shape->field_count && !nm_decoder_is_over(self); i++) {
         nm_at_t place = { here, shape->fields[i].name, 0 };
-        uint64_t there = shape->fields[i].need == NM_NEED_NIL ? fields->seen : fields->given;
-        if (nm_shape_wants(shape, i) && !(there >> i & 1))
+        if (fields->given >> i & 1 || !nm_shape_wants(shape, i))
+            continue;
+        if (shape->fields[i].need != NM_NEED_NIL || !(fields->seen >> i & 1))
             nm_decoder_fault(self, &place, "is missing");
     }
 }
@@ -311,4 +316,25 @@ nm_record_decode(const nm_shape_t *shape, void *record, nm_bytes_t raw, nm_fault
     if (self.reader.bad)
         nm_decoder_fault(&self, NULL, "is not well-formed MessagePack");
     return self.wrong ? NM_ERR_MALFORMED : NM_OK;
+}
+
+nm_rc_t
+nm_list_decode(nm_list_t *self, const nm_shape_t *shape, void *record)
+{
+    if (self->index == self->count)
+        return NM_ERR_MISSING;
+
+    nm_decoder_t decoder = { .parent = "" };
+    nm_reader_open(&decoder.reader, self->rest);
+    memset(record, 0, shape->size);
+    nm_decoder_take_record(&decoder, NULL, shape, record);
+    if (nm_decoder_is_over(&decoder)) {
+        nm_bytes_t item;
+        if (nm_list_next(self, &item) != NM_OK)
+            self->index = self->count;
+        return NM_ERR_MALFORMED;
+    }
+    self->rest = nm_bytes(decoder.reader.at, (size_t) (decoder.reader.end - decoder.reader.at));
+    self->index++;
+    return NM_OK;
 }

@@ -26,6 +26,7 @@ typedef struct {
 typedef struct {
     const nm_field_t *field;
     const char *name;  //  As written: an alias, perhaps
+    bool older;        //  ... and it is one
     bool by_name;
     bool names;  //  What is meant: see NM_RECORD_NAMING
 } nm_named_t;

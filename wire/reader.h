@@ -63,6 +63,16 @@ typedef struct {
 //  Takes what comes next, whatever it is; NM_KIND_NONE if it is malformed.
 nm_kind_t nm_reader_value(nm_reader_t *self, nm_value_t *value);
 
+//  Takes a whole number below 128, which is one byte, as nearly every tag is. False: it is none, and still comes next.
+static inline bool
+nm_reader_small(nm_reader_t *self, uint8_t *number)
+{
+    if (self->bad || self->at == self->end || *self->at > 0x7f)
+        return false;
+    *number = *self->at++;
+    return true;
+}
+
 //  Each takes one value; NM_ERR_MALFORMED if it is not of that kind.
 nm_rc_t nm_reader_nil(nm_reader_t *self);
 nm_rc_t nm_reader_bool(nm_reader_t *self, bool *value);

@@ -228,6 +228,11 @@ typedef struct {
 nm_rc_t nm_list_open(nm_list_t *self, nm_bytes_t raw);
 nm_rc_t nm_list_next(nm_list_t *self, nm_bytes_t *item);
 
+//  The same for a list of records: decodes the next one into record as nm_record_decode does without faults, in the
+//  one walk that finds its end. NM_ERR_MALFORMED: it is none of that shape, and is passed over; so is all that follows if
+//  it has no end.
+nm_rc_t nm_list_decode(nm_list_t *self, const nm_shape_t *shape, void *record);
+
 //  The word of a number and back. nm_words_find answers -1 for an unknown word.
 const char *nm_words_text(const nm_words_t *words, unsigned number);
 int nm_words_find(const nm_words_t *words, nm_bytes_t word);

@@ -27,6 +27,7 @@ nm_errands_free(nm_errands_t *self)
     for (size_t i = 0; self->items && i < NM_ERRAND_COUNT; i++)
         s_free(&self->items[i]);
     free(self->items);
+    nm_touched_free(&self->touched);
     *self = (nm_errands_t){ 0 };
 }
 
@@ -58,28 +59,32 @@ s_drop_fresh(nm_errand_t *item)
 void
 nm_errands_undo(nm_errands_t *self)
 {
-    for (size_t i = 0; self->count && i < NM_ERRAND_COUNT; i++) {
-        nm_errand_t *item = &self->items[i];
+    for (size_t i = 0; i < self->touched.count; i++) {
+        nm_errand_t *item = &self->items[self->touched.slots[i]];
         item->done = false;
         if (item->used && item->fresh)
             s_release(self, item);
         else if (item->used)
             s_drop_fresh(item);
     }
+    self->touched.count = 0;
     self->look_ms = 0;
 }
 
 void
 nm_errands_commit(nm_errands_t *self)
 {
-    for (size_t i = 0; self->count && i < NM_ERRAND_COUNT; i++) {
-        nm_errand_t *item = &self->items[i];
+    for (size_t i = 0; i < self->touched.count; i++) {
+        nm_errand_t *item = &self->items[self->touched.slots[i]];
         item->fresh = false;
         for (size_t n = item->question_count; n-- > 0 && item->questions[n].fresh;)
             item->questions[n].fresh = false;
         if (item->used && item->done)
             s_release(self, item);
+        else if (item->used && !item->open_count)
+            self->look_ms = 0;  //  Whom it asked last is away: it runs in the next turn
     }
+    self->touched.count = 0;
 }
 
 //  -- Beginning
@@ -124,6 +129,7 @@ nm_errands_begin(nm_case_t *it)
     item->used = item->fresh = true;
     s_keep_ask(it, item);
     self->size += item->kept.size;
+    nm_touched_add(&self->touched, i);
     s_set_time(it, item);
     return item;
 }
@@ -216,6 +222,7 @@ s_run(nm_gateway_t *gateway, nm_turn_t *turn, nm_errand_t *item)
     if (nm_record_decode(&nm_ask_headers_shape, &ask.headers, headers, NULL, "") != NM_OK)
         return NM_ERR_BUG;
     item->done = true;
+    nm_touched_add(&gateway->errands.touched, (size_t) (item - gateway->errands.items));
     item->copies_before = item->copy_count;
     nm_rc_t rc = nm_gateway_run(gateway, turn, &ask, item);
     return rc == NM_OK && item->done ? nm_copies_settle(gateway, turn, item) : rc;
@@ -272,6 +279,22 @@ s_look(nm_errands_t *self, nm_turn_t *turn, nm_errand_t *item)
     }
 }
 
+static void
+s_look_at_all(nm_errands_t *self, nm_turn_t *turn)
+{
+    self->look_ms = nm_turn_now(turn) + LOOK_MS;
+    for (size_t i = 0; i < NM_ERRAND_COUNT; i++) {
+        nm_errand_t *item = &self->items[i];
+        if (!item->used || item->done)
+            continue;
+        s_look(self, turn, item);
+        if (!item->open_count)
+            nm_touched_add(&self->touched, i);
+    }
+}
+
+//  Only what this turn has touched, or found out by a look, can have nothing open. What asks somebody who is away once
+//  more waits for the next turn.
 nm_rc_t
 nm_errands_due(nm_gateway_t *gateway, nm_turn_t *turn)
 {
@@ -279,16 +302,12 @@ nm_errands_due(nm_gateway_t *gateway, nm_turn_t *turn)
     nm_rc_t rc = NM_OK;
     if (!self->count)
         return NM_OK;
-    bool look = nm_turn_now(turn) >= self->look_ms;
-    if (look)
-        self->look_ms = nm_turn_now(turn) + LOOK_MS;
-    for (size_t i = 0; rc == NM_OK && i < NM_ERRAND_COUNT; i++) {
-        nm_errand_t *item = &self->items[i];
-        if (!item->used || item->done)
-            continue;
-        if (look)
-            s_look(self, turn, item);
-        if (!item->open_count)
+    if (nm_turn_now(turn) >= self->look_ms)
+        s_look_at_all(self, turn);
+    size_t count = self->touched.count;
+    for (size_t i = 0; rc == NM_OK && i < count; i++) {
+        nm_errand_t *item = &self->items[self->touched.slots[i]];
+        if (item->used && !item->done && !item->open_count)
             rc = s_run(gateway, turn, item);
     }
     nm_turn_wake(turn, self->look_ms);

@@ -12,6 +12,7 @@
 #define NM_ERRANDS_H
 
 #include "actors/gateway/answer.h"
+#include "actors/gateway/touched.h"
 
 struct nm_case;
 
@@ -55,6 +56,7 @@ typedef struct {
     size_t count;        //  In use
     size_t size;         //  Bytes that they keep
     int64_t look_ms;
+    nm_touched_t touched;
 } nm_errands_t;
 
 void nm_errands_free(nm_errands_t *self);

@@ -11,6 +11,7 @@ void
 nm_forwards_free(nm_forwards_t *self)
 {
     free(self->items);
+    nm_touched_free(&self->touched);
     *self = (nm_forwards_t){ 0 };
 }
 
@@ -25,21 +26,25 @@ s_release(nm_forwards_t *self, nm_forward_t *item)
 void
 nm_forwards_undo(nm_forwards_t *self)
 {
-    for (size_t i = 0; self->count && i < NM_FORWARD_COUNT; i++) {
-        self->items[i].done = false;
-        if (self->items[i].used && self->items[i].fresh)
-            s_release(self, &self->items[i]);
+    for (size_t i = 0; i < self->touched.count; i++) {
+        nm_forward_t *item = &self->items[self->touched.slots[i]];
+        item->done = false;
+        if (item->used && item->fresh)
+            s_release(self, item);
     }
+    self->touched.count = 0;
 }
 
 void
 nm_forwards_commit(nm_forwards_t *self)
 {
-    for (size_t i = 0; self->count && i < NM_FORWARD_COUNT; i++) {
-        self->items[i].fresh = false;
-        if (self->items[i].used && self->items[i].done)
-            s_release(self, &self->items[i]);
+    for (size_t i = 0; i < self->touched.count; i++) {
+        nm_forward_t *item = &self->items[self->touched.slots[i]];
+        item->fresh = false;
+        if (item->used && item->done)
+            s_release(self, item);
     }
+    self->touched.count = 0;
 }
 
 static nm_forward_t *
@@ -56,6 +61,7 @@ s_take(nm_case_t *it, const nm_peer_t *gateway, int64_t timeout_ms, uint64_t *to
     self->count++;
     item->serial++;
     item->used = item->fresh = true;
+    nm_touched_add(&self->touched, self->next);
     item->asker = it->asker;
     item->gateway = gateway;
     item->until_ms = it->now_ms + timeout_ms + LATE_MS;
@@ -171,6 +177,7 @@ nm_forwards_reply(nm_gateway_t *gateway, nm_turn_t *turn, const nm_reply_in_t *r
     if (!item->used || item->done || item->serial != (uint32_t) reply->token)
         return NM_OK;
     item->done = true;
+    nm_touched_add(&self->touched, slot);
     nm_answer_t to = { gateway, turn, &item->asker };
     return s_pass_back(&to, item, reply);
 }
@@ -191,6 +198,7 @@ nm_forwards_due(nm_gateway_t *gateway, nm_turn_t *turn)
         if (!item->used || item->done || !(away || now_ms >= item->until_ms))
             continue;
         item->done = true;
+        nm_touched_add(&self->touched, i);
         nm_answer_t to = { gateway, turn, &item->asker };
         s_answer_away(&to);
     }

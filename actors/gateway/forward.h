@@ -12,6 +12,7 @@
 #define NM_FORWARD_H
 
 #include "actors/gateway/answer.h"
+#include "actors/gateway/touched.h"
 
 struct nm_case;
 
@@ -32,6 +33,7 @@ typedef struct {
     size_t count;         //  In use
     size_t next;          //  Where the look for a free place begins
     int64_t look_ms;      //  When those who were asked are looked at next
+    nm_touched_t touched;
 } nm_forwards_t;
 
 void nm_forwards_free(nm_forwards_t *self);

@@ -195,17 +195,13 @@ static nm_rc_t
 s_on_mail(void *state, nm_turn_t *turn, const nm_mail_in_t *mail)
 {
     nm_event_t event;
-    nm_attempt_t attempt;
     if (mail->kind == NM_MAIL_COPY)
         return nm_copies_mail(state, turn, mail);
     if (mail->kind != NM_MAIL_EVENT)
         return NM_ERR_MALFORMED;
     if (mail->body.size == 0)  //  What it spoke of was over when it left
         return NM_OK;
-    nm_rc_t rc = nm_record_decode(&nm_event_shape, &event, mail->body, NULL, "");
-    if (rc == NM_OK && NM_HAS(&event, event, attempt))
-        rc = nm_record_decode(&nm_attempt_shape, &attempt, event.attempt, NULL, "");
-    if (rc != NM_OK)
+    if (nm_record_decode(&nm_event_shape, &event, mail->body, NULL, "") != NM_OK)
         return NM_ERR_MALFORMED;
     return mail->role == NM_ROLE_GATEWAY ? nm_notes_copy_event(state, turn, &event)
                                          : nm_notes_event(state, turn, &event, mail->peer);

@@ -13,16 +13,15 @@ static nm_rc_t
 s_read_list(const nm_shape_t *shape, bool has, nm_bytes_t raw, void *records, size_t max, size_t *count)
 {
     nm_list_t list;
-    nm_bytes_t item;
+    nm_rc_t rc;
     *count = 0;
     if (!has)
         return NM_OK;
     if (nm_list_open(&list, raw) != NM_OK || list.count > max)
         return NM_ERR_CORRUPT;
-    while (nm_list_next(&list, &item) == NM_OK)
-        if (nm_record_decode(shape, (char *) records + shape->size * (*count)++, item, NULL, "") != NM_OK)
-            return NM_ERR_CORRUPT;
-    return NM_OK;
+    while ((rc = nm_list_decode(&list, shape, (char *) records + shape->size * *count)) == NM_OK)
+        ++*count;
+    return rc == NM_ERR_MISSING ? NM_OK : NM_ERR_CORRUPT;
 }
 
 nm_rc_t

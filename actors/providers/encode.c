@@ -40,32 +40,60 @@ s_is_quoted(nm_bytes_t text, size_t i, bool line_start)
     return byte == '.' || (byte == 'F' && text.size - i >= 5 && memcmp(text.at + i, "From ", 5) == 0);
 }
 
+//  How many bytes from i on, at most max, stand for themselves wherever in a line but at its start. A space does so
+//  before another of them.
+static size_t
+s_plain_size(nm_bytes_t text, size_t i, size_t max)
+{
+    size_t end = max < text.size - i ? i + max : text.size, plain = i;
+    for (size_t at = i; at < end; at++) {
+        uint8_t byte = text.at[at];
+        if (byte < 0x20 || byte > 0x7e || byte == '=')
+            break;
+        if (byte != ' ')
+            plain = at + 1;
+    }
+    return plain - i;
+}
+
+//  Writes the byte at i, which ends no line. column: where on the line; returns where the next one goes.
+static size_t
+s_quote_byte(nm_bytes_t text, size_t i, size_t column, nm_buf_t *out)
+{
+    bool quoted = s_is_quoted(text, i, column == 0);
+    //  A soft break takes one column itself, which the last item of a line needs not leave free.
+    size_t most = s_at_line_end(text, i + 1) ? NM_MAIL_LINE_MAX : NM_MAIL_LINE_MAX - 1;
+    if (column + (quoted ? 3 : 1) > most) {
+        nm_buf_add(out, "=\r\n", 3);
+        column = 0;
+        quoted = s_is_quoted(text, i, true);
+    }
+    if (quoted)
+        nm_buf_add(out, (char[]){ '=', HEX[text.at[i] >> 4], HEX[text.at[i] & 15] }, 3);
+    else
+        nm_buf_add(out, text.at + i, 1);
+    return column + (quoted ? 3 : 1);
+}
+
 void
 nm_encode_quoted(nm_bytes_t text, nm_buf_t *out)
 {
-    size_t column = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        if (s_at_line_end(text, i)) {
+    size_t column = 0, i = 0;
+    while (i < text.size) {
+        //  Nearly all text is plain, and is copied as far as the line has room for it and a soft break.
+        bool inside = column && column < NM_MAIL_LINE_MAX - 1;
+        size_t plain = inside ? s_plain_size(text, i, NM_MAIL_LINE_MAX - 1 - column) : 0;
+        if (plain) {
+            nm_buf_add(out, text.at + i, plain);
+            column += plain;
+            i += plain;
+        } else if (s_at_line_end(text, i)) {
             nm_buf_add(out, "\r\n", 2);
             column = 0;
-            i++;
-            continue;
+            i += 2;
+        } else {
+            column = s_quote_byte(text, i++, column, out);
         }
-        bool quoted = s_is_quoted(text, i, column == 0);
-        size_t size = quoted ? 3 : 1;
-        //  A soft break takes one column itself, which the last item of a line needs not leave free.
-        size_t most = s_at_line_end(text, i + 1) ? NM_MAIL_LINE_MAX : NM_MAIL_LINE_MAX - 1;
-        if (column + size > most) {
-            nm_buf_add(out, "=\r\n", 3);
-            column = 0;
-            quoted = s_is_quoted(text, i, true);
-            size = quoted ? 3 : 1;
-        }
-        if (quoted)
-            nm_buf_add(out, (char[]){ '=', HEX[text.at[i] >> 4], HEX[text.at[i] & 15] }, 3);
-        else
-            nm_buf_add(out, text.at + i, 1);
-        column += size;
     }
 }
 

@@ -181,6 +181,35 @@ takes_every_type_by_name(void **state)
 }
 
 static void
+decodes_a_list_of_records_in_one_walk(void **state)
+{
+    (void) state;
+    nm_buf_t raw = { 0 };
+    nm_list_t list;
+    nm_leaf_t leaf;
+    s_pack_text("[{'word': 'elm', 'count': 3}, {'word': 'oak'}, 7, {'word': 'ash'}]", &raw);
+    assert_int_equal(nm_list_open(&list, nm_buf_bytes(&raw)), NM_OK);
+    assert_int_equal(nm_list_decode(&list, &nm_leaf_shape, &leaf), NM_OK);
+    assert_true(nm_bytes_is(leaf.word, "elm"));
+    assert_true(leaf.count == 3);
+    assert_int_equal(nm_list_decode(&list, &nm_leaf_shape, &leaf), NM_OK);
+    assert_true(nm_bytes_is(leaf.word, "oak"));
+    assert_false(NM_HAS(&leaf, leaf, count));
+    assert_int_equal(nm_list_decode(&list, &nm_leaf_shape, &leaf), NM_ERR_MALFORMED);
+    assert_int_equal(nm_list_decode(&list, &nm_leaf_shape, &leaf), NM_OK);
+    assert_true(nm_bytes_is(leaf.word, "ash"));
+    assert_int_equal(nm_list_decode(&list, &nm_leaf_shape, &leaf), NM_ERR_MISSING);
+
+    //  What has no end takes all behind it along.
+    assert_int_equal(nm_list_open(&list, nm_bytes(raw.at, raw.size - 1)), NM_OK);
+    for (size_t i = 0; i < 3; i++)
+        nm_list_decode(&list, &nm_leaf_shape, &leaf);
+    assert_int_equal(nm_list_decode(&list, &nm_leaf_shape, &leaf), NM_ERR_MALFORMED);
+    assert_int_equal(nm_list_decode(&list, &nm_leaf_shape, &leaf), NM_ERR_MISSING);
+    nm_buf_free(&raw);
+}
+
+static void
 names_every_fault_at_once_with_its_pointer(void **state)
 {
     (void) state;
@@ -462,6 +491,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_every_type_by_name),
+        cmocka_unit_test(decodes_a_list_of_records_in_one_walk),
         cmocka_unit_test(names_every_fault_at_once_with_its_pointer),
         cmocka_unit_test(holds_each_type_to_its_limit),
         cmocka_unit_test(null_means_absent),
