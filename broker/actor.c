@@ -196,18 +196,21 @@ s_load(nm_actor_t *self)
     return rc;
 }
 
+static nm_rc_t
+s_tell_one(void *arg, const nm_peer_t *peer)
+{
+    nm_actor_t *self = arg;
+    return self->role->forgotten(self->state, &self->turn, peer);
+}
+
 //  Tells of all whenever the directory has changed: a role knows whom it has heard of.
 static nm_rc_t
 s_tell_forgotten(nm_actor_t *self)
 {
-    nm_rc_t rc = NM_OK;
     if (!self->role->forgotten || self->told_version == self->directory_version)
         return NM_OK;
-    for (size_t i = 0; i < self->peer_count && rc == NM_OK; i++)
-        if (self->peers[i]->lost_ms)
-            rc = self->role->forgotten(self->state, &self->turn, self->peers[i]);
     self->told_version = self->directory_version;
-    return rc;
+    return nm_directory_each_lost(self->setup.directory, s_tell_one, self);
 }
 
 static nm_rc_t

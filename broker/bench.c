@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <limits.h>
+#include <sodium.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -1080,6 +1081,30 @@ nm_bench_bury(nm_bench_t *self, const char *name)
     s_peer_t *peer = s_peer(self, name);
     peer->away = true;
     s_change_peer(self, peer, true);
+}
+
+void
+nm_bench_bury_stranger(nm_bench_t *self, const char *name)
+{
+    //  The key of the mesh's authority: RFC 8032, 7.1, test 1.
+    static const uint8_t SEED[crypto_sign_SEEDBYTES] = { 0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60,
+                                                         0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec, 0x2c, 0xc4,
+                                                         0x44, 0x49, 0xc5, 0x69, 0x7b, 0x32, 0x69, 0x19,
+                                                         0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60 };
+    uint8_t public_key[crypto_sign_PUBLICKEYBYTES], secret[crypto_sign_SECRETKEYBYTES], signature[crypto_sign_BYTES];
+    nm_stated_t stated = { .kind = NM_STATED_FORGET, .at_ms = self->now.wall_ms };
+    nm_statement_t statement = { .has = 0 };
+    nm_error_t error = { .text = "" };
+    nm_buf_t text = { 0 };
+    snprintf(stated.name, sizeof stated.name, "%s", name);
+    nm_stated_write(&stated, &text);
+    crypto_sign_seed_keypair(public_key, secret, SEED);
+    crypto_sign_detached(signature, NULL, text.at, text.size, secret);
+    NM_PUT(&statement, statement, text, nm_buf_bytes(&text));
+    NM_PUT(&statement, statement, signature, nm_bytes(signature, sizeof signature));
+    if (nm_directory_hear(self->directory, &statement, self->now, &error) != NM_OK)
+        s_die("a statement", error.text);
+    nm_buf_free(&text);
 }
 
 void

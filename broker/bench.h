@@ -124,7 +124,8 @@ void nm_bench_busy(nm_bench_t *self, const char *peer, uint64_t backlog);  //  A
 void nm_bench_away(nm_bench_t *self, const char *peer);                    //  It says goodbye: mail for it waits
 void nm_bench_back(nm_bench_t *self, const char *peer);                    //  A new process of it greets
 void nm_bench_reborn(nm_bench_t *self, const char *peer);                  //  It is killed and started again
-void nm_bench_bury(nm_bench_t *self, const char *peer);    //  The authority says that it is gone for good, disk and all
+void nm_bench_bury(nm_bench_t *self, const char *peer);  //  The authority says that it is gone for good, disk and all
+void nm_bench_bury_stranger(nm_bench_t *self, const char *name);  //  ... of one that nobody here has heard of
 void nm_bench_follow(nm_bench_t *self, const char *peer);  //  A later actor of that name, with a store of its own
 void nm_bench_full(nm_bench_t *self, bool tight);          //  The store looks tight from the next turn on
 void nm_bench_play_books(nm_bench_t *self);  //  From now on the test answers asks about books; else nobody else has any

@@ -303,6 +303,31 @@ nm_directory_find(const nm_directory_t *self, const char *name)
     return member ? &member->peer : NULL;
 }
 
+static nm_rc_t
+s_tell_of_strangers(const nm_directory_t *self, nm_lost_fn *fn, void *arg)
+{
+    nm_stated_t stated;
+    nm_rc_t rc = NM_OK;
+    size_t at = 0;
+    while (rc == NM_OK && nm_statements_next_forgotten(nm_gossip_statements(self->gossip), &at, &stated)) {
+        nm_peer_t stranger = { .forgotten = true, .lost_ms = stated.at_ms };
+        nm_bytes_to_text(nm_text(stated.name), stranger.actor.name, sizeof stranger.actor.name);
+        if (!nm_directory_find_member(self, stated.name))
+            rc = fn(arg, &stranger);
+    }
+    return rc;
+}
+
+nm_rc_t
+nm_directory_each_lost(const nm_directory_t *self, nm_lost_fn *fn, void *arg)
+{
+    nm_rc_t rc = NM_OK;
+    for (size_t i = 0; rc == NM_OK && i < self->member_count; i++)
+        if (self->members[i]->peer.lost_ms)
+            rc = fn(arg, &self->members[i]->peer);
+    return rc == NM_OK ? s_tell_of_strangers(self, fn, arg) : rc;
+}
+
 size_t
 nm_directory_list(const nm_directory_t *self, nm_role_id_t role, const nm_peer_t **peers, size_t max)
 {

@@ -57,6 +57,12 @@ uint64_t nm_directory_version(const nm_directory_t *self);
 
 const nm_peer_t *nm_directory_find(const nm_directory_t *self, const char *name);
 
+//  All that were ever lost, as lost_ms says; stops at the first result that is not NM_OK. Of one that came and went while
+//  this directory heard nothing, the name and the loss are all that is known: its role is NM_ROLE_NONE, and the peer
+//  lives for the call.
+typedef nm_rc_t(nm_lost_fn)(void *arg, const nm_peer_t *peer);
+nm_rc_t nm_directory_each_lost(const nm_directory_t *self, nm_lost_fn *fn, void *arg);
+
 //  All actors of a role, those of the roster first; role NM_ROLE_NONE gives all.
 //  Returns how many there are and writes at most max of them.
 size_t nm_directory_list(const nm_directory_t *self, nm_role_id_t role, const nm_peer_t **peers, size_t max);

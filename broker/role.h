@@ -121,7 +121,7 @@ typedef struct {
     nm_rc_t (*receipted)(void *state, nm_turn_t *turn, uint64_t token);
 
     //  The authority has said that an actor of this name and its disk are gone for good, last at peer->lost_ms; a later actor
-    //  of the name may be there. Told in the turn in which that is learnt, and again after each load and each change of the
+    //  of the name may be there, or nobody here ever heard of one (then its role is NM_ROLE_NONE). Told in the turn in which that is learnt, and again after each load and each change of the
     //  directory: the role keeps in its store about which loss it has done something.
     nm_rc_t (*forgotten)(void *state, nm_turn_t *turn, const nm_peer_t *peer);
 

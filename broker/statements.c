@@ -297,6 +297,19 @@ nm_statements_forgotten(const nm_statements_t *self, const char *name, nm_stated
     return found;
 }
 
+bool
+nm_statements_next_forgotten(const nm_statements_t *self, size_t *at, nm_stated_t *stated)
+{
+    bool found = false;
+    while (!found && *at < self->count) {
+        const char *name = self->items[*at]->stated.name;
+        found = nm_statements_forgotten(self, name, stated);
+        while (*at < self->count && strcmp(self->items[*at]->stated.name, name) == 0)
+            ++*at;
+    }
+    return found;
+}
+
 //  -- Comparing and telling
 
 void

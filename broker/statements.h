@@ -70,6 +70,9 @@ bool nm_statements_kill(const nm_statements_t *self, const nm_cert_t *cert, nm_e
 //  The latest forget of a name; false if there is none.
 bool nm_statements_forgotten(const nm_statements_t *self, const char *name, nm_stated_t *stated);
 
+//  The same for all names, one after the other: at begins with 0. False when there is none left.
+bool nm_statements_next_forgotten(const nm_statements_t *self, size_t *at, nm_stated_t *stated);
+
 //  -- Comparing. Statements lie in NM_BUCKET_COUNT heaps by their hash; a heap is known by all its hashes, xored.
 void nm_statements_digest(const nm_statements_t *self, uint8_t out[NM_BUCKET_COUNT * NM_BUCKET_SIZE]);
 

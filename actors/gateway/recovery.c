@@ -103,14 +103,44 @@ s_get_row(nm_txn_t *txn, const char *name, nm_recovering_t *row)
     return nm_record_decode(&nm_recovering_shape, row, value, NULL, "") == NM_OK ? NM_OK : NM_ERR_CORRUPT;
 }
 
+//  Is anything unfinished that was there before? Ids begin with their time.
+static bool
+s_is_older(nm_txn_t *txn, int64_t lost_ms)
+{
+    enum { SKEW_MS = 60000 };  //  The operator's clock and ours
+    nm_cursor_t cursor;
+    nm_bytes_t key;
+    nm_id_t id;
+    nm_cursor_open(&cursor, txn, &nm_contents_table, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
+    bool found = nm_cursor_next(&cursor, &key, NULL) == NM_OK && key.size == NM_ID_SIZE;
+    if (found)
+        memcpy(id.at, key.at, NM_ID_SIZE);
+    nm_cursor_close(&cursor);
+    return found && nm_id_time_ms(&id) <= lost_ms + SKEW_MS;
+}
+
+//  One that came and went while we heard nothing may have had work of ours: others knew it.
+static bool
+s_matters(nm_txn_t *txn, const nm_peer_t *peer)
+{
+    switch (peer->actor.role) {
+    case NM_ROLE_GATEWAY:
+    case NM_ROLE_ROUTER:
+    case NM_ROLE_EMAIL:
+    case NM_ROLE_PUSH:
+    case NM_ROLE_SMS: return true;
+    case NM_ROLE_NONE: return s_is_older(txn, peer->lost_ms);
+    default: return false;
+    }
+}
+
 nm_rc_t
 nm_recovery_forgotten(nm_gateway_t *self, nm_turn_t *turn, const nm_peer_t *peer)
 {
     nm_recovering_t row;
     const char *name = peer->actor.name;
     nm_role_id_t role = peer->actor.role;
-    bool matters = role == NM_ROLE_GATEWAY || role == NM_ROLE_ROUTER || role == NM_ROLE_EMAIL || role == NM_ROLE_PUSH ||
-                   role == NM_ROLE_SMS;
+    bool matters = s_matters(nm_turn_txn(turn), peer);
     nm_rc_t rc = matters ? s_get_row(nm_turn_txn(turn), name, &row) : NM_OK;
     bool earlier = rc == NM_OK && matters && NM_HAS(&row, recovering, lost_at) && row.lost_at < peer->lost_ms;
     if (rc != NM_ERR_MISSING && !earlier)

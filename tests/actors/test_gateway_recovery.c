@@ -427,6 +427,46 @@ what_a_router_has_had_is_no_longer_ours(void **state)
     assert_string_equal(s_recovering(self), "");
 }
 
+//  A router knew it, and passed work on to it, while this gateway was away.
+static void
+what_one_had_that_we_never_heard_of_is_sent_again(void **state)
+{
+    test_t *self = *state;
+    nm_id_t id = s_send(self, 1);
+    s_queue(self, "email-1", &id, 0, 2);
+    nm_id_t other = s_send(self, 2);
+    s_forget(self);
+    nm_bench_bury_stranger(self->bench, "email-9");
+    s_turn(self);
+    s_turn(self);
+    assert_string_equal(s_recovering(self), "email-9");
+    s_answer(self, "router-1", NULL, 0, 1);
+    s_answer(self, "router-2", NULL, 0, 1);
+    s_answer(self, "email-1", NULL, 0, 1);
+    s_answer(self, "email-2", NULL, 0, 1);
+    s_turn(self);
+    assert_int_equal(s_works(self), 1);
+    nm_work_t work = s_work(self, 0);
+    assert_true(nm_id_equal(&work.notification, &other));
+    assert_string_equal(s_recovering(self), "");
+}
+
+//  New gateways hear of all that were ever lost.
+static void
+a_stranger_lost_before_our_first_work_is_nobody_to_us(void **state)
+{
+    test_t *self = *state;
+    nm_bench_bury_stranger(self->bench, "email-9");
+    s_turn(self);
+    nm_bench_wait(self->bench, 61000);
+    s_send(self, 1);
+    s_turn(self);
+    assert_string_equal(s_recovering(self), "");
+    nm_bench_restart(self->bench);
+    s_turn(self);
+    assert_string_equal(s_recovering(self), "");
+}
+
 //  It may have got it from those who were asked before it came.
 static void
 a_later_actor_of_the_name_is_asked_as_well(void **state)
@@ -805,6 +845,8 @@ main(void)
         TEST(a_later_actor_of_the_name_is_asked_as_well),
         TEST(what_a_lost_channel_actor_had_is_sent_again_and_comes_to_an_end),
         TEST(what_a_router_has_had_is_no_longer_ours),
+        TEST(what_one_had_that_we_never_heard_of_is_sent_again),
+        TEST(a_stranger_lost_before_our_first_work_is_nobody_to_us),
         TEST(of_several_deliveries_only_the_lost_one_is_made_again),
         TEST(what_may_be_sent_only_once_fails_rather_than_risk_a_second),
         cmocka_unit_test_setup_teardown(
