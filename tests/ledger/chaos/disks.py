@@ -15,7 +15,7 @@ class Full(Nemesis):
     """Somebody else fills the disk: wholly, or until the actor must refuse new work."""
 
     row, name = 13, "disk-full"
-    SIZE_MIB, SPARE_MIB = 64, 4
+    SIZE_MIB, SPARE_MIB = 512, 4    # A gateway's store takes a third of that in 500 rounds
 
     @staticmethod
     def victims(field):

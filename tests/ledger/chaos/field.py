@@ -197,6 +197,7 @@ class Field:
 
     def expect(self, actor, *codes):
         """With which codes it may end by itself from now on, besides those it was made to end with."""
+        self.supervise_one(actor)   # An end of a moment ago goes by the codes of before
         self.expected[actor.name] = set(codes)
 
     def bring_back(self, actor, wait=True):

@@ -179,7 +179,8 @@ class Load(threading.Thread):
         self.join(seconds)
         if self.failure:
             raise self.failure
-        assert not self.is_alive(), f"{len(self.pending)} requests were not answered within {seconds:g} s"
+        assert not self.is_alive(), (f"{len(self.pending)} requests were not answered within {seconds:g} s; "
+                                     f"answers by status: {self.codes}")
 
     def abandon(self):
         """Ends now, whatever is still open."""
