@@ -27,6 +27,7 @@ nm_errands_free(nm_errands_t *self)
     for (size_t i = 0; self->items && i < NM_ERRAND_COUNT; i++)
         s_free(&self->items[i]);
     free(self->items);
+    nm_portions_free(&self->portions);
     nm_touched_free(&self->touched);
     *self = (nm_errands_t){ 0 };
 }
@@ -37,8 +38,19 @@ s_release(nm_errands_t *self, nm_errand_t *item)
     uint32_t serial = item->serial;
     self->size -= item->kept.size + item->answers.size;
     self->count--;
+    for (; item->place_count; item->place_count--)
+        nm_portions_give(&self->portions, &item->service);
     s_free(item);
     *item = (nm_errand_t){ .serial = serial };
+}
+
+//  What is kept has grown.
+static void
+s_take_places(nm_errands_t *self, nm_errand_t *item)
+{
+    size_t wanted = 1 + (item->kept.size + item->answers.size) / NM_ERRAND_PLACE_SIZE;
+    for (; item->place_count < wanted; item->place_count++)
+        nm_portions_take(&self->portions, &item->service);
 }
 
 //  What was asked in a turn that was undone never left.
@@ -119,7 +131,8 @@ nm_errands_begin(nm_case_t *it)
         self->items = nm_alloc(NM_ERRAND_COUNT * sizeof *self->items);
     while (i < NM_ERRAND_COUNT && self->items[i].used)
         i++;
-    if (i == NM_ERRAND_COUNT || self->size + it->ask->body.size > NM_ERRAND_SIZE_MAX) {
+    if (!nm_portions_may(&self->portions, &it->who.service, NM_ERRAND_COUNT) ||
+        self->size + it->ask->body.size > NM_ERRAND_SIZE_MAX) {
         nm_answer_problem(&it->answer, 503, NULL, "Too many wait for other gateways; try again.");
         return NULL;
     }
@@ -127,8 +140,10 @@ nm_errands_begin(nm_case_t *it)
     self->count++;
     item->serial++;
     item->used = item->fresh = true;
+    item->service = it->who.service;
     s_keep_ask(it, item);
     self->size += item->kept.size;
+    s_take_places(self, item);
     nm_touched_add(&self->touched, i);
     s_set_time(it, item);
     return item;
@@ -237,6 +252,7 @@ s_take_answer(nm_errands_t *self, nm_errand_t *item, nm_question_t *question, un
     question->body_size = body.size;
     nm_buf_add_bytes(&item->answers, body);
     self->size += body.size;
+    s_take_places(self, item);
     item->open_count--;
 }
 

@@ -5,12 +5,15 @@
  *  in between: before the second run nothing was written, after it the ask is answered. A
  *  restart forgets an errand, and the asker asks again.
  *
+ *  The places, and the bytes that they stand for, are shared out (portions.h): no service takes all of them.
+ *
  *  Who is away or falls silent answers with 503. A copy that is waited for (copies.h)
  *  is a question too: its receipt is the answer, 200. A later run may ask further questions.
  */
 #ifndef NM_ERRANDS_H
 #define NM_ERRANDS_H
 
+#include "actors/accounts/portions.h"
 #include "actors/gateway/answer.h"
 #include "actors/gateway/touched.h"
 
@@ -19,8 +22,9 @@ struct nm_case;
 enum {
     NM_ERRAND_COUNT = 512,
     NM_ERRAND_SIZE_MAX = 64 * 1024 * 1024,  //  Of all asks that are kept, and of what was answered
-    NM_QUESTION_COUNT = 2000,               //  Of one errand
-    NM_ABOUT_LOAN = INT32_MAX,              //  A question that is about no item of the ask: quota.h
+    NM_ERRAND_PLACE_SIZE = NM_ERRAND_SIZE_MAX / NM_ERRAND_COUNT,  //  One that keeps more has taken several places
+    NM_QUESTION_COUNT = 2000,                                     //  Of one errand
+    NM_ABOUT_LOAN = INT32_MAX,  //  A question that is about no item of the ask: quota.h
 };
 
 typedef struct {
@@ -41,6 +45,8 @@ typedef struct nm_errand {
     bool done;   //  Ran again in this turn
     uint32_t serial;
     nm_ask_in_t ask;  //  Its views are into `kept`
+    nm_id_t service;  //  Whose places it has
+    size_t place_count;
     char op[65];
     nm_buf_t kept;  //  Headers, then body
     size_t headers_size;
@@ -55,6 +61,7 @@ typedef struct {
     nm_errand_t *items;  //  NM_ERRAND_COUNT of them, made when first used
     size_t count;        //  In use
     size_t size;         //  Bytes that they keep
+    nm_portions_t portions;
     int64_t look_ms;
     nm_touched_t touched;
 } nm_errands_t;

@@ -11,6 +11,7 @@ void
 nm_forwards_free(nm_forwards_t *self)
 {
     free(self->items);
+    nm_portions_free(&self->portions);
     nm_touched_free(&self->touched);
     *self = (nm_forwards_t){ 0 };
 }
@@ -19,6 +20,7 @@ static void
 s_release(nm_forwards_t *self, nm_forward_t *item)
 {
     uint32_t serial = item->serial;
+    nm_portions_give(&self->portions, &item->service);
     *item = (nm_forward_t){ .serial = serial };
     self->count--;
 }
@@ -53,12 +55,14 @@ s_take(nm_case_t *it, const nm_peer_t *gateway, int64_t timeout_ms, uint64_t *to
     nm_forwards_t *self = &it->gateway->forwards;
     if (!self->items)
         self->items = nm_alloc(NM_FORWARD_COUNT * sizeof *self->items);
-    if (self->count == NM_FORWARD_COUNT)
+    if (!nm_portions_may(&self->portions, &it->who.service, NM_FORWARD_COUNT))
         return NULL;
     while (self->items[self->next].used)
         self->next = (self->next + 1) % NM_FORWARD_COUNT;
     nm_forward_t *item = &self->items[self->next];
     self->count++;
+    nm_portions_take(&self->portions, &it->who.service);
+    item->service = it->who.service;
     item->serial++;
     item->used = item->fresh = true;
     nm_touched_add(&self->touched, self->next);

@@ -6,12 +6,15 @@
  *
  *  What is about dead letters goes to the one actor that keeps them (letters.c says what is asked of several).
  *
+ *  The places are shared out (portions.h): one service that asks for events at another gateway waits there for a minute.
+ *
  *  Whoever is asked and is away, or falls silent meanwhile, makes the answer a 503.
  */
 #ifndef NM_FORWARD_H
 #define NM_FORWARD_H
 
 #include "actors/gateway/answer.h"
+#include "actors/accounts/portions.h"
 #include "actors/gateway/touched.h"
 
 struct nm_case;
@@ -24,6 +27,7 @@ typedef struct {
     bool done;
     uint32_t serial;
     nm_asker_t asker;
+    nm_id_t service;           //  Whose place it is
     const nm_peer_t *gateway;  //  That was asked; NULL: the dead letters'
     int64_t until_ms;          //  When its place is free again, whatever happens
 } nm_forward_t;
@@ -31,8 +35,9 @@ typedef struct {
 typedef struct {
     nm_forward_t *items;  //  NM_FORWARD_COUNT of them, made when first used
     size_t count;         //  In use
-    size_t next;          //  Where the look for a free place begins
-    int64_t look_ms;      //  When those who were asked are looked at next
+    nm_portions_t portions;
+    size_t next;      //  Where the look for a free place begins
+    int64_t look_ms;  //  When those who were asked are looked at next
     nm_touched_t touched;
 } nm_forwards_t;
 

@@ -21,6 +21,7 @@ s_release(nm_passing_t *self, nm_passed_t *item)
     if (item->body.at)
         sodium_memzero(item->body.at, item->body.room);
     nm_buf_free(&item->body);
+    nm_portions_give(&self->portions, &item->service);
     *item = (nm_passed_t){ .serial = serial };
     self->count--;
 }
@@ -32,6 +33,7 @@ nm_passing_free(nm_passing_t *self)
         if (self->items[i].used)
             s_release(self, &self->items[i]);
     free(self->items);
+    nm_portions_free(&self->portions);
     *self = (nm_passing_t){ 0 };
 }
 
@@ -63,13 +65,17 @@ nm_passing_commit(nm_passing_t *self)
 }
 
 static nm_passed_t *
-s_take(nm_passing_t *self)
+s_take(nm_passing_t *self, const nm_id_t *service)
 {
     if (!self->items)
         self->items = nm_alloc(NM_PASSING_COUNT * sizeof *self->items);
+    if (!nm_portions_may(&self->portions, service, NM_PASSING_COUNT))
+        return NULL;
     for (size_t i = 0; i < NM_PASSING_COUNT; i++)
         if (!self->items[i].used) {
             self->count++;
+            nm_portions_take(&self->portions, service);
+            self->items[i].service = *service;
             self->items[i].serial++;
             return &self->items[i];
         }
@@ -125,7 +131,7 @@ s_pass(nm_case_t *it, const char *book, const char *owner)
         return nm_answer_problem(&it->answer, 429, NULL, "Too many sign in from there at once; try again.");
     if (it->ask->body.size > NM_PASSING_BODY_MAX)
         return s_refuse_large(it);
-    nm_passed_t *item = s_take(&it->gateway->passing);
+    nm_passed_t *item = s_take(&it->gateway->passing, &it->who.service);
     if (!item)
         return nm_answer_problem(&it->answer, 429, NULL, "Too many changes are on their way.");
     item->used = item->fresh = true;

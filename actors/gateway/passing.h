@@ -3,11 +3,12 @@
  *
  *  The operation is passed on as it came, once the asker's credentials were checked here; the owner's answer is handed
  *  on when this gateway's own copy has the change, so that the asker reads what it wrote. While the owner is away it
- *  is 503, and nothing is kept to be done later.
+ *  is 503, and nothing is kept to be done later. The places are shared out (portions.h); all who sign in have one share.
  */
 #ifndef NM_PASSING_H
 #define NM_PASSING_H
 
+#include "actors/accounts/portions.h"
 #include "actors/gateway/answer.h"
 #include "actors/gateway/lockout.h"
 
@@ -22,6 +23,7 @@ typedef struct {
     bool done;   //  Answered in this turn
     uint32_t serial;
     nm_asker_t asker;
+    nm_id_t service;       //  Whose place it is; zero where it is not known who signs in
     bool signs_in;         //  It is auth.login: a wrong one counts
     nm_lockout_who_t who;  //  ... for this one
     const char *book;
@@ -35,6 +37,7 @@ typedef struct {
 typedef struct {
     nm_passed_t *items;  //  NM_PASSING_COUNT of them, made when first used
     size_t count;        //  In use
+    nm_portions_t portions;
 } nm_passing_t;
 
 void nm_passing_free(nm_passing_t *self);

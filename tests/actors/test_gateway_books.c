@@ -443,6 +443,33 @@ only_the_admin_changes_providers(void **state)
     nm_buf_free(&body);
 }
 
+static void
+a_service_that_asks_about_people_without_end_leaves_others_their_changes(void **state)
+{
+    s_two_t *self = *state;
+    char key[NM_CLIENT_KEY_SIZE + 1];
+    nm_buf_t body = { 0 };
+    nm_bench_reply_t shop = s_create(self, self->two, "shop", 500);
+    nm_client_map(&body, "service_id", nm_client_text(shop.body, "id"), NULL);
+    nm_bench_reply_t made = s_ask(self, self->two, "keys.create", nm_buf_bytes(&body), 500);
+    assert_int_equal(made.status, 201);
+    snprintf(key, sizeof key, "%s", nm_client_text(made.body, "key"));
+
+    nm_ask_headers_t headers = { .has = 0 };
+    uint64_t last = 0;
+    NM_PUT(&headers, ask_headers, api_key, nm_text(key));
+    for (size_t i = 0; i <= NM_PASSING_COUNT; i++)
+        last = nm_bench_ask(self->two, "", "users.list", &headers, nm_bytes(NULL, 0));
+    nm_buf_clear(&body);
+    uint64_t change =
+        nm_bench_ask(self->two, "operator", "services.create", NULL, nm_client_map(&body, "name", "cafe", NULL));
+    assert_int_equal(nm_bench_turn(self->two), NM_OK);
+    assert_int_equal(nm_bench_reply(self->two, last)->status, 429);
+    assert_null(nm_bench_reply(self->two, change));
+    assert_string_equal(nm_bench_asked(self->two, nm_bench_asks(self->two) - 1)->op, "services.create");
+    nm_buf_free(&body);
+}
+
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
 
 int
@@ -455,6 +482,7 @@ main(void)
         CLAIM(while_the_owner_is_away_changes_are_503_and_reads_go_on),
         CLAIM(a_change_that_is_far_too_large_has_its_faults_named),
         CLAIM(no_more_sign_in_at_once_than_may_be_wrong),
+        CLAIM(a_service_that_asks_about_people_without_end_leaves_others_their_changes),
         CLAIM(what_was_passed_on_once_is_not_passed_on_again),
         CLAIM(a_change_that_comes_too_early_waits_until_the_owner_has_looked_around),
         CLAIM(a_gateway_that_still_owns_a_book_says_how_it_is_taken_over),

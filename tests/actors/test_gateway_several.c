@@ -592,6 +592,64 @@ doors_are_told_to_whoever_has_a_key(void **state)
     assert_int_equal(nm_client_ask_as(self->client, NULL, "doors", nm_bytes(NULL, 0))->status, 401);
 }
 
+//  -- Places of those that wait for others
+
+//  Fills all places that `shop` can have with an op that nobody answers, then asks it for another service. True: that
+//  one waits too.
+static bool
+s_waits_beside_one_that_floods(test_t *self, const char *op, nm_bytes_t body, size_t places)
+{
+    char id[37], key[NM_CLIENT_KEY_SIZE + 1];
+    nm_ask_headers_t headers = { .has = 0 };
+    uint64_t last = 0;
+    nm_client_service(self->client, "cafe", NULL, id, key);
+    for (size_t i = 0; i <= places; i++)
+        last = nm_client_queue(self->client, op, NULL, body);
+    assert_int_equal(nm_bench_turn(self->bench), NM_OK);
+    unsigned status = s_reply(self, last)->status;
+    assert_true(status == 429 || status == 503);
+    NM_PUT(&headers, ask_headers, api_key, nm_text(key));
+    last = nm_client_queue(self->client, op, &headers, body);
+    assert_int_equal(nm_bench_turn(self->bench), NM_OK);
+    return nm_bench_reply(self->bench, last) == NULL;
+}
+
+static void
+a_service_that_waits_for_events_elsewhere_without_end_leaves_others_their_questions(void **state)
+{
+    test_t *self = *state;
+    nm_buf_t body = { 0 };
+    nm_buf_add_bytes(&body, s_by_id(self, 2));
+    assert_true(s_waits_beside_one_that_floods(self, "events.read", nm_buf_bytes(&body), 2048));
+    nm_buf_free(&body);
+}
+
+static void
+a_service_that_lists_without_end_leaves_others_their_lists(void **state)
+{
+    assert_true(s_waits_beside_one_that_floods(*state, "notifications.list", nm_bytes(NULL, 0), 512));
+}
+
+//  With 8 MiB each they take up the memory before they take up the places.
+static void
+a_service_with_large_batches_leaves_others_room(void **state)
+{
+    enum { CONTENT_SIZE = 200 * 1024, ITEM_COUNT = 40, ASK_COUNT = 8 };
+    test_t *self = *state;
+    nm_buf_t body = { 0 };
+    char *content = nm_alloc(CONTENT_SIZE + 1);
+    memset(content, 'a', CONTENT_SIZE);
+    nm_writer_map(&body, 1);
+    nm_writer_text(&body, "notifications");
+    nm_writer_list(&body, ITEM_COUNT);
+    for (unsigned i = 0; i < ITEM_COUNT; i++)
+        nm_client_map(&body, "channel", "email", "recipient", "ada@example.org", "content", content, "request_id",
+                      nm_client_keyed(self->client, 2, i % 2 ? "odd" : "even"), NULL);
+    assert_true(s_waits_beside_one_that_floods(self, BATCH, nm_buf_bytes(&body), ASK_COUNT));
+    nm_buf_free(&body);
+    free(content);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, nm_gateway_setup, nm_gateway_teardown)
 
 int
@@ -626,6 +684,9 @@ main(void)
         TEST(a_batch_that_came_over_another_gateway_still_sends_its_items_where_they_belong),
         TEST(a_new_gateway_asks_about_each_key_of_a_batch),
         TEST(doors_are_told_to_whoever_has_a_key),
+        TEST(a_service_that_waits_for_events_elsewhere_without_end_leaves_others_their_questions),
+        TEST(a_service_that_lists_without_end_leaves_others_their_lists),
+        TEST(a_service_with_large_batches_leaves_others_room),
     };
     return cmocka_run_group_tests_name("gateway among others", tests, NULL, NULL);
 }

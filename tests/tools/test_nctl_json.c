@@ -41,9 +41,10 @@ control_characters_are_printed_as_escapes(void **state)
     (void) state;
     nm_error_t error;
     nm_buf_t out = { 0 };
-    json_t *json = nm_json_parse(nm_text("{\"a\":\"\\u001b[2J\\u009b2J\\u007f\\u00a0\\u0416\"}"), &error);
+    json_t *json = nm_json_parse(nm_text("{\"a\":\"\\u001b[2J\\u009b2J\\u007f\\u00a0\\u0416\\u202e\\u2069\"}"), &error);
     nm_json_write(json, false, &out);
-    assert_true(nm_bytes_is(nm_buf_bytes(&out), "{\"a\":\"\\u001B[2J\\u009b2J\\u007f\xc2\xa0\xd0\x96\"}"));
+    assert_true(
+        nm_bytes_is(nm_buf_bytes(&out), "{\"a\":\"\\u001B[2J\\u009b2J\\u007f\xc2\xa0\xd0\x96\\u202e\\u2069\"}"));
     json_decref(json);
     nm_buf_free(&out);
 }

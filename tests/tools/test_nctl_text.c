@@ -1,4 +1,4 @@
-//  grid.c and when.c: what people see and type.
+//  grid.c, screen.c and when.c: what people see and type.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "tools/nctl/grid.h"
+#include "tools/nctl/screen.h"
 #include "tools/nctl/when.h"
 
 static void
@@ -43,6 +44,34 @@ control_characters_never_reach_the_screen(void **state)
     assert_string_equal((char *) out.at, "A\n?[2J?x\na?2Jb?\xc2\xa0\n");
     nm_grid_destroy(&grid);
     nm_buf_free(&out);
+}
+
+//  Marks, embeddings, overrides and isolates; then the neighbours of some, which turn nothing.
+static const char TURNS[] = "\xd8\x9c"
+                            "a\xe2\x80\x8e"
+                            "b\xe2\x80\x8f"
+                            "c\xe2\x80\xaa"
+                            "d\xe2\x80\xae"
+                            "e\xe2\x81\xa6"
+                            "f\xe2\x81\xa9"
+                            "g\xd8\x9b\xe2\x80\x90\xe2\x81\xa5";
+
+static void
+what_turns_the_direction_of_writing_never_reaches_the_screen(void **state)
+{
+    (void) state;
+    char *text = nm_screen_text(TURNS, sizeof TURNS - 1);
+    assert_string_equal(text, "?a?b?c?d?e?f?g\xd8\x9b\xe2\x80\x90\xe2\x81\xa5");
+    free(text);
+}
+
+static void
+what_is_no_utf8_never_reaches_the_screen(void **state)
+{
+    (void) state;
+    char *text = nm_screen_text("a\x9b\xe2\x80", 4);
+    assert_string_equal(text, "a???");
+    free(text);
 }
 
 static void
@@ -107,6 +136,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_are_as_wide_as_their_widest_cell),
         cmocka_unit_test(control_characters_never_reach_the_screen),
+        cmocka_unit_test(what_turns_the_direction_of_writing_never_reaches_the_screen),
+        cmocka_unit_test(what_is_no_utf8_never_reaches_the_screen),
         cmocka_unit_test(numbers_have_short_forms),
         cmocka_unit_test(spans_take_their_units),
         cmocka_unit_test(times_are_absolute_or_counted_from_now),

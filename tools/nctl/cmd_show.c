@@ -2,6 +2,7 @@
 #include "tools/nctl/json.h"
 #include "tools/nctl/nctl.h"
 #include "tools/nctl/reach.h"
+#include "tools/nctl/screen.h"
 
 //  What is shown of a record, in this order; what is absent is left out.
 static const char *const FIELDS[] = { "status",   "channel",    "recipient",     "user_id",    "provider",
@@ -13,8 +14,12 @@ s_print_fields(const json_t *record)
 {
     printf("%s\n", nm_json_text(record, "id"));
     for (size_t i = 0; i < NM_COUNT(FIELDS); i++) {
-        if (nm_json_text(record, FIELDS[i])[0])
-            printf("  %-15s %s\n", FIELDS[i], nm_json_text(record, FIELDS[i]));
+        const char *text = nm_json_text(record, FIELDS[i]);
+        if (!*text)
+            continue;
+        char *shown = nm_screen_text(text, strlen(text));
+        printf("  %-15s %s\n", FIELDS[i], shown);
+        free(shown);
     }
 }
 

@@ -1,6 +1,7 @@
 #include "tools/nctl/json.h"
 #include "tools/nctl/nctl.h"
 #include "tools/nctl/reach.h"
+#include "tools/nctl/screen.h"
 #include "tools/nctl/when.h"
 
 // clang-format off
@@ -23,6 +24,17 @@ typedef struct {
     bool failed;
 } s_follow_t;
 
+//  The detail is in a provider's words.
+static void
+s_print_line(const json_t *event)
+{
+    const char *detail = nm_json_text(event, "detail");
+    char *shown = nm_screen_text(detail, strlen(detail));
+    printf("%s %s %-16s %-10s %s\n", nm_json_text(event, "at"), nm_json_text(event, "id"), nm_json_text(event, "event"),
+           nm_json_text(event, "status"), shown);
+    free(shown);
+}
+
 static void
 s_print(const nm_nctl_t *self, const json_t *items)
 {
@@ -33,8 +45,7 @@ s_print(const nm_nctl_t *self, const json_t *items)
         if (self->json)
             nm_json_print(event, false, stdout);
         else
-            printf("%s %s %-16s %-10s %s\n", nm_json_text(event, "at"), nm_json_text(event, "id"),
-                   nm_json_text(event, "event"), nm_json_text(event, "status"), nm_json_text(event, "detail"));
+            s_print_line(event);
     }
     fflush(stdout);
 }

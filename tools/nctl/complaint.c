@@ -1,8 +1,8 @@
 #include "tools/nctl/complaint.h"
 #include "tools/nctl/files.h"
 #include "tools/nctl/json.h"
+#include "tools/nctl/screen.h"
 #include "wire/time.h"
-#include <ctype.h>
 #include <sys/stat.h>
 
 enum { S_TAIL_SIZE = 16384 };
@@ -21,9 +21,10 @@ s_read_line(nm_bytes_t line, int64_t since_ms, char *out, size_t size)
     bool is_one = (strcmp(level, "error") == 0 || strcmp(level, "critical") == 0) &&
                   nm_time_from_text(nm_text(nm_json_text(said, "time")), &at_ms) == NM_OK && at_ms >= since_ms;
     if (is_one) {
-        nm_bytes_to_text(nm_text(nm_json_text(said, "message")), out, size);
-        for (char *c = out; *c; c++)
-            *c = iscntrl((unsigned char) *c) ? '?' : *c;
+        const char *message = nm_json_text(said, "message");
+        char *shown = nm_screen_text(message, strlen(message));
+        nm_bytes_to_text(nm_text(shown), out, size);
+        free(shown);
     }
     json_decref(said);
     return is_one;

@@ -1,4 +1,5 @@
 #include "tools/nctl/grid.h"
+#include "tools/nctl/screen.h"
 
 struct nm_grid {
     char *titles[NM_GRID_COLUMN_MAX];
@@ -20,21 +21,6 @@ s_width(const char *text)
     return width;
 }
 
-//  A question mark for each control character: those below the space, and U+007F to U+009F, of which one begins
-//  commands to a terminal as ESC [ does.
-static char *
-s_copy(const char *text, size_t size)
-{
-    char *copy = nm_alloc(size + 1), *to = copy;
-    for (size_t i = 0; i < size; i++) {
-        unsigned char byte = (unsigned char) text[i], next = i + 1 < size ? (unsigned char) text[i + 1] : 0;
-        bool high = byte == 0xC2 && next >= 0x80 && next < 0xA0;
-        *to++ = high || byte < 0x20 || byte == 0x7F ? '?' : text[i];
-        i += high;
-    }
-    return copy;
-}
-
 nm_grid_t *
 nm_grid_new(const char *titles)
 {
@@ -43,7 +29,7 @@ nm_grid_new(const char *titles)
         size_t size = strcspn(titles, "|");
         size_t column = self->column_count++;
         self->right[column] = *titles == '>';
-        self->titles[column] = s_copy(titles + self->right[column], size - self->right[column]);
+        self->titles[column] = nm_screen_text(titles + self->right[column], size - self->right[column]);
         self->width[column] = s_width(self->titles[column]);
         if (!titles[size] || self->column_count == NM_GRID_COLUMN_MAX)
             return self;
@@ -75,7 +61,7 @@ nm_grid_text(nm_grid_t *self, const char *text)
         self->cells = nm_realloc(self->cells, self->cell_room * sizeof *self->cells);
     }
     size_t column = self->cell_count % self->column_count;
-    char *cell = s_copy(text, strlen(text));
+    char *cell = nm_screen_text(text, strlen(text));
     size_t width = s_width(cell);
     if (width > self->width[column])
         self->width[column] = width;

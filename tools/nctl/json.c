@@ -1,6 +1,8 @@
 #include "tools/nctl/json.h"
+#include "tools/nctl/screen.h"
 #include "wire/limits.h"
 #include "wire/reader.h"
+#include "wire/utf8.h"
 #include "wire/writer.h"
 #include <sodium.h>
 
@@ -171,14 +173,15 @@ nm_json_write(const json_t *json, bool indented, nm_buf_t *out)
 {
     size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(15) | (indented ? JSON_INDENT(2) : JSON_COMPACT);
     char *text = json_dumps(json, flags);
-    for (const char *at = text; at && *at; at++) {
-        unsigned char byte = (unsigned char) at[0], next = (unsigned char) at[1];
-        if (byte == 0x7f)
-            nm_buf_add_text(out, "\\u007f");
-        else if (byte == 0xc2 && next >= 0x80 && next < 0xa0)
-            nm_buf_format(out, "\\u00%02x", *++at & 0xff);
+    nm_bytes_t rest = nm_text(text ? text : "");
+    const uint8_t *at = rest.at;
+    uint32_t rune;
+    for (; nm_utf8_next(&rest, &rune); at = rest.at) {
+        bool ours = rune == '\n';  //  One of a text is escaped already
+        if (ours || nm_screen_may_show(rune))
+            nm_buf_add(out, at, (size_t) (rest.at - at));
         else
-            nm_buf_add(out, at, 1);
+            nm_buf_format(out, "\\u%04x", (unsigned) rune);
     }
     free(text);
 }

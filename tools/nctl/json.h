@@ -18,7 +18,8 @@ json_t *nm_json_unpack(nm_bytes_t raw);
 //  Parses strictly: no repeated names, nothing after the value. error: where and what.
 json_t *nm_json_parse(nm_bytes_t text, nm_error_t *error);
 
-//  One line, or indented for people. No control character stands in it as it is: what tenants wrote goes to terminals.
+//  One line, or indented for people. What may not be shown (screen.h) stands in it as an escape: what tenants wrote goes to
+//  terminals.
 void nm_json_write(const json_t *json, bool indented, nm_buf_t *out);
 
 //  The same, and a newline follows.

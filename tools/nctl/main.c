@@ -1,4 +1,5 @@
 #include "tools/nctl/nctl.h"
+#include "tools/nctl/screen.h"
 #include <unistd.h>
 #include <locale.h>
 #include <signal.h>
@@ -104,12 +105,15 @@ const nm_option_t nm_shared_options[] = {
 };
 // clang-format on
 
+//  Others' words may stand in it: what the mesh answered, or a file said.
 static void
 s_line(const char *prefix, const char *format, va_list args)
 {
-    fputs(prefix, stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    char text[4096];
+    vsnprintf(text, sizeof text, format, args);
+    char *shown = nm_screen_text(text, strlen(text));
+    fprintf(stderr, "%s%s\n", prefix, shown);
+    free(shown);
 }
 
 int
