@@ -20,7 +20,7 @@
 struct nm_case;
 
 enum {
-    NM_ERRAND_COUNT = 512,
+    NM_ERRAND_COUNT = 1024,
     NM_ERRAND_SIZE_MAX = 64 * 1024 * 1024,  //  Of all asks that are kept, and of what was answered
     NM_ERRAND_PLACE_SIZE = NM_ERRAND_SIZE_MAX / NM_ERRAND_COUNT,  //  One that keeps more has taken several places
     NM_QUESTION_COUNT = 2000,                                     //  Of one errand

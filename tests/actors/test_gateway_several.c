@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "actors/gateway/errands.h"
+#include "actors/gateway/forward.h"
 #include "tests/actors/gateway_test.h"
 #include "wire/id.h"
 #include "wire/reader.h"
@@ -620,14 +622,14 @@ a_service_that_waits_for_events_elsewhere_without_end_leaves_others_their_questi
     test_t *self = *state;
     nm_buf_t body = { 0 };
     nm_buf_add_bytes(&body, s_by_id(self, 2));
-    assert_true(s_waits_beside_one_that_floods(self, "events.read", nm_buf_bytes(&body), 2048));
+    assert_true(s_waits_beside_one_that_floods(self, "events.read", nm_buf_bytes(&body), NM_FORWARD_COUNT));
     nm_buf_free(&body);
 }
 
 static void
 a_service_that_lists_without_end_leaves_others_their_lists(void **state)
 {
-    assert_true(s_waits_beside_one_that_floods(*state, "notifications.list", nm_bytes(NULL, 0), 512));
+    assert_true(s_waits_beside_one_that_floods(*state, "notifications.list", nm_bytes(NULL, 0), NM_ERRAND_COUNT));
 }
 
 //  With 8 MiB each they take up the memory before they take up the places.
