@@ -18,6 +18,7 @@ void
 nm_cancels_free(nm_cancels_t *self)
 {
     free(self->items);
+    nm_portions_free(&self->portions);
     *self = (nm_cancels_t){ 0 };
 }
 
@@ -25,6 +26,7 @@ static void
 s_release(nm_cancels_t *self, nm_cancel_t *item)
 {
     uint32_t serial = item->serial;
+    nm_portions_give(&self->portions, &item->service);
     *item = (nm_cancel_t){ .serial = serial };
     self->count--;
 }
@@ -308,13 +310,17 @@ nm_cancels_due(nm_gateway_t *gateway, nm_turn_t *turn)
 //  -- notifications.cancel
 
 static nm_cancel_t *
-s_take(nm_cancels_t *self)
+s_take(nm_cancels_t *self, const nm_id_t *service)
 {
     if (!self->items)
         self->items = nm_alloc(NM_CANCEL_COUNT * sizeof *self->items);
+    if (!nm_portions_may(&self->portions, service, NM_CANCEL_COUNT))
+        return NULL;
     for (size_t i = 0; i < NM_CANCEL_COUNT; i++)
         if (!self->items[i].used) {
             self->count++;
+            nm_portions_take(&self->portions, service);
+            self->items[i].service = *service;
             return &self->items[i];
         }
     return NULL;
@@ -335,7 +341,7 @@ nm_op_cancel(nm_case_t *it)
     if (rc != NM_ERR_BUSY)
         return rc;
 
-    nm_cancel_t *item = s_take(&it->gateway->cancels);
+    nm_cancel_t *item = s_take(&it->gateway->cancels, &it->who.service);
     if (!item)
         return nm_answer_problem(&it->answer, 503, NULL, "Too many cancellations are under way; try again.");
     item->used = item->fresh = true;

@@ -5,20 +5,23 @@
  *  the routers are asked; they answer 200, 404, or 200 with moved_to. 200 is answered only
  *  once the cancellation is on the disk of whoever holds the delivery. While it travels
  *  nobody has it: we ask again for two seconds, and then answer 503. A channel actor that is
- *  asked before the delivery reaches it remembers, and cancels it on arrival.
+ *  asked before the delivery reaches it remembers, and cancels it on arrival. The places of those that wait are shared
+ *  out (portions.h).
  */
 #ifndef NM_CANCEL_H
 #define NM_CANCEL_H
 
+#include "actors/accounts/portions.h"
 #include "actors/gateway/answer.h"
 
-enum { NM_CANCEL_COUNT = 256, NM_CANCEL_PEER_COUNT = 16 };
+enum { NM_CANCEL_COUNT = 384, NM_CANCEL_PEER_COUNT = 16 };
 
 typedef struct {
     bool used;
     bool fresh;  //  Came in this turn
     bool done;   //  Answered in this turn
     nm_asker_t asker;
+    nm_id_t service;      //  Whose place it is
     nm_id_t id;           //  The notification
     uint64_t generation;  //  Of it: a later replay is not meant
     uint32_t serial;      //  Of the round: replies of an earlier one are passed over
@@ -33,6 +36,7 @@ typedef struct {
 typedef struct {
     nm_cancel_t *items;  //  NM_CANCEL_COUNT of them, made when first used
     size_t count;        //  In use
+    nm_portions_t portions;
 } nm_cancels_t;
 
 void nm_cancels_free(nm_cancels_t *self);

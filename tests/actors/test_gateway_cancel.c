@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "actors/gateway/cancel.h"
 #include "tests/actors/gateway_client.h"
 #include "wire/id.h"
 #include "wire/writer.h"
@@ -236,6 +237,32 @@ one_that_is_sent_meanwhile_is_409(void **state)
     assert_string_equal(nm_client_status(client, &id), "sent");
 }
 
+//  All of them are about one notification, whose holder is slow.
+static void
+a_service_that_cancels_without_end_leaves_others_their_cancellations(void **state)
+{
+    nm_client_t *client = *state;
+    nm_id_t id = nm_client_send(client, 1);
+    s_tell(client, &id, NM_EVENT_QUEUED, 1);
+
+    char text[NM_ID_TEXT_SIZE + 1];
+    nm_buf_t body = { 0 };
+    nm_ask_headers_t admin = { .has = 0 };
+    uint64_t last = 0;
+    nm_id_to_text(&id, text);
+    nm_client_map(&body, "id", text, NULL);
+    NM_PUT(&admin, ask_headers, api_key, nm_text(client->admin));
+    for (size_t i = 0; i <= NM_CANCEL_COUNT; i++)
+        last = nm_client_queue(client, "notifications.cancel", NULL, nm_buf_bytes(&body));
+    uint64_t other = nm_client_queue(client, "notifications.cancel", &admin, nm_buf_bytes(&body));
+    nm_buf_free(&body);
+    assert_int_equal(nm_bench_turn(client->bench), NM_OK);
+    assert_int_equal(s_status_of(client, last), 503);
+    assert_int_equal(s_status_of(client, other), 0);
+    s_answer_from(client, 0, 200, "cancelled", "#1");
+    assert_int_equal(s_status_of(client, other), 200);
+}
+
 int
 main(void)
 {
@@ -251,6 +278,7 @@ main(void)
         TEST(one_that_nobody_has_is_asked_for_again_and_then_503),
         TEST(one_that_turns_up_meanwhile_is_cancelled),
         TEST(one_that_is_sent_meanwhile_is_409),
+        TEST(a_service_that_cancels_without_end_leaves_others_their_cancellations),
     };
     return cmocka_run_group_tests_name("actors/gateway cancel", tests, NULL, NULL);
 }
