@@ -1,6 +1,7 @@
 """nctl grows a mesh, changes its keys and puts actors out, as a person types it. On a mesh of its own."""
 
 import json
+import re
 import shutil
 import subprocess
 
@@ -8,6 +9,8 @@ import pytest
 
 from harness.mesh import build_folder
 from harness.waiting import until
+
+HERE = "127.0.0.2"
 
 
 class Nctl:
@@ -22,6 +25,13 @@ class Nctl:
                               capture_output=True, timeout=60, check=False)
         assert done.returncode == code, f"nctl {arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+    def in_time(self, *arguments):
+        """What succeeds once whoever answers has heard of the actor."""
+        def is_done():
+            return subprocess.run([self.program, *map(str, arguments), "-C", str(self.folder)], capture_output=True,
+                                  timeout=60, check=False).returncode == 0
+        until(is_done, f"nctl {arguments} to succeed", 20)
 
     def ps(self):
         done = subprocess.run([self.program, "ps", "--json", "-C", str(self.folder)], text=True, capture_output=True,
@@ -42,7 +52,7 @@ class Nctl:
 @pytest.fixture(scope="module")
 def nctl(tmp_path_factory):
     made = Nctl(tmp_path_factory.mktemp("launch") / "mesh")
-    made("init", made.folder, "--base-port", 0)
+    made("init", made.folder, "--host", HERE, "--base-port", 0)
     made("up", "-d")
     yield made
     made.down()
@@ -54,6 +64,8 @@ def test_launched_actors_join_and_work(nctl):
         until(lambda n=name: nctl.linked("gateway-1", n) and nctl.linked(n, "router-1"), f"{name} is linked", 20)
         assert nctl.ps()[name]["role"] == "email"
     assert (nctl.folder / "actors/email-2.zpl").exists() and not (nctl.folder / "keys/email-2.key").stat().st_mode & 0o077
+    assert all(f'{place} = "tcp://{HERE}:' in (nctl.folder / "actors/email-2.zpl").read_text()
+               for place in ("mailbox", "desk")), "others reach it where they reach those of the mesh file"
     nctl.send("launched@t.test")
 
 
@@ -71,14 +83,38 @@ def test_another_machine_gets_all_that_it_needs_and_joins(nctl):
     assert scp == f"scp -rp {folder}/. rack-9:/var/lib/nmesh" and ssh == "ssh rack-9 nctl up -d -C /var/lib/nmesh"
     assert not (folder / "authority.key").exists() and not (folder / "keys/operator.key").exists()
     assert [path.name for path in (folder / "keys").iterdir()] == ["email-4.key"]
-    shutil.copy(nctl.folder / "keys/operator.key", folder / "keys")  # So that nctl may look from there
     elsewhere = Nctl(folder)
     try:
-        elsewhere("up", "-d")
+        assert elsewhere("up", "-d").split() == ["email-4"], "it has no operator's key, and its log says that it is ready"
+        shutil.copy(nctl.folder / "keys/operator.key", folder / "keys")  # So that nctl may look from there
         until(lambda: elsewhere.linked("email-4", "router-1"), "it is linked", 20)
         until(lambda: elsewhere.linked("router-1", "email-4"), "from the other side too", 20)
+        nctl.in_time("ps", "--from", "email-4")  # From here, where neither its entry nor its key is
+        nctl.in_time("backup", "email-4", folder / "copy")
+        nctl.in_time("drain", "email-4", "--wait", "20s")
+        nctl("drain", "email-44", code=1)
     finally:
         elsewhere.down()
+
+
+def test_what_is_prepared_for_a_machine_is_apart_from_what_is_there(nctl):
+    """Neither end points nor names nor numbers are given twice, whether those before have come or not."""
+    def prepare(role, host):
+        nctl("launch", role, "--on", host)
+        (path,) = set((nctl.folder / f"outbound/{host}/actors").iterdir()) - seen
+        seen.add(path)
+        return path.stem, path.read_text()
+    seen = set()
+    name, first = prepare("email", "rack-8")
+    _, second = prepare("gateway", "rack-8")
+    assert (nctl.folder / f"certs/{name}.cert").exists(), "or it could not be revoked"
+    shutil.rmtree(nctl.folder / "outbound/rack-8")
+    other, third = prepare("gateway", "rack-7")
+    assert other != name and '"tcp://rack-8:7851"' in first and '"tcp://rack-7:7851"' in third
+    ports = re.findall(r"tcp://rack-8:(\d+)", first + second)
+    assert len(set(ports)) == len(ports) == 5
+    numbers = re.findall(r"number = (\d+)", second + third)
+    assert len(set(numbers)) == 2 and not {"1", "2"} & set(numbers)
 
 
 def test_a_key_is_renewed_while_the_actor_runs(nctl):

@@ -44,6 +44,21 @@ what_was_said_in_an_earlier_life_does_not_count(void **state)
 }
 
 static void
+it_is_ready_when_it_says_so_and_has_not_stopped_since(void **state)
+{
+    (void) state;
+    static const char BEGUN[] = AT("1") "info\",\"event\":\"ready\"}\n" AT("2") "info\",\"event\":\"member\"}\n";
+    static const char ENDED[] = AT("3") "info\",\"event\":\"stopped\"}\n";
+    char both[sizeof BEGUN + sizeof ENDED];
+    snprintf(both, sizeof both, "%s%s", BEGUN, ENDED);
+    assert_true(nm_complaint_is_ready(nm_text(BEGUN), s_second(1)));
+    assert_false(nm_complaint_is_ready(nm_text(BEGUN), s_second(2)));
+    assert_false(nm_complaint_is_ready(nm_text(both), s_second(1)));
+    assert_false(nm_complaint_is_ready(nm_text(LOG), s_second(1)));
+    assert_false(nm_complaint_is_up("/nowhere", "email-1", 0));
+}
+
+static void
 nothing_in_it_moves_the_cursor(void **state)
 {
     (void) state;
@@ -83,6 +98,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_error_counts),
         cmocka_unit_test(what_was_said_in_an_earlier_life_does_not_count),
+        cmocka_unit_test(it_is_ready_when_it_says_so_and_has_not_stopped_since),
         cmocka_unit_test(nothing_in_it_moves_the_cursor),
         cmocka_unit_test(only_the_end_of_a_long_log_is_read),
     };

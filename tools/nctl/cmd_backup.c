@@ -13,9 +13,9 @@ s_backup(nm_nctl_t *self, nm_reach_t *reach, const char *name, const char *path)
     nm_error_t error = { "" };
     nmesh_error_t problem;
     json_t *reply;
-    const nm_mesh_actor_t *actor = nm_mesh_find(nm_reach_mesh(reach), name);
+    const nm_mesh_actor_t *actor = nm_reach_find(reach, name, &error);
     if (!actor)
-        return nm_nctl_fail("\"%s\" is not an actor of this mesh", name);
+        return nm_nctl_fail("%s", error.text);
     nmesh_t *client = nm_reach_desk(reach, actor, &error);
     if (!client)
         return nm_nctl_fail("%s", error.text);

@@ -79,12 +79,10 @@ s_ask(nm_reach_t *reach, const char *name, const char *op, json_t *body, json_t 
     nmesh_error_t problem;
     int code = NM_FAILED;
     *reply = NULL;
-    const nm_mesh_actor_t *actor = nm_mesh_find(nm_reach_mesh(reach), name);
+    const nm_mesh_actor_t *actor = nm_reach_find(reach, name, &error);
     nmesh_t *client = actor ? nm_reach_desk(reach, actor, &error) : NULL;
     nmesh_ask_t ask = { .op = op, .timeout_ms = S_ORDER_MS };
-    if (!actor)
-        nm_nctl_fail("\"%s\" is not an actor of this mesh", name);
-    else if (!client)
+    if (!client)
         nm_nctl_fail("%s", error.text);
     else if (nm_reach_ask_over(client, &ask, body, reply, &problem) != 0)
         nm_reach_problem(&problem);

@@ -58,9 +58,9 @@ s_drain(nm_nctl_t *self, nm_reach_t *reach, const char *name)
     nm_error_t error = { "" };
     nmesh_error_t problem;
     int64_t wait_ms = 0;
-    const nm_mesh_actor_t *actor = nm_mesh_find(nm_reach_mesh(reach), name);
+    const nm_mesh_actor_t *actor = nm_reach_find(reach, name, &error);
     if (!actor)
-        return nm_nctl_fail("\"%s\" is not an actor of this mesh", name);
+        return nm_nctl_fail("%s", error.text);
     if (nm_options_has(&self->options, "wait") &&
         nm_when_span(nm_options_text(&self->options, "wait", NULL), &wait_ms) != NM_OK)
         return nm_nctl_misused(self, "--wait takes a span such as 30s or 10m");

@@ -15,8 +15,8 @@
 const nm_option_t nm_launch_options[] = {
     { "count", 0, "N", "How many (1)" },
     { "on", 0, "HOST", "For another machine: prepares a folder and prints the two commands that take it there" },
-    { "host-address", 0, "ADDR", "Address of the end points (127.0.0.1; with --on: HOST)" },
-    { "base-port", 0, "N", "First port of the end points (free ones are looked for; with --on: 7851)" },
+    { "host-address", 0, "ADDR", "Address of the end points (that of the actors here; with --on: HOST)" },
+    { "base-port", 0, "N", "First port of the end points (free ones are looked for; with --on: 7851, or after those in use there)" },
     { "http", 0, "ADDR:PORT", "Of a bridge: where it listens for HTTP (127.0.0.1 and a free port)" },
     { "host", 0, "LABEL", "What the machine is called in lists (the address)" },
     { "days", 0, "N", "How long the certificates are valid (365)" },
@@ -32,11 +32,12 @@ typedef struct {
     uint64_t count;
     uint64_t days;
     uint64_t port;
-    const char *address;
-    const char *label;  //  NULL: the address
-    const char *on;     //  NULL: this machine
-    const char *http;   //  Of a bridge: where it listens
+    const char *address;  //  NULL: not given
+    const char *label;    //  NULL: the address
+    const char *on;       //  NULL: this machine
+    const char *http;     //  Of a bridge: where it listens
     char folder[NM_PATH_MAX];
+    char found[NM_ENDPOINT_MAX];  //  The address where none is given
     char names[S_COUNT_MAX][NM_NAME_MAX + 1];
 } s_launch_t;
 
@@ -46,7 +47,7 @@ s_read_options(const nm_nctl_t *self, s_launch_t *launch, nm_error_t *error)
     const nm_options_t *options = &self->options;
     char program[NM_PATH_MAX];
     launch->on = nm_options_text(options, "on", NULL);
-    launch->address = nm_options_text(options, "host-address", launch->on ? launch->on : "127.0.0.1");
+    launch->address = nm_options_text(options, "host-address", launch->on);
     launch->label = nm_options_text(options, "host", NULL);
     launch->http = nm_options_text(options, "http", "127.0.0.1:0");
     launch->role = nm_role_find(nm_text(options->args[0]));
@@ -56,8 +57,8 @@ s_read_options(const nm_nctl_t *self, s_launch_t *launch, nm_error_t *error)
         return NM_ERR_MISSING;
     if (launch->role != NM_ROLE_BRIDGE && nm_options_has(options, "http"))
         return nm_fail(error, NM_ERR_MALFORMED, "only a bridge listens for HTTP");
-    const char *const words[] = { launch->address, launch->label ? launch->label : "-", launch->on ? launch->on : "-",
-                                  launch->http };
+    const char *const words[] = { launch->address ? launch->address : "-", launch->label ? launch->label : "-",
+                                  launch->on ? launch->on : "-", launch->http };
     for (size_t i = 0; i < NM_COUNT(words); i++)
         if (!words[i][0] || strpbrk(words[i], "\" \t\r\n/'"))
             return nm_fail(error, NM_ERR_MALFORMED, "\"%s\" cannot be an address or a label", words[i]);
@@ -65,8 +66,75 @@ s_read_options(const nm_nctl_t *self, s_launch_t *launch, nm_error_t *error)
     if (rc == NM_OK)
         rc = nm_options_number(options, "days", 1, 36500, 365, &launch->days, error);
     if (rc == NM_OK)
-        rc = nm_options_number(options, "base-port", 0, 65000, launch->on ? S_REMOTE_PORT : 0, &launch->port, error);
+        rc = nm_options_number(options, "base-port", 0, 65000, 0, &launch->port, error);
     return rc;
+}
+
+//  -- Addresses and ports
+
+//  "tcp://ADDRESS:PORT", an IPv6 address in brackets. Its port; 0: it is no end point.
+static unsigned
+s_split(const char *endpoint, char address[NM_ENDPOINT_MAX])
+{
+    const char *colon = strrchr(endpoint, ':');
+    if (strncmp(endpoint, "tcp://", 6) != 0 || !colon || colon < endpoint + 6)
+        return 0;
+    nm_bytes_t host = nm_bytes(endpoint + 6, (size_t) (colon - endpoint) - 6);
+    if (host.size > 2 && host.at[0] == '[')
+        host = nm_bytes(host.at + 1, host.size - 2);
+    nm_bytes_to_text(host, address, NM_ENDPOINT_MAX);
+    return (unsigned) strtoul(colon + 1, NULL, 10);
+}
+
+//  Others have to reach it where they reach those of the mesh file that run here.
+static void
+s_find_address(const nm_mesh_t *mesh, s_launch_t *launch)
+{
+    snprintf(launch->found, sizeof launch->found, "127.0.0.1");
+    for (size_t i = mesh->actor_count; i-- > 0;)
+        if (!mesh->actors[i].local && nm_files_is_here(mesh->folder, mesh->actors[i].name))
+            s_split(mesh->actors[i].mailbox, launch->found);
+    launch->address = launch->found;
+}
+
+//  Moves the port beyond an end point at the same address.
+static void
+s_pass(s_launch_t *launch, const char *endpoint)
+{
+    char address[NM_ENDPOINT_MAX];
+    unsigned port = s_split(endpoint, address);
+    if (port >= launch->port && strcmp(address, launch->address) == 0)
+        launch->port = port + 1;
+}
+
+//  On another machine nobody can look which ports are free; but those of the actors that are known to be there are not,
+//  nor those of who was prepared for it and has not come yet.
+static nm_rc_t
+s_find_remote_port(const nm_mesh_t *mesh, const json_t *members, s_launch_t *launch, nm_error_t *error)
+{
+    static const char *const PLACES[] = { "mailbox", "desk", "door", "lobby" };
+    nm_mesh_t *prepared = nm_mesh_load(launch->folder, error);
+    const nm_mesh_t *const meshes[] = { mesh, prepared };
+    size_t i;
+    json_t *member;
+    if (!prepared)
+        return NM_ERR_MALFORMED;
+    launch->port = S_REMOTE_PORT;
+    json_array_foreach(members, i, member)
+    {
+        for (size_t k = 0; k < NM_COUNT(PLACES); k++)
+            s_pass(launch, nm_json_text(member, PLACES[k]));
+    }
+    for (size_t m = 0; m < NM_COUNT(meshes); m++) {
+        for (size_t a = 0; a < meshes[m]->actor_count; a++) {
+            const nm_mesh_actor_t *actor = &meshes[m]->actors[a];
+            const char *const places[] = { actor->mailbox, actor->desk, actor->door, actor->lobby };
+            for (size_t k = 0; k < NM_COUNT(places); k++)
+                s_pass(launch, places[k]);
+        }
+    }
+    nm_mesh_destroy(&prepared);
+    return NM_OK;
 }
 
 //  -- Names and numbers that nobody has
@@ -147,16 +215,33 @@ s_write_entry(const s_launch_t *launch, const char *name, uint16_t number, unsig
     return rc;
 }
 
+static unsigned
+s_port_count(nm_role_id_t role)
+{
+    return role == NM_ROLE_GATEWAY ? 3 : 2;
+}
+
+//  Of "gateway-3".
+static uint16_t
+s_name_number(const char *name)
+{
+    return (uint16_t) strtoul(strrchr(name, '-') + 1, NULL, 10);
+}
+
 static nm_rc_t
 s_make_actors(const nm_mesh_t *mesh, const json_t *members, s_launch_t *launch, nm_error_t *error)
 {
     uint8_t authority[NM_SIGN_SECRET_SIZE];
-    unsigned ports = launch->role == NM_ROLE_GATEWAY ? 3 : 2, port = (unsigned) launch->port;
+    const unsigned ports = s_port_count(launch->role);
+    unsigned port = (unsigned) launch->port;
     uint16_t number = launch->role == NM_ROLE_GATEWAY ? s_free_number(mesh, members, 1) : 0;
     nm_rc_t rc = nm_files_authority(mesh->folder, authority, error);
     if (rc == NM_OK && !port)
         rc = nm_plan_free_ports(launch->address, ports * (unsigned) launch->count, &port, error);
     for (size_t i = 0; i < launch->count && rc == NM_OK; i++) {
+        //  One that was prepared and has not come yet is known by its name alone: numbers do not fall behind names.
+        if (number && number < s_name_number(launch->names[i]))
+            number = s_name_number(launch->names[i]);
         rc = s_write_entry(launch, launch->names[i], number, port, error);
         if (rc == NM_OK)
             rc = nm_files_certify(launch->folder, launch->names[i], launch->role, nm_when_now(),
@@ -200,6 +285,19 @@ s_copy_certs(const nm_mesh_t *mesh, const char *to, nm_error_t *error)
     }
     if (certs)
         closedir(certs);
+    return rc;
+}
+
+//  Certificates are kept here too: the names are taken, and can be revoked, before those actors have been heard of.
+static nm_rc_t
+s_keep_certs(const nm_mesh_t *mesh, const s_launch_t *launch, nm_error_t *error)
+{
+    char name[NM_NAME_MAX + 16];
+    nm_rc_t rc = NM_OK;
+    for (size_t i = 0; i < launch->count && rc == NM_OK; i++) {
+        snprintf(name, sizeof name, "certs/%s.cert", launch->names[i]);
+        rc = s_copy(launch->folder, mesh->folder, name, 0644, error);
+    }
     return rc;
 }
 
@@ -305,6 +403,8 @@ s_launch(const nm_nctl_t *self, nm_reach_t *reach, s_launch_t *launch)
     const nm_mesh_t *mesh = nm_reach_mesh(reach);
     json_t *members = nm_reach_members(reach);
     nm_rc_t rc = NM_OK;
+    if (!launch->address)
+        s_find_address(mesh, launch);
     if (launch->on) {
         snprintf(launch->folder, sizeof launch->folder, "%s/outbound/%s", mesh->folder, launch->on);
         rc = s_prepare_folder(mesh, launch->folder, &error);
@@ -312,8 +412,12 @@ s_launch(const nm_nctl_t *self, nm_reach_t *reach, s_launch_t *launch)
         snprintf(launch->folder, sizeof launch->folder, "%s", mesh->folder);
     }
     s_name(mesh, members, launch);
+    if (rc == NM_OK && launch->on && !nm_options_has(&self->options, "base-port"))
+        rc = s_find_remote_port(mesh, members, launch, &error);
     if (rc == NM_OK)
         rc = s_make_actors(mesh, members, launch, &error);
+    if (rc == NM_OK && launch->on)
+        rc = s_keep_certs(mesh, launch, &error);
     json_decref(members);
     if (rc != NM_OK)
         return nm_nctl_fail("%s", error.text);

@@ -1,4 +1,5 @@
 #include "tools/nctl/complaint.h"
+#include "tools/nctl/files.h"
 #include "tools/nctl/json.h"
 #include "tools/nctl/nctl.h"
 #include "tools/nctl/reach.h"
@@ -219,6 +220,29 @@ s_show(const nm_nctl_t *self, nm_reach_t *reach, pid_t supervisor, int64_t since
     return whole;
 }
 
+//  Where an operator's key is missing nobody can be asked: the logs tell who is ready. Are all?
+static bool
+s_read_logs(const nm_mesh_t *mesh, pid_t supervisor, int64_t since_ms, int64_t wait_ms)
+{
+    int64_t end_ms = nm_when_mono() + wait_ms;
+    size_t ready_count;
+    do {
+        ready_count = 0;
+        for (size_t i = 0; i < mesh->actor_count; i++)
+            ready_count += nm_complaint_is_up(mesh->folder, mesh->actors[i].name, since_ms);
+    } while (ready_count < mesh->actor_count && nm_when_mono() < end_ms && !s_has_ended(supervisor) &&
+             !s_is_stop_wanted(50));
+    for (size_t i = 0; i < mesh->actor_count; i++)
+        if (nm_complaint_is_up(mesh->folder, mesh->actors[i].name, since_ms))
+            printf("%s\n", mesh->actors[i].name);
+        else
+            nm_complaint_say(mesh->folder, mesh->actors[i].name, since_ms);
+    fflush(stdout);
+    nm_nctl_say("%zu of %zu actors are ready. How they get on is told where keys/operator.key is: nctl ps", ready_count,
+                mesh->actor_count);
+    return ready_count == mesh->actor_count;
+}
+
 static int
 s_up(nm_nctl_t *self, nm_reach_t *reach, bool detach, int64_t wait_ms)
 {
@@ -236,7 +260,11 @@ s_up(nm_nctl_t *self, nm_reach_t *reach, bool detach, int64_t wait_ms)
     sigset_t stops;
     s_stop_signals(&stops);
     sigprocmask(SIG_BLOCK, &stops, NULL);
-    bool whole = s_show(self, reach, supervisor, since_ms, wait_ms);
+    bool whole = true;
+    if (nm_files_is_here(mesh->folder, "operator"))
+        whole = s_show(self, reach, supervisor, since_ms, wait_ms);
+    else if (!again)
+        whole = s_read_logs(mesh, supervisor, since_ms, wait_ms);
     if (detach || again)
         return whole ? NM_DONE : NM_FAILED;
     if (whole)

@@ -7,60 +7,99 @@
 
 enum { S_TAIL_SIZE = 16384 };
 
-//  "<2>{"time": ..., "level": ..., "message": ...}": the number is for journald.
-static bool
-s_read_line(nm_bytes_t line, int64_t since_ms, char *out, size_t size)
+//  "<2>{"time": ..., "level": ..., "message": ...}": the number is for journald. NULL for what was said before.
+static json_t *
+s_read_line(nm_bytes_t line, int64_t since_ms)
 {
     nm_error_t error;
     int64_t at_ms = 0;
     const uint8_t *brace = memchr(line.at, '{', line.size);
     if (!brace)
-        return false;
+        return NULL;
     json_t *said = nm_json_parse(nm_bytes(brace, line.size - (size_t) (brace - line.at)), &error);
-    const char *level = nm_json_text(said, "level");
-    bool is_one = (strcmp(level, "error") == 0 || strcmp(level, "critical") == 0) &&
-                  nm_time_from_text(nm_text(nm_json_text(said, "time")), &at_ms) == NM_OK && at_ms >= since_ms;
-    if (is_one) {
-        const char *message = nm_json_text(said, "message");
-        char *shown = nm_screen_text(message, strlen(message));
-        nm_bytes_to_text(nm_text(shown), out, size);
-        free(shown);
-    }
+    if (nm_time_from_text(nm_text(nm_json_text(said, "time")), &at_ms) == NM_OK && at_ms >= since_ms)
+        return said;
     json_decref(said);
-    return is_one;
+    return NULL;
+}
+
+//  The next line that was said since then; NULL: there is none left. The caller lets go of it.
+static json_t *
+s_next(nm_bytes_t *log, int64_t since_ms)
+{
+    json_t *said = NULL;
+    while (log->size && !said) {
+        const uint8_t *end = memchr(log->at, '\n', log->size);
+        size_t length = end ? (size_t) (end - log->at) : log->size;
+        said = s_read_line(nm_bytes(log->at, length), since_ms);
+        *log = nm_bytes(log->at + length + (end != NULL), log->size - length - (end != NULL));
+    }
+    return said;
 }
 
 bool
 nm_complaint_in(nm_bytes_t log, int64_t since_ms, char *out, size_t size)
 {
     bool found = false;
+    json_t *said;
     out[0] = 0;
-    while (log.size) {
-        const uint8_t *end = memchr(log.at, '\n', log.size);
-        size_t length = end ? (size_t) (end - log.at) : log.size;
-        found = s_read_line(nm_bytes(log.at, length), since_ms, out, size) || found;
-        log = nm_bytes(log.at + length + (end != NULL), log.size - length - (end != NULL));
+    while ((said = s_next(&log, since_ms))) {
+        const char *level = nm_json_text(said, "level");
+        if (strcmp(level, "error") == 0 || strcmp(level, "critical") == 0) {
+            const char *message = nm_json_text(said, "message");
+            char *shown = nm_screen_text(message, strlen(message));
+            nm_bytes_to_text(nm_text(shown), out, size);
+            free(shown);
+            found = true;
+        }
+        json_decref(said);
     }
     return found;
 }
 
 bool
-nm_complaint_of(const char *folder, const char *name, int64_t since_ms, char *out, size_t size)
+nm_complaint_is_ready(nm_bytes_t log, int64_t since_ms)
+{
+    bool ready = false;
+    json_t *said;
+    while ((said = s_next(&log, since_ms))) {
+        const char *event = nm_json_text(said, "event");
+        ready = strcmp(event, "ready") == 0 || (ready && strcmp(event, "stopped") != 0);
+        json_decref(said);
+    }
+    return ready;
+}
+
+//  The end of log/NAME.log, views into tail.
+static nm_bytes_t
+s_read_tail(const char *folder, const char *name, uint8_t tail[S_TAIL_SIZE])
 {
     char path[NM_PATH_MAX];
-    uint8_t tail[S_TAIL_SIZE];
     struct stat is;
     snprintf(path, sizeof path, "%s/log/%s.log", folder, name);
-    out[0] = 0;
     FILE *log = fopen(path, "re");
     if (!log)
-        return false;
+        return nm_bytes(NULL, 0);
     size_t count = 0;
     bool longer = fstat(fileno(log), &is) == 0 && is.st_size > S_TAIL_SIZE;
     if (!longer || fseek(log, -S_TAIL_SIZE, SEEK_END) == 0)
-        count = fread(tail, 1, sizeof tail, log);
+        count = fread(tail, 1, S_TAIL_SIZE, log);
     fclose(log);
-    return nm_complaint_in(nm_bytes(tail, count), since_ms, out, size);
+    return nm_bytes(tail, count);
+}
+
+bool
+nm_complaint_of(const char *folder, const char *name, int64_t since_ms, char *out, size_t size)
+{
+    uint8_t tail[S_TAIL_SIZE];
+    return nm_complaint_in(s_read_tail(folder, name, tail), since_ms, out, size);
+}
+
+bool
+nm_complaint_is_up(const char *folder, const char *name, int64_t since_ms)
+{
+    uint8_t tail[S_TAIL_SIZE];
+    return nm_complaint_is_ready(s_read_tail(folder, name, tail), since_ms);
 }
 
 void

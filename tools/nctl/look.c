@@ -51,10 +51,8 @@ s_ask_each(nm_reach_t *reach, nm_error_t *error)
 static const nm_mesh_actor_t *
 s_whom(nm_reach_t *reach, const char *from, nm_error_t *error)
 {
-    const nm_mesh_actor_t *actor = from ? nm_mesh_find(nm_reach_mesh(reach), from) : nm_reach_live(reach, S_LIVE_MS);
-    if (!actor && from)
-        nm_fail(error, NM_ERR_MISSING, "\"%s\" is not an actor of this mesh", from);
-    else if (!actor)
+    const nm_mesh_actor_t *actor = from ? nm_reach_find(reach, from, error) : nm_reach_live(reach, S_LIVE_MS);
+    if (!actor && !from)
         nm_fail(error, NM_ERR_MISSING, "no actor of this mesh answers; \"nctl up\" starts it");
     return actor;
 }

@@ -6,9 +6,17 @@
 #include <sodium.h>
 #include <zmq.h>
 
+//  One that was launched elsewhere: neither its entry nor its certificate is in the mesh's folder.
+typedef struct s_stranger {
+    struct s_stranger *next;
+    nm_mesh_actor_t actor;
+    char public_text[NM_CURVE_TEXT_SIZE + 1];
+} s_stranger_t;
+
 struct nm_reach {
     nm_mesh_t *mesh;
     void *context;
+    s_stranger_t *strangers;
 };
 
 nm_reach_t *
@@ -38,6 +46,11 @@ nm_reach_destroy(nm_reach_t **self_p)
         return;
     if (self->context)
         zmq_ctx_term(self->context);
+    while (self->strangers) {
+        s_stranger_t *stranger = self->strangers;
+        self->strangers = stranger->next;
+        free(stranger);
+    }
     nm_mesh_destroy(&self->mesh);
     free(self);
     *self_p = NULL;
@@ -139,15 +152,29 @@ nm_reach_gateway(nm_reach_t *self, const nm_mesh_actor_t *gateway, nm_error_t *e
     return s_door(self, gateway, error);
 }
 
+//  The key of an actor's desk.
+static nm_rc_t
+s_desk_key(const nm_reach_t *self, const nm_mesh_actor_t *actor, char key[NM_CURVE_TEXT_SIZE + 1], nm_error_t *error)
+{
+    nm_cert_t cert;
+    const s_stranger_t *stranger = self->strangers;
+    while (stranger && &stranger->actor != actor)
+        stranger = stranger->next;
+    nm_rc_t rc = stranger ? NM_OK : s_certificate(self, actor->name, &cert, error);
+    if (rc == NM_OK)
+        memcpy(key, stranger ? stranger->public_text : cert.public_text, NM_CURVE_TEXT_SIZE + 1);
+    return rc;
+}
+
 nmesh_t *
 nm_reach_desk(nm_reach_t *self, const nm_mesh_actor_t *actor, nm_error_t *error)
 {
-    nm_cert_t cert, own = { 0 };
-    char path[NM_PATH_MAX];
+    nm_cert_t own = { 0 };
+    char path[NM_PATH_MAX], key[NM_CURVE_TEXT_SIZE + 1];
     nmesh_t *client = NULL;
     nm_files_join(path, self->mesh->folder, "keys/operator.key");
-    if (s_certificate(self, actor->name, &cert, error) == NM_OK && nm_cert_load(path, &own, error) == NM_OK) {
-        nmesh_door_t door = { .endpoint = actor->desk, .server_key = cert.public_text };
+    if (s_desk_key(self, actor, key, error) == NM_OK && nm_cert_load(path, &own, error) == NM_OK) {
+        nmesh_door_t door = { .endpoint = actor->desk, .server_key = key };
         nmesh_options_t options = {
             .doors = &door,
             .door_count = 1,
@@ -271,19 +298,53 @@ json_t *
 nm_reach_members(nm_reach_t *self)
 {
     enum { PATIENCE_MS = 1000 };
-    json_t *members = NULL;
-    for (size_t i = 0; i < self->mesh->actor_count && !members; i++) {
-        nm_error_t error;
-        nmesh_error_t problem;
-        json_t *reply = NULL;
-        nmesh_t *client = nm_reach_desk(self, &self->mesh->actors[i], &error);
-        nmesh_ask_t ask = { .op = "directory.list", .timeout_ms = PATIENCE_MS, .silence_ms = PATIENCE_MS };
-        if (client && nm_reach_ask_over(client, &ask, NULL, &reply, &problem) == 0)
-            members = json_incref(json_object_get(reply, "members"));
-        json_decref(reply);
-        nmesh_close(&client);
-    }
+    nm_error_t error;
+    nmesh_error_t problem;
+    json_t *members = NULL, *reply = NULL;
+    const nm_mesh_actor_t *live = nm_reach_live(self, PATIENCE_MS);
+    nmesh_t *client = live ? nm_reach_desk(self, live, &error) : NULL;
+    nmesh_ask_t ask = { .op = "directory.list", .timeout_ms = 5 * PATIENCE_MS, .silence_ms = 5 * PATIENCE_MS };
+    if (client && nm_reach_ask_over(client, &ask, NULL, &reply, &problem) == 0)
+        members = json_incref(json_object_get(reply, "members"));
+    json_decref(reply);
+    nmesh_close(&client);
     return members ? members : json_array();
+}
+
+static const nm_mesh_actor_t *
+s_meet(nm_reach_t *self, const json_t *member)
+{
+    s_stranger_t *stranger = nm_alloc(sizeof *stranger);
+    nm_mesh_actor_t *actor = &stranger->actor;
+    actor->role = nm_role_find(nm_text(nm_json_text(member, "role")));
+    nm_bytes_to_text(nm_text(nm_json_text(member, "name")), actor->name, sizeof actor->name);
+    nm_bytes_to_text(nm_text(nm_json_text(member, "host")), actor->host, sizeof actor->host);
+    nm_bytes_to_text(nm_text(nm_json_text(member, "desk")), actor->desk, sizeof actor->desk);
+    nm_bytes_to_text(nm_text(nm_json_text(member, "public_key")), stranger->public_text, sizeof stranger->public_text);
+    stranger->next = self->strangers;
+    self->strangers = stranger;
+    return actor;
+}
+
+const nm_mesh_actor_t *
+nm_reach_find(nm_reach_t *self, const char *name, nm_error_t *error)
+{
+    size_t i;
+    json_t *member;
+    const nm_mesh_actor_t *actor = nm_mesh_find(self->mesh, name);
+    if (actor)
+        return actor;
+    json_t *members = nm_reach_members(self);
+    json_array_foreach(members, i, member)
+    {
+        if (!actor && strcmp(nm_json_text(member, "name"), name) == 0 && *nm_json_text(member, "public_key"))
+            actor = s_meet(self, member);
+    }
+    if (!actor)
+        nm_fail(error, NM_ERR_MISSING, "\"%s\" is not an actor of this mesh%s", name,
+                json_array_size(members) ? "" : ", or nobody answers who knows it");
+    json_decref(members);
+    return actor;
 }
 
 void

@@ -25,6 +25,10 @@ nmesh_t *nm_reach_door(nm_reach_t *self, nm_error_t *error);
 //  The same at the door of one gateway alone.
 nmesh_t *nm_reach_gateway(nm_reach_t *self, const nm_mesh_actor_t *gateway, nm_error_t *error);
 
+//  The actor of that name: of the mesh file, launched here, or launched elsewhere, as the first that answers knows it. It
+//  lives as long as the reach. NULL and a sentence if there is none.
+const nm_mesh_actor_t *nm_reach_find(nm_reach_t *self, const char *name, nm_error_t *error);
+
 //  A client at one actor's desk.
 nmesh_t *nm_reach_desk(nm_reach_t *self, const nm_mesh_actor_t *actor, nm_error_t *error);
 
