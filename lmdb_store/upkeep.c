@@ -167,7 +167,8 @@ nm_store_restore(const nm_store_config_t *config, const char *backup_path, bool 
     nm_rc_t rc = nm_folder_open(&target, config->path, !config->volatile_for_tests, error);
     if (rc == NM_OK && !replace && nm_folder_has(&target, NM_FOLDER_DATA))
         rc = nm_fail(error, NM_ERR_REFUSED,
-                     "restore: %s has a store already: ask for it to be replaced, or move it away", config->path);
+                     "restore: %s has a store already: --replace puts the backup in its place, or move it away",
+                     config->path);
     if (rc == NM_OK)
         rc = s_restore_into(&target, config, backup_path, error);
     nm_folder_close(&target);
