@@ -61,7 +61,7 @@ s_write_store(const nm_actor_t *self, nm_buf_t *out)
 static const char *
 s_state(const nm_actor_t *self)
 {
-    return self->draining ? "draining" : self->leaving ? "leaving" : "running";
+    return self->draining || self->drain_begins ? "draining" : self->leaving ? "leaving" : "running";
 }
 
 nm_status_part_t
@@ -138,7 +138,7 @@ s_drain(nm_actor_t *self, const nm_ask_in_t *ask)
 {
     uint64_t backlog = 0, waiting = 0, open = 0, pending = 0;
     int64_t oldest_ms = 0;
-    nm_actor_drain(self);
+    self->drain_begins = true;
     if (self->role->backlog)
         self->role->backlog(self->state, &backlog, &oldest_ms);
     for (size_t i = 0; i < self->lane_count; i++)

@@ -864,6 +864,43 @@ is_not_drained_while_one_that_was_here_a_moment_ago_may_be_back(void **state)
     nm_bench_destroy(&bench);
 }
 
+static uint64_t
+s_ask_to_drain(nm_bench_t *bench)
+{
+    nm_buf_t body = { 0 };
+    nm_writer_map(&body, 0);
+    uint64_t id = nm_bench_ask(bench, "operator", "drain", NULL, nm_buf_bytes(&body));
+    nm_buf_free(&body);
+    return id;
+}
+
+//  Whoever asked is told that nothing was changed.
+static void
+a_drain_whose_turn_was_undone_does_not_begin(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    nm_bench_wait(bench, 20000);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    uint64_t id = s_ask_to_drain(bench);
+    nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("too much"));
+    s_double(bench)->answer = NM_ERR_FULL;
+    assert_int_equal(nm_bench_turn(bench), NM_ERR_FULL);
+    s_double(bench)->answer = NM_OK;
+    assert_int_equal(nm_bench_reply(bench, id)->status, 507);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_false(nm_actor_drained(nm_bench_actor(bench)));
+
+    id = s_ask_to_drain(bench);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_reply(bench, id)->status, 200);
+    assert_true(nm_bytes_is(nm_reader_find_text(nm_bench_reply(bench, id)->body, "state"), "draining"));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_true(nm_actor_drained(nm_bench_actor(bench)));
+    nm_bench_destroy(&bench);
+}
+
 static void
 waits_for_nobody_who_stays_away_before_it_is_drained(void **state)
 {
@@ -965,6 +1002,7 @@ main(void)
         cmocka_unit_test(waits_after_a_restore_until_the_peer_knows_of_it),
         cmocka_unit_test(is_not_drained_before_it_has_met_who_is_there),
         cmocka_unit_test(is_not_drained_while_one_that_was_here_a_moment_ago_may_be_back),
+        cmocka_unit_test(a_drain_whose_turn_was_undone_does_not_begin),
         cmocka_unit_test(waits_for_nobody_who_stays_away_before_it_is_drained),
         cmocka_unit_test(comes_up_after_a_restore_from_before_it_met_a_peer),
         cmocka_unit_test(passes_over_receipts_of_an_earlier_epoch),
