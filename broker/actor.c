@@ -360,6 +360,8 @@ nm_actor_turn(nm_actor_t *self, const nm_input_t *inputs, size_t count, nm_now_t
         if (self->backup_begins)
             nm_store_settle(self->store);  //  A backup has what was settled when it began
         self->backup_begins = false;
+        if (self->drain_begins)
+            nm_actor_drain(self);
         nm_exchange_committed(self);
         nm_links_release(self);
         nm_desk_release(self);
@@ -374,6 +376,7 @@ nm_actor_turn(nm_actor_t *self, const nm_input_t *inputs, size_t count, nm_now_t
         if (rc == NM_ERR_FULL)
             s_refuse_asks(self, inputs, count);
     }
+    self->drain_begins = false;
     if (nm_store_unsettled(self->store) && self->settle_at_ms == INT64_MAX)
         self->settle_at_ms = now.mono_ms + NM_SETTLE_PATIENCE_MS;
     nm_metric_add(self->metric.turns, 1);

@@ -144,6 +144,7 @@ struct nm_actor {
 
     nm_caller_t backup_caller;
     bool backing_up;
+    bool drain_begins;   //  It is asked to drain with this turn
     bool backup_begins;  //  ... with this turn
 
     nm_timing_t *timings;  //  Of this turn; they count once it is on disk

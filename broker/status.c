@@ -61,7 +61,7 @@ s_write_store(const nm_actor_t *self, nm_buf_t *out)
 static const char *
 s_state(const nm_actor_t *self)
 {
-    return self->draining ? "draining" : self->leaving ? "leaving" : "running";
+    return self->draining || self->drain_begins ? "draining" : self->leaving ? "leaving" : "running";
 }
 
 nm_status_part_t
@@ -138,7 +138,7 @@ s_drain(nm_actor_t *self, const nm_ask_in_t *ask)
 {
     uint64_t backlog = 0, waiting = 0, open = 0, pending = 0;
     int64_t oldest_ms = 0;
-    nm_actor_drain(self);
+    self->drain_begins = true;
     if (self->role->backlog)
         self->role->backlog(self->state, &backlog, &oldest_ms);
     for (size_t i = 0; i < self->lane_count; i++)
@@ -172,7 +172,7 @@ s_backup_work(void *arg, nm_result_t *result)
     nm_error_t error = { .text = "" };
     nm_rc_t rc = nm_store_backup(backup->store, backup->path, &error);
     result->call = NM_CALL_ANSWERED;
-    result->code = rc == NM_OK ? 0 : EIO;
+    result->code = rc == NM_OK ? 0 : rc == NM_ERR_DUPLICATE ? EEXIST : EIO;
     snprintf(result->text, sizeof result->text, "%s", rc == NM_OK ? backup->path : error.text);
 }
 
@@ -207,8 +207,8 @@ nm_status_backup_done(nm_actor_t *self, const nm_result_t *result)
 {
     self->backing_up = false;
     if (result->code) {
-        nm_turn_problem(&self->turn, &self->backup_caller, 500, nm_bytes(NULL, 0), NULL, "The backup failed: %s",
-                        result->text);
+        nm_turn_problem(&self->turn, &self->backup_caller, result->code == EEXIST ? 409 : 500, nm_bytes(NULL, 0), NULL,
+                        "The backup failed: %s", result->text);
         return;
     }
     self->backup_at_ms = self->turn.now.wall_ms;

@@ -220,7 +220,8 @@ void nm_store_room(nm_store_t *self, nm_store_room_t *room);
 //  Takes the next epoch, durably. After a restore, before anything else.
 nm_rc_t nm_store_new_epoch(nm_store_t *self);
 
-//  Writes a compact copy of a live store to path (a new file, 0600), synced. May
+//  Writes a compact copy of a live store to path (a new file, 0600), synced. It has its
+//  name only once it is whole; a process that is killed leaves PATH.unfinished-XXXXXX. May
 //  run on a worker thread beside the owner: it uses a read transaction of its own, and
 //  has what was settled when it began.
 nm_rc_t nm_store_backup(nm_store_t *self, const char *path, nm_error_t *error);

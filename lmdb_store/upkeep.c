@@ -22,23 +22,49 @@ s_sync_parent(const char *path)
     return err;
 }
 
-nm_rc_t
-nm_store_backup(nm_store_t *self, const char *path, nm_error_t *error)
+//  Never over a file that is there. A file system that cannot promise that in a rename can in a link.
+static int
+s_give_name(const char *unfinished, const char *path)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return nm_fail(error, errno == EEXIST ? NM_ERR_DUPLICATE : NM_ERR_IO, "backup %s: cannot make the file: %s",
-                       path, strerror(errno));
+    if (renameat2(AT_FDCWD, unfinished, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL || link(unfinished, path) != 0)
+        return errno;
+    unlink(unfinished);
+    return 0;
+}
+
+static int
+s_write_backup(nm_store_t *self, int fd, const char *unfinished, const char *path)
+{
     int err = mdb_env_copyfd2(self->env, fd, MDB_CP_COMPACT);
     if (!err && fsync(fd) != 0)
         err = errno;
+    if (!err)
+        err = s_give_name(unfinished, path);
+    if (!err && (err = s_sync_parent(path)) != 0)
+        unlink(path);
+    return err;
+}
+
+nm_rc_t
+nm_store_backup(nm_store_t *self, const char *path, nm_error_t *error)
+{
+    char unfinished[4096];
+    struct stat is;
+    int size = snprintf(unfinished, sizeof unfinished, "%s.unfinished-XXXXXX", path);
+    int err = size >= (int) sizeof unfinished ? ENAMETOOLONG : lstat(path, &is) == 0 ? EEXIST : 0;
+    int fd = err ? -1 : mkostemp(unfinished, O_CLOEXEC);
+    if (fd < 0)
+        return nm_fail(error, err == EEXIST ? NM_ERR_DUPLICATE : NM_ERR_IO, "backup %s: cannot make the file: %s", path,
+                       strerror(err ? err : errno));
+    err = s_write_backup(self, fd, unfinished, path);
     close(fd);
     if (!err)
-        err = s_sync_parent(path);
-    if (!err)
         return NM_OK;
-    unlink(path);
-    return nm_fail(error, nm_store_rc(self, err), "backup %s: the copy failed: %s", path, mdb_strerror(err));
+    unlink(unfinished);
+    nm_rc_t rc = err == EEXIST ? NM_ERR_DUPLICATE : nm_store_rc(self, err);
+    return nm_fail(error, rc, "backup %s: the copy failed: %s", path, mdb_strerror(err));
 }
 
 //  -- Restore. The backup is copied into a store of its own in a folder within the
@@ -167,7 +193,8 @@ nm_store_restore(const nm_store_config_t *config, const char *backup_path, bool 
     nm_rc_t rc = nm_folder_open(&target, config->path, !config->volatile_for_tests, error);
     if (rc == NM_OK && !replace && nm_folder_has(&target, NM_FOLDER_DATA))
         rc = nm_fail(error, NM_ERR_REFUSED,
-                     "restore: %s has a store already: ask for it to be replaced, or move it away", config->path);
+                     "restore: %s has a store already: --replace puts the backup in its place, or move it away",
+                     config->path);
     if (rc == NM_OK)
         rc = s_restore_into(&target, config, backup_path, error);
     nm_folder_close(&target);

@@ -151,13 +151,21 @@ s_ask_owner(nm_case_t *it, const nm_id_t *id, nm_bytes_t text)
     return it->errand ? s_ask_heir(it) : s_ask_everybody(it, text);
 }
 
+//  Of what an earlier gateway of our name and number had, and is lost, we know no more than of anybody else's.
+static bool
+s_is_ours(const nm_case_t *it, const nm_id_t *id)
+{
+    const nm_peer_t *we = nm_directory_gateway(it->gateway->directory, it->gateway->number);
+    return nm_id_gateway(id) == it->gateway->number && !(we && nm_owner_is_lost(we, id));
+}
+
 nm_rc_t
 nm_case_find(nm_case_t *it, nm_bytes_t text, nm_id_t *id, nm_note_t *note)
 {
     nm_rc_t rc = nm_id_from_text(text, id) == NM_OK ? NM_OK : NM_ERR_MISSING;
     if (rc == NM_OK) {
         rc = nm_notes_get(it->txn, id, note);
-        if (rc == NM_ERR_MISSING && nm_id_gateway(id) != it->gateway->number) {
+        if (rc == NM_ERR_MISSING && !s_is_ours(it, id)) {
             rc = s_look_for_heritage(it, id);
             if (rc != NM_OK)
                 return rc;

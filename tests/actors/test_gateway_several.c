@@ -6,6 +6,7 @@
 
 #include "actors/gateway/errands.h"
 #include "actors/gateway/forward.h"
+#include "actors/gateway/state.h"
 #include "tests/actors/gateway_test.h"
 #include "wire/id.h"
 #include "wire/reader.h"
@@ -123,6 +124,39 @@ a_question_about_anothers_notification_is_passed_on(void **state)
         assert_string_equal(nm_client_text(reply->headers, "x-correlation-id"), "theirs");
         assert_string_equal(nm_client_text(reply->body, "title"), "Conflict");
     }
+}
+
+//  Of a lost gateway whose name and number this one has, whoever keeps copies knows.
+static void
+a_question_about_a_predecessors_notification_is_asked_of_all(void **state)
+{
+    test_t *self = *state;
+    const nm_gateway_t *gateway = nm_bench_state(self->bench);
+    nm_bytes_t body = s_by_id(self, 1);
+    assert_int_equal(s_reply(self, s_ask(self, "notifications.get", NULL, body))->status, 404);
+    nm_bench_bury_stranger(self->bench, "gateway-1");
+    ((nm_peer_t *) nm_directory_find(gateway->directory, "gateway-1"))->forgotten =
+        false;  //  We have a later certificate
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(nm_bench_turn(self->bench), NM_OK);
+        nm_bench_wait(self->bench, 1000);
+    }
+    nm_bench_forget(self->bench);
+
+    uint64_t id = s_ask(self, "notifications.get", NULL, body);
+    assert_null(nm_bench_reply(self->bench, id));
+    s_asked(self, 0, "notifications.get");
+    s_answer_asked(self, 0, 200, s_answer(self, "id", "theirs"));
+    s_asked(self, 1, "notifications.get");
+    s_answer_asked(self, 1, 200, s_answer(self, "id", "theirs"));
+    assert_string_equal(nm_client_text(s_reply(self, id)->body, "id"), "theirs");
+
+    nm_bench_forget(self->bench);
+    id = s_ask_as(self, "gateway-2", "notifications.get", NULL, body);
+    assert_int_equal(s_reply(self, id)->status, 404);
+    id = s_ask(self, "notifications.get", NULL, s_by_id(self, 1));  //  Made after the loss: it would be ours
+    assert_int_equal(s_reply(self, id)->status, 404);
+    assert_int_equal(nm_bench_asks(self->bench), 0);
 }
 
 static void
@@ -659,6 +693,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_question_about_anothers_notification_is_passed_on),
+        TEST(a_question_about_a_predecessors_notification_is_asked_of_all),
         TEST(what_was_passed_on_is_not_passed_on_again),
         TEST(an_unknown_gateways_notification_is_404),
         TEST(an_owner_that_is_away_makes_a_503_that_says_when_to_ask_again),

@@ -5,6 +5,10 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "broker/actor_private.h"
 #include "broker/bench.h"
 #include "wire/reader.h"
@@ -653,14 +657,20 @@ s_forget_gateway(nm_txn_t *txn, void *arg)
 }
 
 static uint64_t
-s_ask_for_backup(nm_bench_t *bench)
+s_ask_for_backup_in(nm_bench_t *bench, const char *path)
 {
     nm_buf_t body = { 0 };
     nm_writer_map(&body, 1);
-    nm_writer_pair_text(&body, "path", "/tmp/never-written");
+    nm_writer_pair_text(&body, "path", path);
     uint64_t id = nm_bench_ask(bench, "operator", "backup", NULL, nm_buf_bytes(&body));
     nm_buf_free(&body);
     return id;
+}
+
+static uint64_t
+s_ask_for_backup(nm_bench_t *bench)
+{
+    return s_ask_for_backup_in(bench, "/tmp/never-written");
 }
 
 static void
@@ -682,6 +692,31 @@ a_backup_whose_turn_was_undone_keeps_none_from_being_made(void **state)
     uint64_t third = s_ask_for_backup(bench);  //  Beside it there is none
     assert_int_equal(nm_bench_turn(bench), NM_OK);
     assert_int_equal(nm_bench_reply(bench, third)->status, 409);
+    nm_bench_destroy(&bench);
+}
+
+static void
+a_backup_where_a_file_is_already_is_refused(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    nm_result_t result = { .token = 0 };
+    char path[] = "/tmp/nmesh-backup-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    uint64_t id = s_ask_for_backup_in(bench, path);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    const nm_effect_t *effect = nm_bench_effect(bench, 0);
+    effect->work(effect->work_arg, &result);
+    nm_bench_result(bench, effect, result.call, result.code, result.text);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_reply(bench, id)->status, 409);
+    struct stat is;
+    assert_int_equal(fstat(fd, &is), 0);
+    assert_int_equal(is.st_size, 0);
+    assert_int_equal(is.st_nlink, 1);
+    close(fd);
+    unlink(path);
     nm_bench_destroy(&bench);
 }
 
@@ -829,6 +864,43 @@ is_not_drained_while_one_that_was_here_a_moment_ago_may_be_back(void **state)
     nm_bench_destroy(&bench);
 }
 
+static uint64_t
+s_ask_to_drain(nm_bench_t *bench)
+{
+    nm_buf_t body = { 0 };
+    nm_writer_map(&body, 0);
+    uint64_t id = nm_bench_ask(bench, "operator", "drain", NULL, nm_buf_bytes(&body));
+    nm_buf_free(&body);
+    return id;
+}
+
+//  Whoever asked is told that nothing was changed.
+static void
+a_drain_whose_turn_was_undone_does_not_begin(void **state)
+{
+    (void) state;
+    nm_bench_t *bench = s_bench();
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    nm_bench_wait(bench, 20000);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    uint64_t id = s_ask_to_drain(bench);
+    nm_bench_mail(bench, "gateway-1", NM_MAIL_WORK, nm_text("too much"));
+    s_double(bench)->answer = NM_ERR_FULL;
+    assert_int_equal(nm_bench_turn(bench), NM_ERR_FULL);
+    s_double(bench)->answer = NM_OK;
+    assert_int_equal(nm_bench_reply(bench, id)->status, 507);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_false(nm_actor_drained(nm_bench_actor(bench)));
+
+    id = s_ask_to_drain(bench);
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_int_equal(nm_bench_reply(bench, id)->status, 200);
+    assert_true(nm_bytes_is(nm_reader_find_text(nm_bench_reply(bench, id)->body, "state"), "draining"));
+    assert_int_equal(nm_bench_turn(bench), NM_OK);
+    assert_true(nm_actor_drained(nm_bench_actor(bench)));
+    nm_bench_destroy(&bench);
+}
+
 static void
 waits_for_nobody_who_stays_away_before_it_is_drained(void **state)
 {
@@ -923,12 +995,14 @@ main(void)
         cmocka_unit_test(scrubs_its_store_and_rests_between_passes),
         cmocka_unit_test(scrubs_a_large_store_in_steps),
         cmocka_unit_test(a_backup_whose_turn_was_undone_keeps_none_from_being_made),
+        cmocka_unit_test(a_backup_where_a_file_is_already_is_refused),
         cmocka_unit_test(a_greeting_whose_turn_was_undone_counts_for_nothing),
         cmocka_unit_test(sends_again_and_voids_what_a_restored_peer_lacks),
         cmocka_unit_test(takes_a_void_in_as_seen_and_hands_it_to_nobody),
         cmocka_unit_test(waits_after_a_restore_until_the_peer_knows_of_it),
         cmocka_unit_test(is_not_drained_before_it_has_met_who_is_there),
         cmocka_unit_test(is_not_drained_while_one_that_was_here_a_moment_ago_may_be_back),
+        cmocka_unit_test(a_drain_whose_turn_was_undone_does_not_begin),
         cmocka_unit_test(waits_for_nobody_who_stays_away_before_it_is_drained),
         cmocka_unit_test(comes_up_after_a_restore_from_before_it_met_a_peer),
         cmocka_unit_test(passes_over_receipts_of_an_earlier_epoch),

@@ -2,7 +2,10 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void
@@ -95,6 +98,35 @@ no_epoch_is_taken_twice_even_if_the_data_file_is_lost(void **state)
         fx_close(self);
         assert_int_equal(unlink(fx_file(self, "data.mdb")), 0);
     }
+}
+
+//  The process ends in the middle: what it has written must not pass for a backup, nor stand in the way of the next.
+static void
+a_backup_has_its_name_only_once_it_is_whole(void **state)
+{
+    fx_t *self = *state;
+    char path[96];
+    nm_error_t error;
+    int status = 0;
+    s_backup_path(self, path, sizeof path);
+    fx_close(self);
+    pid_t pid = fork();
+    if (pid == 0) {
+        const struct rlimit small = { 8192, 8192 };
+        fx_open(self);
+        setrlimit(RLIMIT_FSIZE, &small);
+        nm_store_backup(self->store, path, &error);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ);
+    assert_int_equal(access(path, F_OK), -1);
+    fx_open(self);
+    assert_int_equal(nm_store_backup(self->store, path, &error), NM_OK);
+    fx_close(self);
+    assert_int_equal(nm_store_restore(&self->config, path, true, &error), NM_OK);
+    fx_open(self);
+    fx_has(self, &fx_plain, "place", "the front door");
 }
 
 static void
@@ -199,6 +231,7 @@ main(void)
         CLAIM(a_backup_opens_elsewhere_with_a_new_epoch),
         CLAIM(a_restore_replaces_only_when_asked_to),
         CLAIM(no_epoch_is_taken_twice_even_if_the_data_file_is_lost),
+        CLAIM(a_backup_has_its_name_only_once_it_is_whole),
         CLAIM(a_backup_that_is_damaged_or_foreign_changes_nothing),
         CLAIM(a_backup_beside_the_owner_is_of_one_moment),
     };

@@ -70,6 +70,25 @@ def test_a_drained_router_leaves_and_its_work_goes_on(world):
     assert report.duplicates == 0
 
 
+def test_one_that_falls_silent_while_it_drains_has_not_left(world):
+    mesh, _, payloads = world
+    client = mesh.client()
+    one = client.send(payloads.request(1, "u1+slow3@t.test"))
+    until(lambda: any(mesh[name].status()["backlog"] for name in ("email-1", "email-2")), "one of them to have it")
+    name = next(name for name in ("email-1", "email-2") if mesh[name].status()["backlog"])
+    told = subprocess.Popen([str(mesh.build / "tools/nctl/nctl"), "drain", name, "--wait", "2500ms", "-C", str(mesh.folder)],
+                            env=mesh.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert "holds 1" in told.stderr.readline()
+    mesh[name].freeze()
+    try:
+        stdout, stderr = told.communicate(timeout=20)
+    finally:
+        mesh[name].thaw()
+    assert "has left" not in stdout and told.returncode == 1, f"{stdout}{stderr}"
+    client.wait_for(one, "sent")
+    assert mesh[name].wait_end(20) == 0
+
+
 def test_a_draining_gateway_takes_nothing_new_and_stays_until_all_is_final(make_mesh, make_sink):
     payloads, sink = Payloads(), make_sink(keep=False)
     mesh = make_mesh(one_of_each(), providers={"sink": smtp(sink.port)}, settings=SETTINGS)

@@ -62,6 +62,11 @@ def test_restore_takes_a_new_epoch_and_work_goes_on(mesh):
     send(mesh, payloads, range(5, 15))
     epoch = mesh["router-1"].status()["store"]["epoch"]
     mesh["router-1"].stop()
+    refused = mesh.nctl("restore", "router-1", backup, "--mesh", mesh.folder, code=1)
+    assert "--replace" in refused.stderr, "how to go on"
+    (mesh["router-1"].store / "data.mdb").unlink()
+    lost = mesh.nctl("check", "router-1", "--mesh", mesh.folder, code=1)
+    assert "has lost its data.mdb" in lost.stderr, "a store that was there is not one that was never made"
     mesh.nctl("restore", "router-1", backup, "--replace", "--mesh", mesh.folder)
     mesh["router-1"].start()
     assert mesh["router-1"].status()["store"]["epoch"] > epoch

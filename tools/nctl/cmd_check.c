@@ -3,7 +3,7 @@
 #include "tools/nctl/nctl.h"
 #include "tools/nctl/program.h"
 
-//  One line for each actor. A store that was never made has nothing wrong with it.
+//  One line for each actor. A store that was never made has nothing wrong with it. Its marker tells: data.mdb may be lost.
 static int
 s_check(nm_nctl_t *self, const nm_mesh_t *mesh, const nm_mesh_actor_t *actor)
 {
@@ -11,7 +11,7 @@ s_check(nm_nctl_t *self, const nm_mesh_t *mesh, const nm_mesh_actor_t *actor)
     char store[NM_PATH_MAX];
     nm_error_t error = { "" };
     json_t *reply;
-    snprintf(store, sizeof store, "stores/%s/data.mdb", actor->name);
+    snprintf(store, sizeof store, "stores/%s/PROVISIONED", actor->name);
     if (!nm_files_exists(mesh->folder, store)) {
         nm_nctl_say("%s has no store yet", actor->name);
         return NM_DONE;

@@ -11,7 +11,11 @@ const nm_option_t nm_drain_options[] = {
 };
 // clang-format on
 
-enum { S_PAUSE_MS = 250, S_PATIENCE_MS = 2000 };  //  Who drains answers as long as it is there
+enum {
+    S_PAUSE_MS = 250,
+    S_PATIENCE_MS = 2000,  //  Who drains answers as long as it is there
+    S_OTHERS_MS = 1000,
+};
 
 //  Tells it, and hears how far it is; NULL: nobody answers.
 static json_t *
@@ -30,26 +34,59 @@ s_show(const char *name, const json_t *state)
                 (long long) nm_json_number(state, "open"), (long long) nm_json_number(state, "pending"));
 }
 
+//  Whether one that says nothing has left is for those to say who heard its goodbye. One that nobody has a link with
+//  holds no mail.
+static bool
+s_has_left(nm_reach_t *reach, const char *name)
+{
+    size_t i, count = nm_reach_mesh(reach)->actor_count;
+    json_t **statuses = nm_alloc(count * sizeof *statuses);
+    size_t answered_count = nm_reach_statuses(reach, statuses, S_OTHERS_MS);
+    bool linked = false, left = false;
+    for (size_t at = 0; at < count; at++) {
+        const json_t *link, *links = json_object_get(statuses[at], "links");
+        json_array_foreach(links, i, link)
+        {
+            if (strcmp(nm_json_text(link, "peer"), name) != 0)
+                continue;
+            linked = true;
+            left = left || strcmp(nm_json_text(link, "state"), "left") == 0;
+        }
+        json_decref(statuses[at]);
+    }
+    free(statuses);
+    return answered_count && (left || !linked);
+}
+
 static int
-s_wait(nm_nctl_t *self, nmesh_t *client, const char *name, int64_t wait_ms)
+s_wait(nm_nctl_t *self, nm_reach_t *reach, nmesh_t *client, const char *name, int64_t wait_ms)
 {
     nmesh_error_t problem;
-    json_t *state, *shown = NULL;
+    json_t *shown = NULL;
     int64_t end_ms = nm_when_mono() + wait_ms;
-    while ((state = s_ask(client, &problem))) {
-        if (!shown || !json_equal(shown, state))
+    bool left = false, answers = true;
+    while (!left) {
+        json_t *state = s_ask(client, &problem);
+        answers = state != NULL;
+        if (answers && (!shown || !json_equal(shown, state)))
             s_show(name, state);
-        json_decref(shown);
-        shown = state;
-        if (nm_when_mono() >= end_ms) {
+        if (answers) {
             json_decref(shown);
-            return nm_nctl_fail("%s still drains; it goes on by itself", name);
+            shown = state;
         }
-        nm_when_sleep(S_PAUSE_MS);
+        left = !answers && s_has_left(reach, name);
+        if (!left && nm_when_mono() >= end_ms)
+            break;
+        if (answers)
+            nm_when_sleep(S_PAUSE_MS);
     }
-    nm_pages_done(self, shown, "%s is drained and has left", name);
+    if (left)
+        nm_pages_done(self, shown, "%s is drained and has left", name);
     json_decref(shown);
-    return NM_DONE;
+    if (left)
+        return NM_DONE;
+    return answers ? nm_nctl_fail("%s still drains; it goes on by itself", name)
+                   : nm_nctl_fail("%s does not answer, and nobody has heard that it left", name);
 }
 
 static int
@@ -72,7 +109,7 @@ s_drain(nm_nctl_t *self, nm_reach_t *reach, const char *name)
     if (!state)
         code = nm_nctl_fail("%s does not answer; only a running actor can be drained", name);
     else if (wait_ms)
-        code = s_wait(self, client, name, wait_ms);
+        code = s_wait(self, reach, client, name, wait_ms);
     else
         nm_pages_done(self, state, "%s takes no more work; it leaves when it has none", name);
     json_decref(state);

@@ -58,12 +58,17 @@ nm_supervisor_lock(const char *folder, int *lock, nm_error_t *error)
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return nm_fail(error, NM_ERR_IO, "%s: %s", path, strerror(errno));
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-        *lock = fd;
-        return NM_OK;
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        close(fd);
+        return nm_fail(error, NM_ERR_BUSY, "%s: this mesh is up already; \"nctl down\" stops it", folder);
     }
-    close(fd);
-    return nm_fail(error, NM_ERR_BUSY, "%s: this mesh is up already; \"nctl down\" stops it", folder);
+    if (ftruncate(fd, 0) !=
+        0) {  //  It names the last one until the new one writes its own: that must not get our signals
+        close(fd);
+        return nm_fail(error, NM_ERR_IO, "%s: %s", path, strerror(errno));
+    }
+    *lock = fd;
+    return NM_OK;
 }
 
 nm_rc_t
