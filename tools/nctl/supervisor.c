@@ -62,8 +62,8 @@ nm_supervisor_lock(const char *folder, int *lock, nm_error_t *error)
         close(fd);
         return nm_fail(error, NM_ERR_BUSY, "%s: this mesh is up already; \"nctl down\" stops it", folder);
     }
-    if (ftruncate(fd, 0) !=
-        0) {  //  It names the last one until the new one writes its own: that must not get our signals
+    //  It names the last one until the new one writes its own, and whoever has that number by now must not get our signals.
+    if (ftruncate(fd, 0) != 0) {
         close(fd);
         return nm_fail(error, NM_ERR_IO, "%s: %s", path, strerror(errno));
     }
