@@ -129,6 +129,8 @@ s_create(sim_t *self, sim_note_t *note)
     if (note->state == SIM_NOTE_NEW)
         note->state = SIM_NOTE_ASKED;
     note->tries += note->state == SIM_NOTE_ASKED;
+    sim_say(self, "note %zu is asked for at %s (%u. time)", (size_t) (note - self->notes),
+            self->hosts[note->gateway].seat->entry->name, note->tries);
     s_ask(self, note->gateway, &ask);
     nm_buf_free(&body);
 }

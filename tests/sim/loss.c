@@ -79,7 +79,7 @@ s_lose_notes(const sim_host_t *host)
         if (owned && !note->excused)
             s_forget_events(note);
         //  Of an ask that it gave up, and that was put again, the copy is there as well: nobody else can know that it was for nothing.
-        note->doubled |= owned && (note->tries > 1 || news);
+        note->doubled |= owned && (note->tries > 1 || self->asked_twice || news);
         self->tally->inherited += owned && !note->excused;
         note->gateway = host->index == 0 ? 1 : 0;  //  Clients know all doors
     }

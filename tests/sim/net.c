@@ -35,6 +35,9 @@ sim_net_send(sim_t *self, size_t from, size_t to, nm_input_kind_t kind, const nm
         return;
     }
     if (sim_dice_odds(&self->dice, self->weather.twice)) {
+        const sim_host_t *asker = &self->hosts[from], *asked = &self->hosts[to];
+        self->asked_twice |=
+            kind == NM_IN_ASK && asker->role.id == NM_ROLE_GATEWAY && asked->role.id == NM_ROLE_GATEWAY;
         event.bytes = (nm_buf_t){ 0 };
         nm_buf_add_bytes(&event.bytes, nm_buf_bytes(&bytes));
         s_put(self, event);

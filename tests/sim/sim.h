@@ -405,6 +405,7 @@ struct sim {
     unsigned losses;   //  So many machines will be lost
     unsigned lost;     //  ... and so many are by now
     bool rolled_back;  //  Some store was, in this run
+    bool asked_twice;  //  An ask between gateways was repeated by the network: perhaps one that a client put once
     sim_ledger_t ledger;
     sim_tally_t *tally;
     char fault[512];
