@@ -257,8 +257,9 @@ s_replay(sim_t *self, size_t gateway, nm_bytes_t letter)
     if (nm_id_from_text(nm_text(text), &id) != NM_OK)
         return;
     size_t number = sim_note_find(self, &id);
-    //  What was with a lost gateway may be on its way once more, and come here a second time.
-    if (number == SIZE_MAX || self->notes[number].settled_key || self->notes[number].replays >= REPLAY_MAX ||
+    //  What was with a lost actor may be on its way once more, and come here a second time.
+    unsigned most = self->lost ? 1 : REPLAY_MAX;
+    if (number == SIZE_MAX || self->notes[number].settled_key || self->notes[number].replays >= most ||
         sim_dice_odds(&self->dice, 600))
         return;
     self->notes[number].replays++;
