@@ -22,7 +22,7 @@ enum {
     SIM_SPELL_MAX = 12,
     SIM_STATEMENT_MAX = 6,
     SIM_HEAL_MS = 90000,    //  After the faults: everything must be final and empty within this
-    SIM_SETTLE_MS = 25000,  //  ... and everybody known to everybody within this once all are up
+    SIM_SETTLE_MS = 40000,  //  ... and everybody known to everybody within this once all are up
 };
 
 typedef struct sim sim_t;
