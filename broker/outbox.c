@@ -427,28 +427,19 @@ nm_outbox_each_tag(nm_txn_t *txn, nm_bytes_t lane, nm_outbox_tag_fn *fn, void *a
 
 //  -- Everything
 
-static nm_rc_t
-s_show(nm_bytes_t value, bool handed, nm_mail_mine_fn *fn, void *arg)
-{
-    nm_outbox_mail_t mail;
-    if (s_unpack(value, &mail) != NM_OK)
-        return NM_ERR_CORRUPT;
-    const nm_mail_mine_t mine = {
-        .kind = mail.kind, .by_ref = mail.by_ref, .tag = mail.tag, .body = mail.body, .handed = handed
-    };
-    return fn(arg, &mine);
-}
-
 //  What a lost peer may have handled goes back if keep says so, and then it is ours as if nobody had it.
 static nm_rc_t
-s_show_claimed(const nm_link_t *link, nm_bytes_t value, nm_outbox_keep_fn *keep, nm_mail_mine_fn *fn, void *arg)
+s_show(nm_bytes_t value, bool handed, nm_outbox_keep_fn *keep, nm_mail_mine_fn *fn, void *arg)
 {
     nm_outbox_mail_t mail;
     if (s_unpack(value, &mail) != NM_OK)
         return NM_ERR_CORRUPT;
     if (keep && !keep(mail.kind, mail.body, NULL))
         return NM_OK;
-    return s_show(value, link->state != NM_LINK_FORGOTTEN, fn, arg);
+    const nm_mail_mine_t mine = {
+        .kind = mail.kind, .by_ref = mail.by_ref, .tag = mail.tag, .body = mail.body, .handed = handed
+    };
+    return fn(arg, &mine);
 }
 
 nm_rc_t
@@ -459,7 +450,7 @@ nm_outbox_each_waiting(nm_txn_t *txn, nm_mail_mine_fn *fn, void *arg)
     nm_rc_t rc;
     nm_cursor_open(&cursor, txn, &nm_outbox_waiting, nm_bytes(NULL, 0), nm_bytes(NULL, 0), false);
     nm_txn_mark_t mark = nm_txn_mark(txn);
-    while ((rc = nm_cursor_next(&cursor, &key, &value)) == NM_OK && (rc = s_show(value, false, fn, arg)) == NM_OK)
+    while ((rc = nm_cursor_next(&cursor, &key, &value)) == NM_OK && (rc = s_show(value, false, NULL, fn, arg)) == NM_OK)
         nm_txn_rewind(txn, mark);
     nm_cursor_close(&cursor);
     return rc == NM_ERR_MISSING ? NM_OK : rc;
@@ -478,7 +469,7 @@ nm_outbox_each_open(nm_txn_t *txn, const nm_link_t *link, nm_outbox_keep_fn *kee
         uint64_t seq = nm_get_u64(key.at + 4);
         bool claimed = nm_claims_get(&link->claim, seq) == NM_CLAIM_CLAIMED;
         if (!nm_spans_has(&link->receipted, seq))
-            rc = claimed ? s_show_claimed(link, value, keep, fn, arg) : s_show(value, false, fn, arg);
+            rc = s_show(value, claimed && link->state != NM_LINK_FORGOTTEN, claimed ? keep : NULL, fn, arg);
         if (rc != NM_OK)
             break;
         nm_txn_rewind(txn, mark);
